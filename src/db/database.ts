@@ -1,0 +1,69 @@
+import { MikroORM, type EntityManager, type Transaction } from '@mikro-orm/postgresql'
+import { CompiledQuery, type Kysely } from 'kysely'
+import { entities } from './entities.js'
+import { types } from './pg-types.js'
+import type { TenantSource, Tx } from './tx.js'
+
+/** A transaction of the pool: also an entity manager for the tables that have entities. */
+export interface PoolTx extends Tx {
+  readonly em: EntityManager
+}
+
+export interface DatabaseOptions {
+  /** Connection string of the role that the process runs as; never the owner's. */
+  readonly url: string
+  readonly applicationName: string
+  /** Connections at most. */
+  readonly poolSize: number
+  /** A statement of a request that takes longer is ended by the server. Milliseconds. */
+  readonly statementMs: number
+}
+
+/** The pool of an API process: MikroORM with the tenant as session context of every transaction. */
+export class Database implements TenantSource<PoolTx> {
+  readonly #orm: MikroORM
+
+  private constructor(orm: MikroORM) {
+    this.#orm = orm
+  }
+
+  static async open(options: DatabaseOptions): Promise<Database> {
+    const orm = await MikroORM.init({
+      clientUrl: options.url,
+      entities,
+      schema: 'portage',
+      allowGlobalContext: false,
+      pool: { min: 0, max: options.poolSize },
+      driverOptions: {
+        application_name: options.applicationName,
+        types,
+        options: `-c search_path=portage -c timezone=UTC -c statement_timeout=${options.statementMs} -c idle_in_transaction_session_timeout=30000`,
+      },
+    })
+    return new Database(orm)
+  }
+
+  async close(): Promise<void> {
+    await this.#orm.close(true)
+  }
+
+  transaction<R>(tenantId: string, work: (tx: PoolTx) => Promise<R>): Promise<R> {
+    const em = this.#orm.em.fork({ session: { variables: { 'app.tenant_id': tenantId } } })
+    return em.transactional((inner) => work({ tenantId, em: inner, query: (sql, params) => query(inner, sql, params) }))
+  }
+
+  /** Throws while the database does not answer. */
+  async ping(): Promise<void> {
+    await this.#orm.em.fork().getConnection().execute('select 1')
+  }
+}
+
+async function query<R extends object>(em: EntityManager, sql: string, params: readonly unknown[] = []): Promise<R[]> {
+  // The transaction context is a Kysely transaction: a raw compiled query keeps real binds, which `em.execute` does not.
+  const context = em.getTransactionContext<Transaction<Kysely<unknown>>>()
+  if (context === undefined) {
+    throw new Error('the transaction is over')
+  }
+  const result = await (context as unknown as Kysely<unknown>).executeQuery<R>(CompiledQuery.raw(sql, [...params]))
+  return result.rows
+}

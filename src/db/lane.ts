@@ -1,0 +1,152 @@
+import { pipeline } from 'node:stream/promises'
+import { Readable } from 'node:stream'
+import pg from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
+import type { TenantSource, Tx } from './tx.js'
+import { types } from './pg-types.js'
+
+/** A transaction on a lane: also copies rows in and ends with a statement that travels with COMMIT. */
+export interface LaneTx extends Tx {
+  /** Sends `COPY ... FROM STDIN` and then `data` (COPY text format, whole lines). */
+  copyIn(sql: string, data: readonly Uint8Array[]): Promise<void>
+  /**
+   * Makes `sql` (no binds; quote with `literal`) the last statement, sent in one message with COMMIT, so that a frozen
+   * client never holds the locks that it takes. Nothing may be queried after this.
+   */
+  commitWith(sql: string): void
+}
+
+export interface LaneOptions {
+  /** Connection string of the worker role. */
+  readonly url: string
+  readonly applicationName: string
+  /** Ends a transaction whose client has gone quiet, so that a frozen worker loses its locks. Milliseconds. */
+  readonly idleInTransactionMs: number
+  readonly statementMs: number
+  readonly lockMs: number
+}
+
+/**
+ * A worker's own connection: sessions of the hot path, where temporary tables and prepared statements live on between
+ * transactions. One transaction at a time.
+ */
+export class Lane implements TenantSource<LaneTx> {
+  readonly #client: pg.Client
+  #pid = 0
+  #broken: Error | null = null
+
+  private constructor(client: pg.Client) {
+    this.#client = client
+    client.on('error', (error) => {
+      this.#broken = error
+    })
+  }
+
+  static async open(options: LaneOptions): Promise<Lane> {
+    const client = new pg.Client({
+      connectionString: options.url,
+      application_name: options.applicationName,
+      types,
+      options: [
+        '-c search_path=portage',
+        '-c timezone=UTC',
+        '-c client_min_messages=warning',
+        '-c client_connection_check_interval=500',
+        `-c idle_in_transaction_session_timeout=${options.idleInTransactionMs}`,
+        `-c statement_timeout=${options.statementMs}`,
+        `-c lock_timeout=${options.lockMs}`,
+      ].join(' '),
+    })
+    const lane = new Lane(client)
+    await client.connect()
+    const result = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+    lane.#pid = result.rows[0]?.pid ?? 0
+    return lane
+  }
+
+  /** Process id of the server's backend, for the reaper of a lapsed lease. */
+  get pid(): number {
+    return this.#pid
+  }
+
+  /** Why the connection is dead; null while it lives. A dead lane is closed and replaced, never reused. */
+  get broken(): Error | null {
+    return this.#broken
+  }
+
+  async close(): Promise<void> {
+    await this.#client.end().catch(() => undefined)
+  }
+
+  /** A statement outside any tenant: session locks and the wake-up table only. */
+  async session<R extends object>(sql: string, params: readonly unknown[] = []): Promise<R[]> {
+    const result = await this.#client.query<R & pg.QueryResultRow>(sql, [...params])
+    return result.rows
+  }
+
+  async transaction<R>(tenantId: string, work: (tx: LaneTx) => Promise<R>): Promise<R> {
+    if (this.#broken !== null) {
+      throw this.#broken
+    }
+    const client = this.#client
+    // One message: `tenantId` was checked to be a UUID by withTenant.
+    await client.query(`begin; select set_config('app.tenant_id', '${tenantId}', true)`)
+    let last: string | null = null
+    let result: R
+    try {
+      result = await work({
+        tenantId,
+        query: async <Row extends object>(sql: string, params: readonly unknown[] = []) => {
+          const answer = await client.query<Row & pg.QueryResultRow>(sql, [...params])
+          return answer.rows as Row[]
+        },
+        copyIn: async (sql, data) => {
+          await pipeline(Readable.from(data), client.query(copyFrom(sql)))
+        },
+        commitWith: (sql) => {
+          last = sql
+        },
+      })
+    } catch (error) {
+      await client.query('rollback').catch((cause: Error) => {
+        this.#broken ??= cause
+      })
+      throw error
+    }
+    try {
+      await client.query(last === null ? 'commit' : `${String(last)}; commit`)
+    } catch (error) {
+      // The server may still be in the failed transaction (the last statement raised) or the connection may be gone.
+      await client.query('rollback').catch((cause: Error) => {
+        this.#broken ??= cause
+      })
+      throw error
+    }
+    return result
+  }
+}
+
+/** A text literal for statements that cannot carry binds. */
+export function literal(value: string | null): string {
+  return value === null ? 'null' : pg.escapeLiteral(value)
+}
+
+/** SQLSTATE of an error from the server; null for any other error. */
+export function sqlState(error: unknown): string | null {
+  if (error instanceof pg.DatabaseError) {
+    return error.code ?? null
+  }
+  // Errors of the pooled path arrive wrapped.
+  if (error instanceof Error && 'cause' in error) {
+    return sqlState(error.cause)
+  }
+  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code)) {
+    return error.code
+  }
+  return null
+}
+
+/** Constraint that an error names; null for none. */
+export function constraintOf(error: unknown): string | null {
+  return error instanceof pg.DatabaseError ? (error.constraint ?? null) : null
+}

@@ -1,0 +1,109 @@
+import { Migrator } from '@mikro-orm/migrations'
+import { MikroORM } from '@mikro-orm/postgresql'
+import pg from 'pg'
+import { FatalError } from '../errors.js'
+import { Migration20261122000001_foundation } from '../../migrations/Migration20261122000001_foundation.js'
+import { Migration20261122000002_records } from '../../migrations/Migration20261122000002_records.js'
+import { API_ROLE, OWNER_ROLE, WORKER_ROLE } from './roles.js'
+
+const migrations = [Migration20261122000001_foundation, Migration20261122000002_records]
+
+/** PostgreSQL 18 brought `RETURNING old.*, new.*`, which before-images are taken with. */
+const MINIMUM_SERVER_VERSION = 180_000
+
+/** Serialises processes that start at once; any constant that nobody else uses. */
+const MIGRATION_LOCK = 7_270_431
+
+export interface MigrateOptions {
+  /** Connection string of a user who may create roles (or in whose cluster they exist) and owns the database. */
+  readonly url: string
+  readonly apiPassword: string
+  readonly workerPassword: string
+}
+
+/**
+ * Brings a database to the current schema: roles, grants, tables, queue. Idempotent; concurrent callers take turns.
+ * Throws FatalError `DATABASE_TOO_OLD` for a server older than PostgreSQL 18.
+ */
+export async function migrate(options: MigrateOptions): Promise<void> {
+  const client = new pg.Client({ connectionString: options.url, application_name: 'portage migrate' })
+  await client.connect()
+  try {
+    const version = await client.query<{ version: number }>("select current_setting('server_version_num')::int as version")
+    const found = version.rows[0]?.version ?? 0
+    if (found < MINIMUM_SERVER_VERSION) {
+      throw new FatalError(
+        'DATABASE_TOO_OLD',
+        `Portage needs PostgreSQL 18 or newer; the server that DATABASE_URL names is ${Math.floor(found / 10_000)}.${found % 10_000}.`,
+      )
+    }
+    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
+    await createRoles(client, options)
+    await createSchemas(client)
+    await runMigrations(options.url)
+  } finally {
+    await client.end()
+  }
+}
+
+async function createRoles(client: pg.Client, options: MigrateOptions): Promise<void> {
+  const logins = [
+    [API_ROLE, options.apiPassword],
+    [WORKER_ROLE, options.workerPassword],
+  ] as const
+  await createRole(client, OWNER_ROLE, 'nologin nosuperuser nobypassrls')
+  for (const [role, password] of logins) {
+    await createRole(client, role, 'login nosuperuser nobypassrls noinherit')
+    await client.query(`alter role ${role} password ${pg.escapeLiteral(password)}`)
+  }
+  await client.query(`grant ${OWNER_ROLE} to current_user`)
+}
+
+async function createRole(client: pg.Client, role: string, attributes: string): Promise<void> {
+  const existing = await client.query('select 1 from pg_roles where rolname = $1', [role])
+  if (existing.rowCount === 0) {
+    // Two databases of one cluster may be set up at once: roles are the cluster's, the lock above is the database's.
+    await client.query(`create role ${role} ${attributes}`).catch((error: unknown) => {
+      if (!(error instanceof pg.DatabaseError && (error.code === '42710' || error.code === '23505'))) {
+        throw error
+      }
+    })
+  }
+}
+
+async function createSchemas(client: pg.Client): Promise<void> {
+  const database = await client.query<{ name: string }>('select current_database() as name')
+  const name = pg.escapeIdentifier(database.rows[0]?.name ?? '')
+  await client.query(`grant create, connect, temporary on database ${name} to ${OWNER_ROLE}`)
+  await client.query(`revoke all on database ${name} from public`)
+  await client.query(`grant connect on database ${name} to ${API_ROLE}`)
+  await client.query(`grant connect, temporary on database ${name} to ${WORKER_ROLE}`)
+  await client.query('create schema if not exists portage')
+  await client.query(`alter schema portage owner to ${OWNER_ROLE}`)
+  await client.query('revoke all on schema public from public')
+}
+
+async function runMigrations(url: string): Promise<void> {
+  const orm = await MikroORM.init({
+    clientUrl: url,
+    entities: [],
+    discovery: { warnWhenNoEntities: false },
+    extensions: [Migrator],
+    schema: 'portage',
+    pool: { min: 0, max: 2 },
+    driverOptions: { application_name: 'portage migrate', options: `-c role=${OWNER_ROLE} -c search_path=portage -c timezone=UTC` },
+    migrations: {
+      tableName: 'migration',
+      snapshot: false,
+      transactional: true,
+      allOrNothing: true,
+      silent: true,
+      migrationsList: migrations.map((migration) => ({ name: migration.name, class: migration })),
+    },
+  })
+  try {
+    await orm.migrator.up()
+  } finally {
+    await orm.close(true)
+  }
+}

@@ -1,0 +1,162 @@
+/** Words that the stages of the pipeline share. All of it is plain data that crosses threads and fits in jsonb. */
+import type { FieldKind, RecordTypeName } from '../records/types.js'
+
+export type IssueSeverity = 'ERROR' | 'WARNING'
+
+/** One problem of one row. Codes are those of the API's IssueCode. */
+export interface Issue {
+  readonly row: number
+  readonly column: string | null
+  readonly field: string | null
+  readonly code: IssueCode
+  readonly severity: IssueSeverity
+  /** The offending value as it stood in the file, cut at 500 characters. */
+  readonly value: string | null
+  readonly message: string
+  readonly suggestion: string | null
+}
+
+export type IssueCode =
+  | 'UNPARSABLE_ROW'
+  | 'WRONG_COLUMN_COUNT'
+  | 'BAD_ENCODING'
+  | 'VALUE_TOO_LONG'
+  | 'ROW_TOO_LARGE'
+  | 'REQUIRED_MISSING'
+  | 'INVALID_EMAIL'
+  | 'INVALID_PHONE'
+  | 'INVALID_URL'
+  | 'INVALID_DATE'
+  | 'AMBIGUOUS_DATE'
+  | 'INVALID_NUMBER'
+  | 'NUMBER_OUT_OF_RANGE'
+  | 'INVALID_BOOLEAN'
+  | 'INVALID_ENUM_VALUE'
+  | 'FORMULA_CELL'
+  | 'DUPLICATE_IN_FILE'
+  | 'DUPLICATE_RECORD'
+  | 'AMBIGUOUS_MATCH'
+  | 'RECORD_NOT_FOUND'
+  | 'RELATION_NOT_FOUND'
+  | 'RELATION_AMBIGUOUS'
+  | 'OWNER_NOT_FOUND'
+  | 'CONSTRAINT_VIOLATION'
+  | 'INTERNAL'
+
+/** How one column becomes one field, as stored on a run: the contract's ColumnMapping. */
+export interface ColumnMapping {
+  /** Null for a constant. */
+  readonly column: string | null
+  readonly columnIndex: number | null
+  /** Null where nothing is suggested with enough confidence. A reference is named with its key: `contact.email`. */
+  readonly field: string | null
+  readonly constant: string | null
+  /** Fills created records only. */
+  readonly defaultValue: string | null
+  readonly valueMap: readonly { readonly from: string; readonly to: string }[]
+  readonly onBlank: OnBlank | null
+  /** Format of a date or number column, e.g. `dd/MM/yyyy` or `1.234,56`; null: proven from the column's values. */
+  readonly format: string | null
+  /** Null where a person decided. */
+  readonly confidence: number | null
+  readonly reasons: readonly string[]
+  readonly alternatives: readonly { readonly field: string; readonly confidence: number }[]
+}
+
+export type OnBlank = 'KEEP' | 'CLEAR'
+
+export interface MappingConflict {
+  readonly code: 'FIELD_MAPPED_TWICE' | 'REQUIRED_UNMAPPED' | 'UNKNOWN_VALUES' | 'MATCH_FIELD_UNMAPPED' | 'AMBIGUOUS_FORMAT'
+  readonly field: string
+  readonly columns: readonly string[]
+  readonly message: string
+  /** Values that fit nothing, for UNKNOWN_VALUES. */
+  readonly values: readonly string[]
+  /** For AMBIGUOUS_FORMAT: each format that fits all values, with one value that they read differently. */
+  readonly readings: readonly { readonly format: string; readonly exampleValue: string; readonly exampleReading: string }[]
+}
+
+/** What the first pass learned about one column from all of its values. Stored on the run; of bounded size. */
+export interface ColumnEvidence {
+  readonly index: number
+  readonly name: string
+  /** Cells that are not blank. */
+  readonly filled: number
+  readonly kind: FieldKind
+  readonly kindConfidence: number
+  /** First distinct non-blank values, at most 20, each cut at 200 characters. */
+  readonly samples: readonly string[]
+  /** Distinct values in the column; null once there are more than are counted (see DISTINCT_VALUES_COUNTED). */
+  readonly distinct: number | null
+  /** Most frequent values, at most 200, highest count first; exact while `distinct` is not null. */
+  readonly topValues: readonly { readonly value: string; readonly count: number }[]
+  /** Date formats that read every non-blank value; null where the column does not look like dates. */
+  readonly dateFormats: readonly string[] | null
+  /** Number formats that read every non-blank value; null where the column does not look like numbers. */
+  readonly numberFormats: readonly string[] | null
+  /** A row that proves the one format (the row whose value excluded the last other one); null where none was excluded. */
+  readonly provenByRow: number | null
+  /** Values on which remaining formats disagree, at most 3, to show both readings. */
+  readonly ambiguousValues: readonly string[]
+}
+
+export interface ImportOptions {
+  readonly onDuplicate: 'UPDATE' | 'FILL_BLANKS' | 'SKIP' | 'CREATE' | 'FAIL'
+  /** Match rules in order, by field name; empty: `externalId`, then the natural keys, as far as they are mapped. */
+  readonly matchOn: readonly (readonly string[])[]
+  readonly onInvalidRow: 'SKIP_ROW' | 'DROP_VALUE' | 'FAIL_RUN'
+  readonly maxFailedRows: number | null
+  readonly maxFailedFraction: number | null
+  readonly allOrNothing: boolean
+  readonly sideEffects: 'ALL' | 'NONE'
+  /** The system that external ids belong to; null means `file`. */
+  readonly sourceSystem: string | null
+  readonly operation: 'UPSERT' | 'UPDATE_ONLY' | 'DELETE'
+  readonly onBlank: OnBlank
+  readonly clearText: string | null
+  readonly onMissingRelation: 'CREATE' | 'FAIL_ROW' | 'DROP_LINK' | null
+  readonly minConfidence: number
+  readonly defaultOwnerEmail: string | null
+}
+
+/** SourceOptionsInput as stored: what a person said about the file, over what was detected. */
+export interface SourceOptions {
+  readonly format: string | null
+  readonly encoding: string | null
+  readonly delimiter: string | null
+  readonly quote: string | null
+  /** Row number of the header; null: as detected. */
+  readonly headerRow: number | null
+  readonly decimalSeparator: string | null
+  readonly dateFormat: string | null
+  /** IANA zone in which date-times without an offset are read; null means UTC. */
+  readonly timeZone: string | null
+  /** ISO 3166-1 alpha-2 for phone numbers without a country code; null: such numbers stay as they stand. */
+  readonly defaultCountry: string | null
+}
+
+/**
+ * Everything that the reader of an import needs, resolved once per run: plain data, sent to the reading thread.
+ * Built by `resolveMapping` from mapping, evidence, options and the record type.
+ */
+export interface ResolvedMapping {
+  readonly recordType: RecordTypeName
+  readonly columns: readonly ResolvedColumn[]
+  readonly options: ImportOptions
+  readonly timeZone: string
+  readonly defaultCountry: string | null
+}
+
+export interface ResolvedColumn {
+  /** Index of the source's column; null for a constant. */
+  readonly index: number | null
+  readonly columnName: string | null
+  /** Field name or reference path: `email`, `contact.email`, `ownerEmail`. */
+  readonly field: string
+  readonly constant: string | null
+  readonly defaultValue: string | null
+  readonly valueMap: readonly { readonly from: string; readonly to: string }[]
+  readonly onBlank: OnBlank
+  /** The one format for dates and numbers of this column; null for other kinds. */
+  readonly format: string | null
+}

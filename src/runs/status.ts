@@ -1,0 +1,82 @@
+/**
+ * The one table of a run's statuses and how it may go from one to the other. The database enforces the same table by
+ * the trigger `run_transition`; docs draw their picture from it.
+ */
+
+export const runStatuses = [
+  'ANALYZING',
+  'AWAITING_MAPPING',
+  'PLANNING',
+  'AWAITING_CONFIRMATION',
+  'QUEUED',
+  'DEFERRED',
+  'RUNNING',
+  'PAUSED',
+  'CANCELING',
+  'COMPLETED',
+  'COMPLETED_WITH_ERRORS',
+  'FAILED',
+  'CANCELED',
+  'ROLLING_BACK',
+  'ROLLED_BACK',
+  'ROLLED_BACK_WITH_CONFLICTS',
+  'EXPIRED',
+] as const
+
+export type RunStatus = (typeof runStatuses)[number]
+
+/** Where a run may go from each status. */
+export const transitions: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
+  ANALYZING: ['AWAITING_MAPPING', 'PLANNING', 'QUEUED', 'CANCELING', 'CANCELED', 'FAILED'],
+  AWAITING_MAPPING: ['ANALYZING', 'PLANNING', 'QUEUED', 'CANCELED', 'EXPIRED'],
+  PLANNING: ['AWAITING_CONFIRMATION', 'QUEUED', 'CANCELING', 'CANCELED', 'FAILED'],
+  AWAITING_CONFIRMATION: ['AWAITING_MAPPING', 'QUEUED', 'CANCELED', 'EXPIRED'],
+  QUEUED: ['RUNNING', 'DEFERRED', 'PAUSED', 'CANCELED', 'FAILED'],
+  DEFERRED: ['QUEUED', 'CANCELED', 'EXPIRED'],
+  RUNNING: ['PAUSED', 'QUEUED', 'CANCELING', 'COMPLETED', 'COMPLETED_WITH_ERRORS', 'FAILED'],
+  PAUSED: ['QUEUED', 'CANCELED', 'EXPIRED'],
+  CANCELING: ['CANCELED'],
+  COMPLETED: ['ROLLING_BACK'],
+  COMPLETED_WITH_ERRORS: ['ROLLING_BACK'],
+  FAILED: ['ROLLING_BACK'],
+  CANCELED: ['ROLLING_BACK'],
+  ROLLING_BACK: ['ROLLED_BACK', 'ROLLED_BACK_WITH_CONFLICTS', 'COMPLETED', 'COMPLETED_WITH_ERRORS', 'FAILED', 'CANCELED'],
+  ROLLED_BACK: [],
+  ROLLED_BACK_WITH_CONFLICTS: ['ROLLING_BACK'],
+  EXPIRED: [],
+}
+
+/** Statuses in which nothing more will happen by itself; the conservation law holds in every one of them. */
+export const endedStatuses: ReadonlySet<RunStatus> = new Set<RunStatus>([
+  'COMPLETED',
+  'COMPLETED_WITH_ERRORS',
+  'FAILED',
+  'CANCELED',
+  'ROLLING_BACK',
+  'ROLLED_BACK',
+  'ROLLED_BACK_WITH_CONFLICTS',
+  'EXPIRED',
+])
+
+export type RunAction = 'MAP' | 'PAUSE' | 'RESUME' | 'CANCEL' | 'ROLL_BACK' | 'DOWNLOAD'
+
+/** What a caller may ask for in each status, before permissions and what the run wrote are looked at. */
+export const actionsByStatus: Readonly<Record<RunStatus, readonly RunAction[]>> = {
+  ANALYZING: ['CANCEL'],
+  AWAITING_MAPPING: ['MAP', 'CANCEL'],
+  PLANNING: ['CANCEL'],
+  AWAITING_CONFIRMATION: ['MAP', 'CANCEL'],
+  QUEUED: ['PAUSE', 'CANCEL'],
+  DEFERRED: ['CANCEL'],
+  RUNNING: ['PAUSE', 'CANCEL'],
+  PAUSED: ['RESUME', 'CANCEL'],
+  CANCELING: [],
+  COMPLETED: ['ROLL_BACK', 'DOWNLOAD'],
+  COMPLETED_WITH_ERRORS: ['ROLL_BACK', 'DOWNLOAD'],
+  FAILED: ['ROLL_BACK', 'DOWNLOAD'],
+  CANCELED: ['ROLL_BACK', 'DOWNLOAD'],
+  ROLLING_BACK: ['DOWNLOAD'],
+  ROLLED_BACK: ['DOWNLOAD'],
+  ROLLED_BACK_WITH_CONFLICTS: ['ROLL_BACK', 'DOWNLOAD'],
+  EXPIRED: [],
+}
