@@ -1,0 +1,492 @@
+/**
+ * Settings: the only reader of the environment. Every problem is reported at once, and the table below is what the
+ * README's table is checked against. Parsed by hand rather than with zod: the supervisor reads settings too and must
+ * stay small (zod alone is 19 MB of its memory, measured).
+ */
+import { createPrivateKey, createPublicKey, hkdfSync, randomBytes } from 'node:crypto'
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+
+export type ProcessRole = 'all' | 'api' | 'worker'
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** How sign-in tokens are checked: with a key of our own, or with the keys of an outside issuer. */
+export type Verification =
+  | { readonly kind: 'local' }
+  | { readonly kind: 'jwks'; readonly url: string; readonly issuer: string; readonly audience: string }
+  | {
+      readonly kind: 'publicKey'
+      readonly pem: string
+      readonly algorithm: JwtAlgorithm
+      readonly issuer: string
+      readonly audience: string
+    }
+
+/** Algorithms that outside tokens may be signed with; all asymmetric, so a public key can never pass as a secret. */
+export type JwtAlgorithm = 'RS256' | 'ES256' | 'EdDSA'
+
+/** One derived key per purpose: knowing one tells nothing about another. Never rename a label, it changes the key. */
+export type KeyLabel =
+  | 'token signing'
+  | 'link signing'
+  | 'cursor signing'
+  | 'database role portage_api'
+  | 'database role portage_worker'
+
+/** The master secret. Cannot be printed, logged or serialised by accident: only keys derived from it come out. */
+export class Secret {
+  readonly #material: string
+  constructor(material: string) {
+    this.#material = material
+  }
+  /** 32 bytes, by HKDF-SHA256 with the label as info. */
+  key(label: KeyLabel): Buffer {
+    return Buffer.from(hkdfSync('sha256', this.#material, 'portage', label, 32))
+  }
+  /** The derived key as 43 URL-safe characters, e.g. for the password of a database role. */
+  text(label: KeyLabel): string {
+    return this.key(label).toString('base64url')
+  }
+}
+
+export interface Config {
+  readonly role: ProcessRole
+  readonly host: string
+  readonly port: number
+  /** Where clients reach the API, without a trailing slash; links start with it. */
+  readonly publicUrl: string
+  /** Absolute. Files, the generated secret and the embedded database live below it. */
+  readonly dataDir: string
+  /** Null: the embedded PostgreSQL. Never null in the roles `api` and `worker`. */
+  readonly databaseUrl: string | null
+  /** Connections of an API process at most. */
+  readonly databasePool: number
+  readonly secret: Secret
+  readonly verification: Verification
+  /** NODE_ENV=production: no demo tenant, no introspection unless allowed. */
+  readonly production: boolean
+  readonly introspection: boolean
+  readonly logLevel: LogLevel
+  readonly maxUploadBytes: number
+  /** Chunks of one run that are written at the same time: 1 or 2. */
+  readonly chunksInFlight: number
+  /** Rows of one chunk, which is one transaction. */
+  readonly chunkRows: number
+  /** Runs that one worker advances at the same time. */
+  readonly concurrentRuns: number
+  readonly fileRetentionDays: number
+  readonly eventRetentionDays: number
+  /** Where a worker that runs on its own answers /livez and /metrics; null: nowhere. */
+  readonly metricsPort: number | null
+  /** Set by the supervisor: of all workers with the same slot one works and the others wait. Null: no such limit. */
+  readonly workerSlot: string | null
+  /** True when a supervisor started this process: it then obeys the supervisor and ends with it. */
+  readonly supervised: boolean
+  /** Settings that nobody reads, for the log: most likely misspelt. */
+  readonly unknownSettings: readonly string[]
+}
+
+/** What was wrong with the settings, all of it. The message is for the person who set them. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[]
+  constructor(problems: readonly string[]) {
+    super(`Portage cannot start with these settings:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+interface Setting<T> {
+  /** As a person would write it; empty: none. */
+  readonly fallback: string
+  readonly meaning: string
+  /** Set by the supervisor for its children, not by people. */
+  readonly internal?: true
+  /** The value, or `Problem` with what was expected. Gets the fallback when the variable is not set or empty. */
+  readonly parse: (text: string) => T | Problem
+}
+
+class Problem {
+  readonly expected: string
+  constructor(expected: string) {
+    this.expected = expected
+  }
+}
+
+const integer =
+  (minimum: number, maximum: number) =>
+  (text: string): number | Problem => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+    return value >= minimum && value <= maximum ? value : new Problem(`a whole number from ${minimum} to ${maximum}`)
+  }
+
+const oneOf =
+  <T extends string>(...values: readonly T[]) =>
+  (text: string): T | Problem =>
+    values.find((value) => value === text) ?? new Problem(`one of ${values.join(', ')}`)
+
+const flag = (text: string): boolean | null | Problem =>
+  text === '' ? null : text === 'true' ? true : text === 'false' ? false : new Problem('true or false')
+
+const optional =
+  <T>(parse: (text: string) => T | Problem) =>
+  (text: string): T | null | Problem =>
+    text === '' ? null : parse(text)
+
+const anyText = (text: string): string => text
+
+const webUrl = (text: string): string | Problem => {
+  const url = URL.canParse(text) ? new URL(text) : null
+  return url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.search === '' && url.hash === ''
+    ? url.href.replace(/\/+$/, '')
+    : new Problem('an http or https address without user, query or fragment')
+}
+
+const postgresUrl = (text: string): string | Problem => {
+  const url = URL.canParse(text) ? new URL(text) : null
+  return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== '' && url.pathname.length > 1
+    ? text
+    : new Problem('postgres://user:password@host:port/database')
+}
+
+const hostName = (text: string): string | Problem =>
+  /^[A-Za-z0-9.:_-]{1,253}$/.test(text) ? text : new Problem('a host name or an IP address')
+
+const MINIMUM_SECRET_LENGTH = 32
+
+const GIBIBYTE = 1024 ** 3
+
+/** Every setting by its name, in the order of the README's table. */
+const table = {
+  PORTAGE_PORT: {
+    fallback: '4000',
+    meaning: 'Port of the API.',
+    parse: integer(1, 65_535),
+  },
+  PORTAGE_HOST: {
+    fallback: '127.0.0.1',
+    meaning: 'Address that the API listens on.',
+    parse: hostName,
+  },
+  PORTAGE_PUBLIC_URL: {
+    fallback: '',
+    meaning: 'Where clients reach the API; download links start with it. Default: host and port.',
+    parse: optional(webUrl),
+  },
+  PORTAGE_DATA_DIR: {
+    fallback: '.portage',
+    meaning: 'Folder for files, the generated secret and the embedded database.',
+    parse: (text: string) => (text.includes('\0') ? new Problem('a path') : resolve(text)),
+  },
+  PORTAGE_ROLE: {
+    fallback: 'all',
+    meaning: '`all` supervises one API, a worker and a standby worker; `api` and `worker` run one of them alone.',
+    parse: oneOf<ProcessRole>('all', 'api', 'worker'),
+  },
+  DATABASE_URL: {
+    fallback: '',
+    meaning: 'A PostgreSQL 18 or newer to use instead of the embedded one. Its user must be allowed to create roles.',
+    parse: optional(postgresUrl),
+  },
+  PORTAGE_SECRET: {
+    fallback: '',
+    meaning: 'At least 32 characters, the same for all processes. Default: made once, in `secret` in the data folder.',
+    parse: optional((text) =>
+      text.length >= MINIMUM_SECRET_LENGTH ? text : new Problem(`at least ${MINIMUM_SECRET_LENGTH} characters`),
+    ),
+  },
+  PORTAGE_JWT_JWKS_URL: {
+    fallback: '',
+    meaning: 'Key set of the issuer whose sign-in tokens are accepted instead of our own (RS256, ES256 or EdDSA).',
+    parse: optional(webUrl),
+  },
+  PORTAGE_JWT_PUBLIC_KEY: {
+    fallback: '',
+    meaning: 'Or its public key as PEM; `\\n` stands for a line break.',
+    parse: optional(publicKey),
+  },
+  PORTAGE_JWT_ISSUER: {
+    fallback: '',
+    meaning: 'What `iss` of those tokens must be. Needed with either.',
+    parse: optional(anyText),
+  },
+  PORTAGE_JWT_AUDIENCE: {
+    fallback: '',
+    meaning: 'What `aud` of those tokens must be. Needed with either.',
+    parse: optional(anyText),
+  },
+  PORTAGE_INTROSPECTION: {
+    fallback: '',
+    meaning: 'Whether the schema may be asked for. Default: true, but false when NODE_ENV is `production`.',
+    parse: flag,
+  },
+  PORTAGE_LOG_LEVEL: {
+    fallback: 'info',
+    meaning: '`debug`, `info`, `warn` or `error`. Logs are JSON lines on standard output.',
+    parse: oneOf<LogLevel>('debug', 'info', 'warn', 'error'),
+  },
+  PORTAGE_METRICS_PORT: {
+    fallback: '',
+    meaning: 'Where a worker that runs alone answers /livez and /metrics. Default: nowhere.',
+    parse: optional(integer(1, 65_535)),
+  },
+  PORTAGE_MAX_UPLOAD_BYTES: {
+    fallback: String(5 * GIBIBYTE),
+    meaning: 'Size of one uploaded file at most.',
+    parse: integer(1, 1024 * GIBIBYTE),
+  },
+  PORTAGE_CONCURRENT_RUNS: {
+    fallback: '2',
+    meaning: 'Runs that a worker advances at the same time.',
+    parse: integer(1, 32),
+  },
+  PORTAGE_CHUNKS_IN_FLIGHT: {
+    fallback: '2',
+    meaning: 'Chunks of one run that are written at the same time.',
+    parse: integer(1, 2),
+  },
+  PORTAGE_CHUNK_ROWS: {
+    fallback: '10000',
+    meaning: 'Rows of one chunk, which is one transaction.',
+    parse: integer(100, 50_000),
+  },
+  PORTAGE_FILE_RETENTION_DAYS: {
+    fallback: '30',
+    meaning: 'Days until an uploaded file is deleted.',
+    parse: integer(1, 3650),
+  },
+  PORTAGE_EVENT_RETENTION_DAYS: {
+    fallback: '7',
+    meaning: 'Days that events can be replayed.',
+    parse: integer(1, 3650),
+  },
+  PORTAGE_DB_POOL: {
+    fallback: '10',
+    meaning: 'Database connections of an API process at most.',
+    parse: integer(1, 500),
+  },
+  PORTAGE_WORKER_SLOT: {
+    fallback: '',
+    meaning: 'Workers of one slot: one works, the others wait.',
+    internal: true,
+    parse: optional((text) => (/^[a-z0-9-]{1,40}$/.test(text) ? text : new Problem('lower-case letters and digits'))),
+  },
+  PORTAGE_SUPERVISED: {
+    fallback: 'false',
+    meaning: 'Whether a supervisor started this process.',
+    internal: true,
+    parse: oneOf('true', 'false'),
+  },
+} satisfies Record<string, Setting<unknown>>
+
+type SettingName = keyof typeof table
+type Value<N extends SettingName> = Exclude<ReturnType<(typeof table)[N]['parse']>, Problem>
+type Values = { -readonly [N in SettingName]: Value<N> }
+
+/** What people may set, for documentation and its test: name, default as text (empty: none) and meaning. */
+export const settings: readonly { readonly name: string; readonly fallback: string; readonly meaning: string }[] =
+  Object.entries(table as Record<string, Setting<unknown>>)
+    .filter(([, setting]) => setting.internal !== true)
+    .map(([name, { fallback, meaning }]) => ({ name, fallback, meaning }))
+
+const jwtSettings = [
+  'PORTAGE_JWT_JWKS_URL',
+  'PORTAGE_JWT_PUBLIC_KEY',
+  'PORTAGE_JWT_ISSUER',
+  'PORTAGE_JWT_AUDIENCE',
+] as const
+
+/** Read by the command line, or by the tests. */
+const foreign = /^PORTAGE_(URL|TOKEN|TEST_.*)$/
+
+/**
+ * Reads all settings; makes the data folder and, the first time, the secret in it. Throws ConfigError with every
+ * problem at once. Call it once per process and pass the result on.
+ */
+export function loadConfig(env: Environment = process.env): Config {
+  const problems: string[] = []
+  const values = {} as Record<string, unknown>
+  for (const [name, setting] of Object.entries(table as Record<string, Setting<unknown>>)) {
+    const text = env[name]?.trim() ?? ''
+    const value = setting.parse(text === '' ? setting.fallback : text)
+    if (value instanceof Problem) {
+      problems.push(`${name}${shown(name, text)}: expected ${value.expected}`)
+    }
+    values[name] = value
+  }
+  const read = values as Values
+  const verification = jwtSettings.some((name) => values[name] instanceof Problem)
+    ? null
+    : resolveVerification(read, problems)
+  if ((read.PORTAGE_ROLE === 'api' || read.PORTAGE_ROLE === 'worker') && read.DATABASE_URL === null) {
+    problems.push(
+      `DATABASE_URL: needed with PORTAGE_ROLE=${read.PORTAGE_ROLE}; only \`all\` starts an embedded database`,
+    )
+  }
+  if (problems.length > 0 || verification === null) {
+    throw new ConfigError(problems)
+  }
+  const production = env.NODE_ENV === 'production'
+  return {
+    role: read.PORTAGE_ROLE,
+    host: read.PORTAGE_HOST,
+    port: read.PORTAGE_PORT,
+    publicUrl: read.PORTAGE_PUBLIC_URL ?? httpUrl(read.PORTAGE_HOST, read.PORTAGE_PORT),
+    dataDir: read.PORTAGE_DATA_DIR,
+    databaseUrl: read.DATABASE_URL,
+    databasePool: read.PORTAGE_DB_POOL,
+    secret: new Secret(read.PORTAGE_SECRET ?? storedSecret(read.PORTAGE_DATA_DIR)),
+    verification,
+    production,
+    introspection: read.PORTAGE_INTROSPECTION ?? !production,
+    logLevel: read.PORTAGE_LOG_LEVEL,
+    maxUploadBytes: read.PORTAGE_MAX_UPLOAD_BYTES,
+    chunksInFlight: read.PORTAGE_CHUNKS_IN_FLIGHT,
+    chunkRows: read.PORTAGE_CHUNK_ROWS,
+    concurrentRuns: read.PORTAGE_CONCURRENT_RUNS,
+    fileRetentionDays: read.PORTAGE_FILE_RETENTION_DAYS,
+    eventRetentionDays: read.PORTAGE_EVENT_RETENTION_DAYS,
+    metricsPort: read.PORTAGE_METRICS_PORT,
+    workerSlot: read.PORTAGE_WORKER_SLOT,
+    supervised: read.PORTAGE_SUPERVISED === 'true',
+    unknownSettings: Object.keys(env).filter(
+      (name) => name.startsWith('PORTAGE_') && !(name in table) && !foreign.test(name),
+    ),
+  }
+}
+
+/** What the supervisor lays over the environment of a process it starts. */
+export interface ChildSettings {
+  readonly role: ProcessRole
+  readonly databaseUrl: string
+  readonly workerSlot?: string
+}
+
+/** The environment for such a process: this one's, with the given settings and an absolute data folder. */
+export function childEnvironment(
+  config: Config,
+  child: ChildSettings,
+  env: Environment = process.env,
+): Record<string, string> {
+  const merged: Record<string, string | undefined> = {
+    ...env,
+    PORTAGE_DATA_DIR: config.dataDir,
+    PORTAGE_ROLE: child.role,
+    DATABASE_URL: child.databaseUrl,
+    PORTAGE_WORKER_SLOT: child.workerSlot,
+    PORTAGE_SUPERVISED: 'true',
+  }
+  return Object.fromEntries(Object.entries(merged).filter((entry): entry is [string, string] => entry[1] !== undefined))
+}
+
+/** A misspelt value is shown, a secret one never. */
+function shown(name: string, text: string): string {
+  const secret = name === 'PORTAGE_SECRET' || name === 'DATABASE_URL' || name === 'PORTAGE_JWT_PUBLIC_KEY'
+  return secret || text === '' ? '' : ` is ${JSON.stringify(text.slice(0, 60))}`
+}
+
+/** Host and port as an address to open: a wildcard is no place to go to. */
+function httpUrl(host: string, port: number): string {
+  const reachable = host === '0.0.0.0' || host === '::' ? 'localhost' : host
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+}
+
+function resolveVerification(values: Values, problems: string[]): Verification | null {
+  const { PORTAGE_JWT_JWKS_URL: url, PORTAGE_JWT_PUBLIC_KEY: key } = values
+  const { PORTAGE_JWT_ISSUER: issuer, PORTAGE_JWT_AUDIENCE: audience } = values
+  if (url === null && key === null) {
+    if (issuer !== null || audience !== null) {
+      problems.push(
+        'PORTAGE_JWT_ISSUER, PORTAGE_JWT_AUDIENCE: of no use without PORTAGE_JWT_JWKS_URL or PORTAGE_JWT_PUBLIC_KEY',
+      )
+    }
+    return { kind: 'local' }
+  }
+  if (url !== null && key !== null) {
+    problems.push('PORTAGE_JWT_JWKS_URL, PORTAGE_JWT_PUBLIC_KEY: set one of them, not both')
+  }
+  if (issuer === null || audience === null) {
+    problems.push('PORTAGE_JWT_ISSUER, PORTAGE_JWT_AUDIENCE: both are needed to check tokens of another issuer')
+    return null
+  }
+  if (url !== null) {
+    const { protocol, hostname } = new URL(url)
+    if (protocol !== 'https:' && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)) {
+      problems.push('PORTAGE_JWT_JWKS_URL: expected https, or whoever sits between could sign in as anyone')
+    }
+    return { kind: 'jwks', url, issuer, audience }
+  }
+  return key === null ? null : { kind: 'publicKey', ...key, issuer, audience }
+}
+
+function publicKey(text: string): { readonly pem: string; readonly algorithm: JwtAlgorithm } | Problem {
+  const expected = new Problem('a PEM public key: RSA of 2048 bits or more, EC P-256 or Ed25519')
+  const pem = text.replaceAll('\\n', '\n')
+  if (isPrivate(pem)) {
+    return new Problem('a public key; this is a private one, which belongs to the issuer alone')
+  }
+  try {
+    const key = createPublicKey(pem)
+    const { modulusLength = 0, namedCurve } = key.asymmetricKeyDetails ?? {}
+    if (key.asymmetricKeyType === 'rsa' && modulusLength >= 2048) {
+      return { pem, algorithm: 'RS256' }
+    }
+    if (key.asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') {
+      return { pem, algorithm: 'ES256' }
+    }
+    return key.asymmetricKeyType === 'ed25519' ? { pem, algorithm: 'EdDSA' } : expected
+  } catch {
+    return expected
+  }
+}
+
+/** `createPublicKey` would take a private key and quietly derive the public one. */
+function isPrivate(pem: string): boolean {
+  try {
+    createPrivateKey(pem)
+    return true
+  } catch {
+    return pem.includes('PRIVATE KEY')
+  }
+}
+
+/** The secret of this data folder, made the first time. Two processes that start at once end up with the same one. */
+function storedSecret(dataDir: string): string {
+  const path = join(dataDir, 'secret')
+  try {
+    return readSecret(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      throw error instanceof ConfigError
+        ? error
+        : new ConfigError([`PORTAGE_DATA_DIR: ${path} cannot be read (${codeOf(error)})`])
+    }
+  }
+  const draft = join(dataDir, `secret.${randomBytes(6).toString('hex')}`)
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o711 })
+    writeFileSync(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 })
+    // A link, unlike a rename, fails when another process was first; and nobody ever sees half a secret.
+    linkSync(draft, path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+      throw new ConfigError([`PORTAGE_DATA_DIR: ${dataDir} cannot be written (${codeOf(error)})`])
+    }
+  } finally {
+    rmSync(draft, { force: true })
+  }
+  return readSecret(path)
+}
+
+function readSecret(path: string): string {
+  const text = readFileSync(path, 'utf8').trim()
+  if (text.length < MINIMUM_SECRET_LENGTH) {
+    throw new ConfigError([`${path}: expected at least ${MINIMUM_SECRET_LENGTH} characters; restore it from a backup`])
+  }
+  return text
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? 'unknown error'
+}

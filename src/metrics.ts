@@ -1,0 +1,87 @@
+/**
+ * Metrics in Prometheus form. Base units, `_total`, `_seconds`, `_bytes`; no tenant, run or user as a label, so that
+ * the number of series does not grow with customers.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { AggregatorRegistry, Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client'
+
+/** All metrics of this process. */
+export const registry = new Registry()
+
+/** GraphQL operations by type and result; `name` is not a label because callers choose it. */
+export const operationSeconds = new Histogram({
+  name: 'portage_graphql_operation_seconds',
+  help: 'Time of GraphQL operations, from parsing to answer.',
+  labelNames: ['type', 'result'] as const,
+  buckets: [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+  registers: [registry],
+})
+
+/** Chunk transactions by kind of run. */
+export const chunkSeconds = new Histogram({
+  name: 'portage_chunk_seconds',
+  help: 'Time of chunk transactions, from begin to commit.',
+  labelNames: ['kind'] as const,
+  buckets: [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15],
+  registers: [registry],
+})
+
+/** Settled rows by outcome. */
+export const rows = new Counter({
+  name: 'portage_rows_total',
+  help: 'Rows settled by committed chunks.',
+  labelNames: ['outcome'] as const,
+  registers: [registry],
+})
+
+/** Ends of runs by kind and status. */
+export const runsEnded = new Counter({
+  name: 'portage_runs_ended_total',
+  help: 'Runs that ended.',
+  labelNames: ['kind', 'status'] as const,
+  registers: [registry],
+})
+
+/** What another of our processes measured last, as its registry gave it. */
+type Snapshot = object
+
+const others = new Map<string, Snapshot>()
+
+/** Adds what Node knows about this process: CPU seconds, memory, event-loop lag. Call once per process. */
+export function measureProcess(): void {
+  collectDefaultMetrics({ register: registry })
+}
+
+/** This process's metrics as plain data, to be sent to the process that serves them. */
+export async function metricsSnapshot(): Promise<Snapshot> {
+  return registry.getMetricsAsJSON()
+}
+
+/** Keeps what another process measured; `source` names it, and a newer snapshot replaces its older one. */
+export function keepSnapshot(source: string, snapshot: Snapshot): void {
+  others.set(source, snapshot)
+}
+
+/** Answers a request for /metrics: this process's own and the kept ones, added up. */
+export async function serveMetrics(_request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const own = await registry.getMetricsAsJSON()
+  const all = AggregatorRegistry.aggregate([own, ...others.values()])
+  response.setHeader('content-type', all.contentType)
+  response.end(await all.metrics())
+}
+
+/** A server with nothing but /livez and /metrics, for a worker that runs alone. */
+export async function startMetricsServer(host: string, port: number): Promise<Server> {
+  const server = createServer((request, response) => {
+    if (request.method === 'GET' && request.url === '/livez') {
+      response.end('ok')
+    } else if (request.method === 'GET' && request.url === '/metrics') {
+      serveMetrics(request, response).catch(() => response.destroy())
+    } else {
+      response.statusCode = 404
+      response.end()
+    }
+  })
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve))
+  return server
+}
