@@ -46,6 +46,15 @@ export interface FieldDefinition {
   readonly sensitive: boolean
   /** For REFERENCE: the record type and which of its fields can name the record in a file. `member` is an owner. */
   readonly reference: ReferenceDefinition | null
+  /** A text with a canonical form: COUNTRY is ISO 3166-1 alpha-2 where known, CURRENCY is ISO 4217. Absent for none. */
+  readonly form?: 'COUNTRY' | 'CURRENCY'
+  /**
+   * Words that files use for a value of an ENUM or BOOLEAN, by value; compared without case, space and punctuation.
+   * Words under `''` mean that there is no value. Absent for none.
+   */
+  readonly synonyms?: Readonly<Record<string, readonly string[]>>
+  /** A yes that no import takes back, e.g. an opt-out: only `t` is ever imported, and a blank never clears it. */
+  readonly neverCleared?: true
 }
 
 export interface ReferenceDefinition {

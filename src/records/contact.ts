@@ -1,0 +1,63 @@
+import * as f from './field.js'
+import type { RecordType } from './types.js'
+
+/** A person or an organization. */
+export const contact: RecordType = {
+  name: 'contact',
+  table: 'contact',
+  label: 'Contact',
+  fields: [
+    ...f.identityFields,
+    f.choice('kind', 'Kind', ['PERSON', 'ORGANIZATION'], 'Whether this is a person or an organization.', {
+      required: true,
+      defaultValue: 'PERSON',
+      synonyms: {
+        PERSON: ['individual', 'people', 'contact', 'human', 'Privatperson', 'particulier', 'persona', 'pessoa', 'persoon'],
+        ORGANIZATION: ['organisation', 'org', 'company', 'account', 'business', 'firm', 'Firma', 'Unternehmen', 'entreprise', 'société',
+          'empresa', 'azienda', 'bedrijf'],
+      },
+    }),
+    f.text('namePrefix', 'Name prefix', 40, 'Salutation or title before the name, e.g. `Dr.`.'),
+    f.text('firstName', 'First name', 100, 'Given name.'),
+    f.text('middleName', 'Middle name', 100, 'Further given names.'),
+    f.text('lastName', 'Last name', 100, 'Family name, with its particles.'),
+    f.text('nameSuffix', 'Name suffix', 40, 'What follows the name, e.g. `Jr.`.'),
+    f.text('displayName', 'Full name', 255, 'The name to show; built from its parts when absent, and they from it.', { required: true }),
+    f.text('companyName', 'Company', 255, 'Company that the person works for, or name of the organization.'),
+    f.text('jobTitle', 'Job title', 128, 'Position in the company.'),
+    f.text('department', 'Department', 80, 'Department in the company.'),
+    f.email('email', 'E-mail', 'Main e-mail address.'),
+    f.email('secondaryEmail', 'Second e-mail', 'Another e-mail address.'),
+    f.phone('phone', 'Phone', 'Main phone number.'),
+    f.phone('mobilePhone', 'Mobile phone', 'Mobile number.'),
+    f.phone('homePhone', 'Home phone', 'Number at home.'),
+    f.phone('fax', 'Fax', 'Fax number.'),
+    f.url('website', 'Website', 'Web site of the person or organization.'),
+    ...f.addressFields,
+    f.date('birthDate', 'Birth date', 'Day of birth.', { sensitive: true }),
+    f.text('gender', 'Gender', 40, 'Gender as stated.', { sensitive: true }),
+    f.text('language', 'Language', 40, 'Preferred language, as a name or code.'),
+    f.text('industry', 'Industry', 100, 'Line of business.'),
+    f.url('linkedinUrl', 'LinkedIn', 'LinkedIn profile.', { sensitive: true }),
+    f.text('contactType', 'Contact type', 100, 'Role in the business, e.g. `Buyer`, `Tenant`, `Loan Officer`.'),
+    f.text('status', 'Status', 100, 'State of the relation, e.g. `Active`.'),
+    f.text('source', 'Source', 150, 'How the contact was won, e.g. `Web form`.'),
+    f.flag('emailOptOut', 'E-mail opt-out', 'Wants no e-mail. An import can set this, never take it back.', {
+      neverCleared: true,
+      synonyms: { t: ['unsubscribed', 'opted out', 'opt out'], f: ['subscribed', 'opted in', 'opt in'] },
+    }),
+    f.flag('doNotCall', 'Do not call', 'Wants no calls. An import can set this, never take it back.', {
+      neverCleared: true,
+      synonyms: { t: ['do not call', 'dnc'] },
+    }),
+    f.tags,
+    f.longText('notes', 'Notes', 'Free notes.', { sensitive: true }),
+    f.owner,
+    ...f.sourceTimes,
+    f.reference('organization', 'Organization', 'contact', ['externalId', 'email'], 'The organization that the person belongs to.'),
+  ],
+  checks: [],
+  matchable: ['externalId', 'email', 'phone'],
+  naturalKeys: [['email']],
+  oneOf: ['displayName', 'firstName', 'lastName', 'companyName', 'email'],
+}
