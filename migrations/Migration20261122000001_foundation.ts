@@ -215,6 +215,7 @@ const tables = [
      before_version int not null,
      after_version int not null,
      at timestamptz not null default now(),
+     reverted_at timestamptz,
      primary key (tenant_id, run_id, record_id, row_number)
    )`,
   'create index run_change_row on run_change (tenant_id, run_id, row_number)',
@@ -260,14 +261,15 @@ const tables = [
      primary key (tenant_id, key)
    )`,
   'create index idempotency_age on idempotency (created_at)',
-  // Tells a worker which tenant to become; no row-level security, readable by the worker role only.
+  // Tells a worker which tenant to become; no row-level security, readable by the worker role only. holder: the advisory
+  // lock by which the worker in charge shows that it lives; sent_until: a job is on its way until then.
   `create table run_wakeup (
      run_id uuid primary key,
      tenant_id uuid not null,
      due_at timestamptz not null default now(),
-     holder bigint,
-     holder_pids int[],
-     lease_until timestamptz
+     holder int,
+     lease_until timestamptz,
+     sent_until timestamptz
    )`,
   'create index run_wakeup_due on run_wakeup (due_at)',
 ]
@@ -389,10 +391,11 @@ const runFunctions = [
        raise exception 'another worker has taken over the run' using errcode = 'PT002';
      end if;
      update run_wakeup set lease_until = clock_timestamp() + p_lease_seconds * interval '1 second' where run_id = p_run;
-     perform append_events(p_run, v_run.kind, jsonb_build_array(
-       jsonb_build_object('type', 'RowsSettled', 'body', p_settled),
-       jsonb_build_object('type', 'RunProgressed', 'body',
-         jsonb_build_object('counts', run_counts(v_run), 'progress', run_progress(v_run)))));
+     perform append_events(p_run, v_run.kind,
+       case when p_settled is null then '[]'::jsonb
+         else jsonb_build_array(jsonb_build_object('type', 'RowsSettled', 'body', p_settled)) end
+       || jsonb_build_array(jsonb_build_object('type', 'RunProgressed', 'body',
+            jsonb_build_object('counts', run_counts(v_run), 'progress', run_progress(v_run)))));
    end $$`,
   `create function wake_run(p_run uuid) returns void language plpgsql as $$
    begin

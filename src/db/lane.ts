@@ -7,6 +7,8 @@ import { types } from './pg-types.js'
 
 /** A transaction on a lane: also copies rows in and ends with a statement that travels with COMMIT. */
 export interface LaneTx extends Tx {
+  /** Runs one statement and answers how many rows it wrote. */
+  execute(sql: string, params?: readonly unknown[]): Promise<number>
   /** Sends `COPY ... FROM STDIN` and then `data` (COPY text format, whole lines). */
   copyIn(sql: string, data: readonly Uint8Array[]): Promise<void>
   /**
@@ -100,6 +102,7 @@ export class Lane implements TenantSource<LaneTx> {
           const answer = await client.query<Row & pg.QueryResultRow>(sql, [...params])
           return answer.rows as Row[]
         },
+        execute: async (sql, params = []) => (await client.query(sql, [...params])).rowCount ?? 0,
         copyIn: async (sql, data) => {
           await pipeline(Readable.from(data), client.query(copyFrom(sql)))
         },

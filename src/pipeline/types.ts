@@ -114,7 +114,7 @@ export interface ImportOptions {
   readonly operation: 'UPSERT' | 'UPDATE_ONLY' | 'DELETE'
   readonly onBlank: OnBlank
   readonly clearText: string | null
-  readonly onMissingRelation: 'CREATE' | 'FAIL_ROW' | 'DROP_LINK' | null
+  readonly onMissingRelation: 'FAIL_ROW' | 'DROP_LINK' | null
   readonly minConfidence: number
   readonly defaultOwnerEmail: string | null
 }

@@ -1,0 +1,271 @@
+/**
+ * The statements of a chunk, built once per run from the record type's data. Everything is set-based over the staging
+ * table; record tables are reached through an index, row by row of the stage, never by a scan (see `laneSettings`).
+ */
+import type { FieldDefinition } from '../../records/types.js'
+import { fieldNamed, type WritePlan } from './stage.js'
+
+/**
+ * Plans of a lane: index nested loops only. The planner knows nothing of a tenant's share of a table, and an un-analysed
+ * table under LIMIT invites a sequential scan for every row of the chunk (measured: quadratic). Staging tables carry a
+ * primary key, so a nested loop is right for them too.
+ */
+export const laneSettings = 'set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set jit = off; set temp_buffers = \'32MB\''
+
+/** Switches that cannot be turned off again by an import: a blank or `no` in a file does not undo an opt-out. */
+const sticky = new Set(['emailOptOut', 'doNotCall'])
+
+/** Rows of some passes over one stretch of the chunk: `$1` tenant, `$2`-`$3` rows, `$4`-`$5` passes; `$6` is the run. */
+export const stretch = 's.row_number between $2 and $3 and s.pass between $4 and $5'
+export const open = 'not exists (select from verdict v where v.row_number = s.row_number)'
+
+export interface ChunkSql {
+  /** One per match rule; `$1`-`$5`. Writes one hit for each row that it finds records for. */
+  readonly match: readonly string[]
+  readonly matchIdentities: string | null
+  /** Writes link rows for one reference key; `$1`-`$5`. */
+  readonly links: readonly { readonly field: string; readonly key: string; readonly sql: string }[]
+  readonly update: string
+  readonly remove: string
+  readonly identities: string | null
+  /** `clean`: nothing in the stretch matched or was decided, so no look-up is needed. */
+  insert(clean: boolean): string
+  /** Rows as they would stand in the table: what its CHECK constraints are tried on when a write has met one. */
+  projection(of: 'created' | 'updated'): string
+}
+
+export function chunkSql(plan: WritePlan): ChunkSql {
+  const type = plan.recordType
+  const table = type.table
+  const staged = new Map(plan.stageColumns.filter((column) => column.role === 'value').map((column) => [column.field, column.name]))
+  const built = new Map(plan.stageColumns.filter((column) => column.role === 'new').map((column) => [column.field, column.name]))
+  const linked = new Set(plan.stageColumns.filter((column) => column.role === 'key').map((column) => column.field))
+  const system = staged.has('sourceSystem') ? `coalesce(s.${staged.get('sourceSystem')}, ${text(plan.sourceSystem)})` : text(plan.sourceSystem)
+  const externalId = staged.has('externalId') ? `s.${staged.get('externalId')}` : null
+
+  /** A record found by another key is not this one if both have an id of the same system and the ids differ. */
+  const sameIdentity =
+    externalId === null
+      ? ''
+      : ` and (${externalId} is null or r.external_id is null or r.source_system <> ${system} or r.external_id = ${externalId})`
+
+  const matchRule = (rule: readonly string[], number: number): string => {
+    const byExternalId = rule.length === 1 && rule[0] === 'externalId'
+    const keys = rule.map((name) => {
+      const column = fieldNamed(type, name).column
+      return { column, staged: `s.${staged.get(name) ?? column}` }
+    })
+    const conditions = keys.map((key) => `r.${key.column} = ${key.staged}`)
+    if (byExternalId) {
+      conditions.push(`r.source_system = ${system}`)
+    }
+    return `insert into hit (row_number, record_id, n, rule)
+      select s.row_number, m.ids[1], cardinality(m.ids), ${number} from stage s cross join lateral (
+        select array_agg(x.id) as ids from (
+          select r.id from ${table} r
+          where r.tenant_id = $1 and ${conditions.join(' and ')} and r.deleted_at is null${byExternalId ? '' : sameIdentity}
+          limit 2) x) m
+      where ${stretch} and ${keys.map((key) => `${key.staged} is not null`).join(' and ')} and m.ids is not null
+        and not exists (select from hit h where h.row_number = s.row_number) and ${open}`
+  }
+
+  const matchIdentities =
+    externalId === null
+      ? null
+      : `insert into hit (row_number, record_id, n, rule)
+      select s.row_number, m.id, 1, ${plan.rules.findIndex((rule) => rule[0] === 'externalId')} from stage s cross join lateral (
+        select r.id from record_identity i join ${table} r on r.tenant_id = $1 and r.id = i.record_id and r.deleted_at is null
+        where i.tenant_id = $1 and i.record_type = ${text(type.name)} and i.source_system = ${system} and i.external_id = ${externalId}
+        limit 1) m
+      where ${stretch} and ${externalId} is not null
+        and not exists (select from hit h where h.row_number = s.row_number) and ${open}`
+
+  const links = plan.stageColumns
+    .filter((column) => column.role === 'key')
+    .map((column) => {
+      const field = fieldNamed(type, column.field)
+      const to = field.reference?.to ?? 'member'
+      const key = column.key ?? ''
+      return { field: column.field, key, sql: linkSql(field, to, key, `s.${column.name}`) }
+    })
+
+  function linkSql(field: FieldDefinition, to: string, key: string, value: string): string {
+    const conditions =
+      to === 'member'
+        ? `r.${key} = ${value} and r.active`
+        : `r.${snake(key)} = ${value} and r.deleted_at is null${key === 'externalId' ? ` and r.source_system = ${system}` : ''}`
+    return `insert into link (row_number, field, record_id, n)
+      select s.row_number, ${text(field.name)}, m.ids[1], cardinality(m.ids) from stage s cross join lateral (
+        select array_agg(x.id) as ids from (
+          select r.id from ${to} r where r.tenant_id = $1 and ${conditions} limit 2) x) m
+      where ${stretch} and ${value} is not null and m.ids is not null and ${open}
+        and not exists (select from link l where l.row_number = s.row_number and l.field = ${text(field.name)})`
+  }
+
+  /** Fields that this run can change, with the value that the row gives (null: keep). */
+  const writable = type.fields.filter(
+    (field) => (staged.has(field.name) || linked.has(field.name)) && field.name !== 'sourceSystem' && field.name !== 'externalId',
+  )
+  const linkValue = (field: FieldDefinition) =>
+    `(select l.record_id from link l where l.row_number = s.row_number and l.field = ${text(field.name)} and l.n = 1)`
+  const given = (field: FieldDefinition) => (linked.has(field.name) ? linkValue(field) : `s.${staged.get(field.name)}`)
+
+  const merged = (field: FieldDefinition): string => {
+    const value = given(field)
+    if (sticky.has(field.name)) {
+      return `(r.${field.column} or coalesce(${value}, false))`
+    }
+    if (plan.onDuplicate === 'FILL_BLANKS') {
+      return field.sqlType.endsWith('[]')
+        ? `case when cardinality(r.${field.column}) = 0 then coalesce(${value}, r.${field.column}) else r.${field.column} end`
+        : `coalesce(r.${field.column}, ${value})`
+    }
+    if (field.required || field.defaultValue !== null) {
+      return `coalesce(${value}, r.${field.column})`
+    }
+    const empty = field.sqlType.endsWith('[]') ? `'{}'` : 'null'
+    return `case when ${text(field.name)} = any (s.cleared) then ${empty} else coalesce(${value}, r.${field.column}) end`
+  }
+
+  const targets = writable.map((field) => ({ field: field.name, column: field.column, value: merged(field) }))
+  if (externalId !== null) {
+    // A record without an external id takes the row's; one with another id keeps it and gets a further identity.
+    targets.push({ field: 'externalId', column: 'external_id', value: `coalesce(r.external_id, ${externalId})` })
+    targets.push({
+      field: 'sourceSystem',
+      column: 'source_system',
+      value: `case when r.external_id is null and ${externalId} is not null then ${system} else r.source_system end`,
+    })
+  }
+
+  // Row by row: `update ... from` with the merged values compared first, so that a row that changes nothing is not written.
+  const update =
+    targets.length === 0
+      ? ''
+      : `with u as (
+        update ${table} r set ${targets.map((target) => `${target.column} = ${target.value}`).join(', ')},
+          pristine_version = case when r.created_run_id = $6 and r.pristine_version = r.version then r.version + 1 else r.pristine_version end
+        from hit h join stage s on s.row_number = h.row_number
+        where ${stretch} and h.n = 1 and r.tenant_id = $1 and r.id = h.record_id and ${open}
+          and (${targets.map((target) => `(${target.value})::${sqlTypeOf(target.field)}`).join(', ')}, 0)
+            is distinct from (${targets.map((target) => `r.${target.column}`).join(', ')}, 0)
+        returning s.row_number, r.id, old.version as before_version, new.version as after_version,
+          ${targets.map((target, i) => `old.${target.column} as o${i}, new.${target.column} as n${i}`).join(', ')}),
+      c as (
+        insert into run_change (tenant_id, run_id, record_id, row_number, record_type, before, after, before_version, after_version)
+        select $1, $6, u.id, u.row_number, ${text(type.name)}, d.before, d.after, u.before_version, u.after_version
+        from u cross join lateral (
+          select jsonb_object_agg(f, o) as before, jsonb_object_agg(f, n) as after
+          from (values ${targets.map((target, i) => `(${text(target.column)}, to_jsonb(u.o${i}), to_jsonb(u.n${i}))`).join(', ')}) as x (f, o, n)
+          where o is distinct from n) d)
+      insert into verdict (row_number, outcome, record_id) select row_number, 'UPDATED', id from u`
+
+  function sqlTypeOf(field: string): string {
+    return fieldNamed(type, field).sqlType
+  }
+
+  const remove = `with u as (
+        update ${table} r set deleted_at = now(),
+          pristine_version = case when r.created_run_id = $6 and r.pristine_version = r.version then r.version + 1 else r.pristine_version end
+        from hit h join stage s on s.row_number = h.row_number
+        where ${stretch} and h.n = 1 and r.tenant_id = $1 and r.id = h.record_id and r.deleted_at is null and ${open}
+        returning s.row_number, r.id, old.version as before_version, new.version as after_version, new.deleted_at),
+      c as (
+        insert into run_change (tenant_id, run_id, record_id, row_number, record_type, before, after, before_version, after_version)
+        select $1, $6, id, row_number, ${text(type.name)}, jsonb_build_object('deleted_at', null),
+          jsonb_build_object('deleted_at', to_jsonb(deleted_at)), before_version, after_version from u)
+      insert into verdict (row_number, outcome, record_id) select row_number, 'DELETED', id from u`
+
+  const identities =
+    externalId === null
+      ? null
+      : `with i as (
+        insert into record_identity (tenant_id, record_type, source_system, external_id, record_id, created_run_id)
+        select $1, ${text(type.name)}, ${system}, ${externalId}, h.record_id, $6
+        from stage s join hit h on h.row_number = s.row_number and h.n = 1
+          join ${table} r on r.tenant_id = $1 and r.id = h.record_id
+        where ${stretch} and ${externalId} is not null and r.external_id is not null
+          and (r.source_system, r.external_id) is distinct from (${system}, ${externalId})
+        on conflict do nothing
+        returning record_id, external_id),
+      n as (
+        select s.row_number, h.record_id, r.version from i join hit h on h.record_id = i.record_id
+          join stage s on s.row_number = h.row_number and ${externalId} = i.external_id
+          join ${table} r on r.tenant_id = $1 and r.id = h.record_id
+        where ${stretch}),
+      c as (
+        -- The row changed something, so it has a change, if only an empty one: rollback counts and undoes by these.
+        insert into run_change (tenant_id, run_id, record_id, row_number, record_type, before, after, before_version, after_version)
+        select $1, $6, record_id, row_number, ${text(type.name)}, '{}', '{}', version, version from n
+        on conflict do nothing)
+      insert into verdict (row_number, outcome, record_id) select row_number, 'UPDATED', record_id from n on conflict do nothing`
+
+  const insert = (clean: boolean): string => {
+    const columns: string[] = ['tenant_id', 'id', 'created_run_id', 'created_row']
+    const values: string[] = ['$1', 's.id', '$6', 's.row_number']
+    for (const field of type.fields) {
+      const value = createdValue(field)
+      if (value !== null) {
+        columns.push(field.column)
+        values.push(value)
+      }
+    }
+    return `insert into ${table} (${columns.join(', ')})
+      select ${values.join(', ')} from stage s
+      where ${stretch}${clean ? '' : ` and ${open} and not exists (select from hit h where h.row_number = s.row_number)`}
+      on conflict do nothing`
+  }
+
+  function createdValue(field: FieldDefinition): string | null {
+    if (field.name === 'sourceSystem') {
+      return externalId === null ? (staged.has('sourceSystem') ? `s.${staged.get('sourceSystem')}` : text(plan.sourceSystem)) : system
+    }
+    const candidates: string[] = []
+    if (linked.has(field.name)) {
+      candidates.push(linkValue(field))
+    } else if (staged.has(field.name)) {
+      candidates.push(`s.${staged.get(field.name)}`)
+    }
+    if (field.name === 'ownerEmail' && plan.defaultOwnerId !== null) {
+      candidates.push(`${text(plan.defaultOwnerId)}::uuid`)
+    }
+    if (built.has(field.name)) {
+      candidates.push(`s.${built.get(field.name)}`)
+    }
+    const fallback = plan.createDefaults[field.column] ?? field.defaultValue
+    if (fallback !== null && fallback !== undefined) {
+      candidates.push(`${text(fallback)}::${field.sqlType}`)
+    } else if (field.sqlType.endsWith('[]')) {
+      candidates.push(`'{}'::${field.sqlType}`)
+    }
+    if (candidates.length === 0) {
+      return null
+    }
+    return candidates.length === 1 ? (candidates[0] ?? null) : `coalesce(${candidates.join(', ')})`
+  }
+
+  /** What the row would be as a created record, or its record after the update: every column of the type by name. */
+  const projection = (of: 'created' | 'updated'): string => {
+    const targeted = new Map(targets.map((target) => [target.column, target.value]))
+    const columns = type.fields.map((field) => {
+      const value = of === 'created' ? (createdValue(field) ?? 'null') : (targeted.get(field.column) ?? `r.${field.column}`)
+      return `(${value})::${field.sqlType} as ${field.column}`
+    })
+    return of === 'created'
+      ? `select s.row_number, ${columns.join(', ')} from stage s
+         where ${stretch} and ${open} and not exists (select from hit h where h.row_number = s.row_number)`
+      : `select s.row_number, ${columns.join(', ')} from stage s join hit h on h.row_number = s.row_number and h.n = 1
+           join ${table} r on r.tenant_id = $1 and r.id = h.record_id where ${stretch} and ${open}`
+  }
+
+  return { match: plan.rules.map(matchRule), matchIdentities, links, update, remove, identities, insert, projection }
+}
+
+/** A SQL text literal. Names and values here come from the record types and from options that were validated. */
+export function text(value: string): string {
+  return value.includes('\\') ? ` E'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'` : `'${value.replaceAll("'", "''")}'`
+}
+
+function snake(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}

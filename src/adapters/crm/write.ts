@@ -1,0 +1,525 @@
+/**
+ * Applies one chunk inside the transaction that it is given: stage, resolve, match, write. The meaning is row by row (each
+ * row sees every earlier row of the file and what it did), the execution set-based: rows that share a key were given
+ * different passes by the reader, rows that turn out to mean one record are put into different passes here.
+ */
+import { constraintOf, sqlState, type LaneTx } from '../../db/lane.js'
+import { one } from '../../db/tx.js'
+import type { Issue, IssueCode, IssueSeverity } from '../../pipeline/types.js'
+import { open, stretch, text, type ChunkSql } from './sql.js'
+import { stageCopy, type WritePlan } from './stage.js'
+
+/** A chunk as the reader hands it over. */
+export interface StagedChunk {
+  readonly firstRow: number
+  readonly lastRow: number
+  /** COPY text of the staged rows. */
+  readonly copy: readonly Uint8Array[]
+  readonly staged: number
+  /** Highest pass of a row: 0 where no two rows share a key. */
+  readonly lastPass: number
+}
+
+/** What became of the staged rows. Rows without a verdict were created. */
+export interface AppliedChunk {
+  readonly created: number
+  readonly updated: number
+  readonly unchanged: number
+  readonly skipped: number
+  readonly failed: number
+  readonly deleted: number
+  /** Problems found by the database: duplicates, ambiguous matches, missing relations, constraints. */
+  readonly issues: readonly Issue[]
+  /** True: the temporary table `verdict` holds rows. */
+  readonly decided: boolean
+}
+
+/** Keeps chunks that are written side by side from seeing each other half done. */
+export interface Turn {
+  /** Resolves when this chunk may look at the records: everything before it is committed or known not to matter. */
+  beforeMatch(): Promise<void>
+  /** Says, once, whether this chunk changes existing records; the next chunk waits for that word. */
+  changesExisting(changes: boolean): void
+}
+
+const ALL_PASSES = 32_767
+
+/** What a run remembers from chunk to chunk: constraints that were hit are tried up front from then on. */
+export interface WriterState {
+  checks: readonly { readonly name: string; readonly sql: string }[] | null
+}
+
+export async function applyChunk(tx: LaneTx, plan: WritePlan, sql: ChunkSql, state: WriterState, chunk: StagedChunk, turn: Turn): Promise<AppliedChunk> {
+  const writer = new ChunkWriter(tx, plan, sql, state, chunk)
+  return writer.apply(turn)
+}
+
+class ChunkWriter {
+  readonly #tx: LaneTx
+  readonly #plan: WritePlan
+  readonly #sql: ChunkSql
+  readonly #state: WriterState
+  readonly #chunk: StagedChunk
+  readonly #issues: Issue[] = []
+  #decided = false
+  #lastPass: number
+
+  constructor(tx: LaneTx, plan: WritePlan, sql: ChunkSql, state: WriterState, chunk: StagedChunk) {
+    this.#tx = tx
+    this.#plan = plan
+    this.#sql = sql
+    this.#state = state
+    this.#chunk = chunk
+    this.#lastPass = chunk.lastPass
+  }
+
+  async apply(turn: Turn): Promise<AppliedChunk> {
+    const { firstRow, lastRow, staged } = this.#chunk
+    if (staged === 0) {
+      await turn.beforeMatch()
+      turn.changesExisting(false)
+      return { created: 0, updated: 0, unchanged: 0, skipped: 0, failed: 0, deleted: 0, issues: [], decided: false }
+    }
+    await this.#tx.copyIn(stageCopy(this.#plan), this.#chunk.copy)
+    // Statistics of the session's own tables: without them the planner takes the stage for a few rows.
+    await this.#tx.query('analyze stage (row_number, pass)')
+    await turn.beforeMatch()
+    const identities = await this.#hasIdentities()
+    let announced = false
+    for (let from = firstRow; from <= lastRow; ) {
+      await this.#links(from, lastRow)
+      const hits = await this.#match(from, lastRow, 0, ALL_PASSES, identities)
+      const to = hits === 0 ? lastRow : await this.#stretchEnd(from, lastRow)
+      const single = to === lastRow && from === firstRow && this.#lastPass === 0
+      if (!single && !announced) {
+        turn.changesExisting(this.#plan.onDuplicate !== 'SKIP' && this.#plan.onDuplicate !== 'FAIL')
+        announced = true
+      }
+      for (let pass = 0; pass <= this.#lastPass; pass++) {
+        const found = pass === 0 ? hits : await this.#rematch(from, to, pass, identities)
+        const changed = found === 0 ? 0 : await this.#settleHits(from, to, pass)
+        if (!announced) {
+          turn.changesExisting(changed > 0)
+          announced = true
+        }
+        await this.#settleOthers(from, to, pass, found === 0)
+      }
+      from = to + 1
+      if (from <= lastRow) {
+        await this.#tx.query('delete from hit where row_number >= $1', [from])
+        await this.#tx.query('delete from link where row_number >= $1', [from])
+      }
+    }
+    return this.#tally()
+  }
+
+  async #hasIdentities(): Promise<boolean> {
+    if (this.#sql.matchIdentities === null || this.#plan.rules.every((rule) => rule[0] !== 'externalId')) {
+      return false
+    }
+    const found = await one<{ some: boolean }>(
+      this.#tx,
+      'select exists (select from record_identity where tenant_id = $1 and record_type = $2) as some',
+      [this.#tx.tenantId, this.#plan.recordType.name],
+    )
+    return found.some
+  }
+
+  #params(from: number, to: number, firstPass: number, lastPass = firstPass): unknown[] {
+    return [this.#tx.tenantId, from, to, firstPass, lastPass]
+  }
+
+  async #match(from: number, to: number, firstPass: number, lastPass: number, identities: boolean): Promise<number> {
+    if (this.#plan.onDuplicate === 'CREATE' && this.#plan.operation === 'UPSERT') {
+      return 0
+    }
+    const params = this.#params(from, to, firstPass, lastPass)
+    let hits = 0
+    for (const [number, statement] of this.#sql.match.entries()) {
+      hits += await this.#tx.execute(statement, params)
+      if (identities && this.#plan.rules[number]?.[0] === 'externalId' && this.#sql.matchIdentities !== null) {
+        hits += await this.#tx.execute(this.#sql.matchIdentities, params)
+      }
+    }
+    return hits
+  }
+
+  /**
+   * Last row up to which rows can be taken together: before the first row that means a record which an earlier row of the
+   * same or a later pass means as well (found by another key, so the reader could not know).
+   */
+  async #stretchEnd(from: number, to: number): Promise<number> {
+    const found = await one<{ row: number | null }>(
+      this.#tx,
+      `select min(row_number) as row from (
+         select h.row_number, s.pass <= max(s.pass) over (partition by h.record_id order by h.row_number
+           rows between unbounded preceding and 1 preceding) as clash
+         from hit h join stage s on s.row_number = h.row_number where h.row_number between $1 and $2) x where clash`,
+      [from, to],
+    )
+    return found.row === null ? to : found.row - 1
+  }
+
+  /** Rows of a later pass see what the passes before have done. */
+  async #rematch(from: number, to: number, pass: number, identities: boolean): Promise<number> {
+    const params = this.#params(from, to, pass)
+    await this.#tx.query('delete from hit h using stage s where s.row_number = h.row_number and s.row_number between $1 and $2 and s.pass = $3', [
+      from,
+      to,
+      pass,
+    ])
+    if (this.#sql.links.length > 0) {
+      await this.#tx.query('delete from link l using stage s where s.row_number = l.row_number and s.row_number between $1 and $2 and s.pass = $3', [
+        from,
+        to,
+        pass,
+      ])
+      for (const link of this.#sql.links) {
+        await this.#tx.execute(link.sql, params)
+      }
+    }
+    const hits = await this.#match(from, to, pass, pass, identities)
+    if (hits > 0) {
+      const later = await this.#tx.query<{ row: number }>(
+        `select row_number as row from (
+           select h.row_number, row_number() over (partition by h.record_id order by h.row_number) as nth
+           from hit h join stage s on s.row_number = h.row_number
+           where h.row_number between $1 and $2 and s.pass = $3 and h.n = 1) x where nth > 1`,
+        [from, to, pass],
+      )
+      if (later.length > 0) {
+        await this.#postpone(
+          pass,
+          later.map((row) => row.row),
+        )
+      }
+    }
+    return hits
+  }
+
+  /** Moves rows into a new pass right after `pass`. */
+  async #postpone(pass: number, rows: readonly number[]): Promise<void> {
+    await this.#tx.query('update stage set pass = pass + 1 where pass > $1', [pass])
+    await this.#tx.query('update stage set pass = $1 where row_number = any ($2::bigint[])', [pass + 1, rows])
+    await this.#tx.query('delete from hit where row_number = any ($1::bigint[])', [rows])
+    this.#lastPass += 1
+  }
+
+  async #links(from: number, to: number): Promise<void> {
+    for (const link of this.#sql.links) {
+      await this.#tx.execute(link.sql, this.#params(from, to, 0, ALL_PASSES))
+    }
+  }
+
+  /** Decides the rows that mean an existing record. Answers how many records were changed. */
+  async #settleHits(from: number, to: number, pass: number): Promise<number> {
+    const params = this.#params(from, to, pass)
+    await this.#decide(
+      `select s.row_number, 'FAILED', null::text[] from stage s join hit h on h.row_number = s.row_number where ${stretch} and h.n > 1 and ${open}`,
+      params,
+      (row) => this.#issue(row, 'AMBIGUOUS_MATCH', 'ERROR', `More than one ${this.#label()} matches this row, so none was changed.`, 'Merge or tell apart the existing records, or match on a field that is unique.'),
+    )
+    if (this.#sql.links.length > 0) {
+      await this.#missingLinks(from, to, pass)
+    }
+    let changed = 0
+    if (this.#plan.operation === 'DELETE') {
+      changed = await this.#tx.execute(this.#sql.remove, [...params, this.#plan.runId])
+      this.#decided ||= changed > 0
+      return changed
+    }
+    if (this.#plan.onDuplicate === 'SKIP' || this.#plan.onDuplicate === 'FAIL') {
+      await this.#refuseDuplicates(params, this.#plan.onDuplicate)
+      return 0
+    }
+    if (this.#sql.update !== '') {
+      changed += await this.#guarded(from, to, pass, 'updated', (low, high) =>
+        this.#tx.execute(this.#sql.update, [...this.#params(low, high, pass), this.#plan.runId]),
+      )
+    }
+    if (this.#sql.identities !== null) {
+      changed += await this.#tx.execute(this.#sql.identities, [...params, this.#plan.runId])
+    }
+    this.#decided = true
+    await this.#tx.execute(
+      `insert into verdict (row_number, outcome, record_id)
+       select s.row_number, 'UNCHANGED', h.record_id from stage s join hit h on h.row_number = s.row_number
+       where ${stretch} and h.n = 1 and ${open} and $1::uuid is not null`,
+      params,
+    )
+    return changed
+  }
+
+  async #refuseDuplicates(params: readonly unknown[], policy: 'SKIP' | 'FAIL'): Promise<void> {
+    const outcome = policy === 'SKIP' ? 'SKIPPED' : 'FAILED'
+    const rows = await this.#tx.query<{ row_number: number; rule: number; own: boolean }>(
+      `with d as (
+         insert into verdict (row_number, outcome, record_id)
+         select s.row_number, '${outcome}', h.record_id from stage s join hit h on h.row_number = s.row_number
+         where ${stretch} and h.n = 1 and ${open} and $1::uuid is not null
+         returning row_number, record_id)
+       select d.row_number, h.rule, coalesce(r.created_run_id = $6, false) as own
+       from d join hit h on h.row_number = d.row_number
+         left join ${this.#plan.recordType.table} r on r.tenant_id = $1 and r.id = d.record_id`,
+      [...params, this.#plan.runId],
+    )
+    this.#decided ||= rows.length > 0
+    for (const row of rows) {
+      const by = (this.#plan.rules[row.rule] ?? []).join(' and ')
+      const what = row.own ? `An earlier row of this file has the same ${by}` : `A ${this.#label()} with the same ${by} exists already`
+      this.#issue(
+        row.row_number,
+        row.own ? 'DUPLICATE_IN_FILE' : 'DUPLICATE_RECORD',
+        policy === 'SKIP' ? 'WARNING' : 'ERROR',
+        `${what}; onDuplicate is ${policy}.`,
+        null,
+      )
+    }
+  }
+
+  /** Decides the rows that mean no existing record: creations, unless something forbids it. */
+  async #settleOthers(from: number, to: number, pass: number, clean: boolean): Promise<void> {
+    const params = this.#params(from, to, pass)
+    const unmatched = `${stretch} and ${open} and not exists (select from hit h where h.row_number = s.row_number)`
+    if (this.#plan.operation !== 'UPSERT') {
+      await this.#decide(`select s.row_number, 'SKIPPED', null::text[] from stage s where ${unmatched}`, params, (row) =>
+        this.#issue(row, 'RECORD_NOT_FOUND', 'WARNING', `No ${this.#label()} matches this row; the operation is ${this.#plan.operation}, which creates none.`, null),
+      )
+      return
+    }
+    if (clean && this.#sql.links.length > 0) {
+      await this.#missingLinks(from, to, pass)
+    }
+    await this.#decide(
+      `select s.row_number, 'FAILED', s.missing from stage s where ${unmatched} and s.missing is not null`,
+      params,
+      (row, missing) => {
+        for (const field of missing ?? []) {
+          this.#issue(row, 'REQUIRED_MISSING', 'ERROR', `A new ${this.#label()} needs ${field}, and this row has none.`, `Fill the column of ${field}, or map a default value to it.`, field)
+        }
+      },
+    )
+    if (this.#state.checks !== null) {
+      await this.#tryChecks(from, to, pass, 'created')
+    }
+    const bare = clean && !this.#decided
+    await this.#guarded(from, to, pass, 'created', async (low, high) => {
+      const inserted = await this.#tx.execute(this.#sql.insert(bare && !this.#decided), [...this.#params(low, high, pass), this.#plan.runId])
+      await this.#afterInsert(low, high, pass, inserted)
+      return inserted
+    })
+  }
+
+  /** Rows that another record's unique key kept out: they are matched again, and fail if that finds nothing either. */
+  async #afterInsert(from: number, to: number, pass: number, inserted: number): Promise<void> {
+    const whole = !this.#decided && from === this.#chunk.firstRow && to === this.#chunk.lastRow && this.#lastPass === 0
+    if (whole && inserted === this.#chunk.staged) {
+      return
+    }
+    const rows = await this.#tx.query<{ row: number }>(
+      `select s.row_number as row from stage s
+       where ${stretch} and ${open} and not exists (select from hit h where h.row_number = s.row_number)
+         and not exists (select from ${this.#plan.recordType.table} r where r.tenant_id = $1 and r.id = s.id)`,
+      this.#params(from, to, pass),
+    )
+    if (rows.length === 0) {
+      return
+    }
+    const numbers = rows.map((row) => row.row)
+    const rematchable = this.#plan.onDuplicate !== 'CREATE' && this.#plan.rules.some((rule) => rule[0] === 'externalId')
+    const again = rematchable ? numbers.filter((row) => !this.#postponed.has(row)) : []
+    const refused = numbers.filter((row) => !again.includes(row))
+    if (again.length > 0) {
+      for (const row of again) {
+        this.#postponed.add(row)
+      }
+      await this.#postpone(pass, again)
+    }
+    if (refused.length > 0) {
+      await this.#fail(refused)
+      for (const row of refused) {
+        this.#issue(row, 'DUPLICATE_RECORD', 'ERROR', `Another ${this.#label()} has the same external id in the same source system, so this row could not create one.`, null)
+      }
+    }
+  }
+
+  readonly #postponed = new Set<number>()
+
+  async #missingLinks(from: number, to: number, pass: number): Promise<void> {
+    for (const link of groupLinks(this.#sql.links)) {
+      const columns = link.keys.map((key) => ({ key, column: this.#plan.stageColumns.find((c) => c.role === 'key' && c.field === link.field && c.key === key)?.name ?? '' }))
+      const rows = await this.#tx.query<{ row: number; value: string; key: string; many: boolean }>(
+        `select s.row_number as row, coalesce(l.n, 0) > 1 as many,
+           ${`coalesce(${columns.map((c) => `s.${c.column}`).join(', ')})`} as value,
+           case ${columns.map((c) => `when s.${c.column} is not null then ${text(c.key)}`).join(' ')} end as key
+         from stage s left join link l on l.row_number = s.row_number and l.field = $6
+         where ${stretch} and ${open} and $1::uuid is not null and (${columns.map((c) => `s.${c.column} is not null`).join(' or ')}) and coalesce(l.n, 0) <> 1`,
+        [...this.#params(from, to, pass), link.field],
+      )
+      const failed: number[] = []
+      for (const row of rows) {
+        const owner = link.field === 'ownerEmail'
+        const drop = owner || this.#plan.onMissingRelation === 'DROP_LINK'
+        const name = owner ? 'ownerEmail' : `${link.field}.${row.key}`
+        const message = owner
+          ? `No active member of this tenant has the e-mail "${row.value}"; the record got ${this.#plan.defaultOwnerId === null ? 'no owner' : 'the default owner'}.`
+          : row.many
+            ? `More than one ${link.field} has ${row.key} "${row.value}".`
+            : `No ${link.field} has ${row.key} "${row.value}".`
+        this.#issue(
+          row.row,
+          owner ? 'OWNER_NOT_FOUND' : row.many ? 'RELATION_AMBIGUOUS' : 'RELATION_NOT_FOUND',
+          drop ? 'WARNING' : 'ERROR',
+          drop && !owner ? `${message} The link was left out.` : message,
+          owner ? null : 'Import the related records first, or set onMissingRelation to DROP_LINK.',
+          name,
+          row.value,
+        )
+        if (!drop) {
+          failed.push(row.row)
+        }
+      }
+      if (failed.length > 0) {
+        await this.#fail(failed)
+      }
+    }
+  }
+
+  async #fail(rows: readonly number[]): Promise<void> {
+    this.#decided = true
+    await this.#tx.execute("insert into verdict (row_number, outcome) select unnest($1::bigint[]), 'FAILED' on conflict do nothing", [rows])
+  }
+
+  /** Gives the selected rows (row number, outcome, missing fields) their verdict and reports each of them. */
+  async #decide(select: string, params: readonly unknown[], report: (row: number, missing: readonly string[] | null) => void): Promise<void> {
+    const rows = await this.#tx.query<{ row_number: number; missing: string[] | null }>(
+      `with d (row_number, outcome, missing) as (${select}),
+         w as (insert into verdict (row_number, outcome) select row_number, outcome from d)
+       select row_number, missing from d where $1::uuid is not null order by 1`,
+      params,
+    )
+    this.#decided ||= rows.length > 0
+    for (const row of rows) {
+      report(row.row_number, row.missing)
+    }
+  }
+
+  /**
+   * A write that may hit a constraint. The rows to blame are found set-based for CHECK constraints (each is tried on the
+   * rows as they would stand) and by halving for anything else; the rest is written.
+   */
+  async #guarded(from: number, to: number, pass: number, kind: 'created' | 'updated', write: (from: number, to: number) => Promise<number>): Promise<number> {
+    await this.#tx.query('savepoint guarded')
+    const issues = this.#issues.length
+    const postponed = this.#lastPass
+    try {
+      const written = await write(from, to)
+      await this.#tx.query('release savepoint guarded')
+      return written
+    } catch (error) {
+      const state = sqlState(error) ?? ''
+      // Data exceptions and integrity violations, and what a trigger may raise: these are a row's own fault.
+      if (!/^(22|23|P0001)/.test(state)) {
+        throw error
+      }
+      await this.#tx.query('rollback to savepoint guarded')
+      this.#issues.length = issues
+      this.#lastPass = postponed
+      if (state === '23514' && this.#state.checks === null) {
+        this.#state.checks = await this.#loadChecks()
+        if ((await this.#tryChecks(from, to, pass, kind)) > 0) {
+          return this.#guarded(from, to, pass, kind, write)
+        }
+      }
+      if (from === to) {
+        const message = this.#constraintMessage(constraintOf(error))
+        await this.#fail([from])
+        this.#issue(from, 'CONSTRAINT_VIOLATION', 'ERROR', message, null)
+        return 0
+      }
+      const middle = from + Math.floor((to - from) / 2)
+      const lower = await this.#guarded(from, middle, pass, kind, write)
+      return lower + (await this.#guarded(middle + 1, to, pass, kind, write))
+    }
+  }
+
+  async #loadChecks(): Promise<{ name: string; sql: string }[]> {
+    return this.#tx.query<{ name: string; sql: string }>(
+      `select conname as name, pg_get_expr(conbin, conrelid) as sql from pg_constraint
+       where conrelid = $1::regclass and contype = 'c' order by conname`,
+      [this.#plan.recordType.table],
+    )
+  }
+
+  async #tryChecks(from: number, to: number, pass: number, kind: 'created' | 'updated'): Promise<number> {
+    // Constraints over columns that no field feeds (version, tenant) cannot be broken by a row and are not in the projection.
+    const columns = new Set(this.#plan.recordType.fields.map((field) => field.column))
+    const checks = (this.#state.checks ?? []).filter((check) => mentionsOnly(check.sql, columns))
+    if (checks.length === 0) {
+      return 0
+    }
+    const rows = await this.#tx.query<{ row: number; name: string }>(
+      `select p.row_number as row, c.name from (${this.#sql.projection(kind)}) p
+       cross join lateral (values ${checks.map((check) => `(${text(check.name)}, (${check.sql}))`).join(', ')}) as c (name, ok)
+       where c.ok is false and $1::uuid is not null order by 1`,
+      this.#params(from, to, pass),
+    )
+    if (rows.length > 0) {
+      await this.#fail(rows.map((row) => row.row))
+      for (const row of rows) {
+        this.#issue(row.row, 'CONSTRAINT_VIOLATION', 'ERROR', this.#constraintMessage(row.name), null)
+      }
+    }
+    return rows.length
+  }
+
+  #constraintMessage(constraint: string | null): string {
+    const table = this.#plan.recordType.table
+    const check = this.#plan.recordType.checks.find((candidate) => `${table}_${candidate.name}` === constraint)
+    return check?.message ?? `The database does not accept this ${this.#label()}: a rule on its values refuses it.`
+  }
+
+  #label(): string {
+    return this.#plan.recordType.label.toLowerCase()
+  }
+
+  #issue(row: number, code: IssueCode, severity: IssueSeverity, message: string, suggestion: string | null, field: string | null = null, value: string | null = null): void {
+    this.#issues.push({ row, column: null, field, code, severity, value: value === null ? null : value.slice(0, 500), message, suggestion })
+  }
+
+  async #tally(): Promise<AppliedChunk> {
+    const tally = { UPDATED: 0, UNCHANGED: 0, SKIPPED: 0, FAILED: 0, DELETED: 0 }
+    let decided = 0
+    if (this.#decided) {
+      for (const row of await this.#tx.query<{ outcome: keyof typeof tally; n: number }>('select outcome, count(*) as n from verdict group by 1')) {
+        tally[row.outcome] = row.n
+        decided += row.n
+      }
+    }
+    return {
+      created: this.#chunk.staged - decided,
+      updated: tally.UPDATED,
+      unchanged: tally.UNCHANGED,
+      skipped: tally.SKIPPED,
+      failed: tally.FAILED,
+      deleted: tally.DELETED,
+      issues: this.#issues,
+      decided: decided > 0,
+    }
+  }
+}
+
+function groupLinks(links: readonly { readonly field: string; readonly key: string }[]): { field: string; keys: string[] }[] {
+  const groups = new Map<string, string[]>()
+  for (const link of links) {
+    groups.set(link.field, [...(groups.get(link.field) ?? []), link.key])
+  }
+  return [...groups].map(([field, keys]) => ({ field, keys }))
+}
+
+/** Whether a constraint's expression names no column but these. Function names and casts do not matter: only identifiers that are columns of the table could. */
+function mentionsOnly(sql: string, columns: ReadonlySet<string>): boolean {
+  const others = ['tenant_id', 'custom_fields', 'version', 'pristine_version', 'created_at', 'updated_at', 'deleted_at', 'created_run_id', 'created_row']
+  const words = new Set(sql.replaceAll(/'(?:[^']|'')*'/g, '').match(/[a-z_][a-z0-9_]*/g) ?? [])
+  return !others.some((column) => words.has(column)) && [...words].some((word) => columns.has(word))
+}

@@ -1,0 +1,239 @@
+/**
+ * Undoing what an import did, one chunk of records at a time, inside the transaction that it is given. A field goes back
+ * only if it still holds what the import wrote; values are compared, not versions, so that undoing a later import does not
+ * look like an edit. Changes of one record are folded: oldest before, newest after.
+ */
+import { one, type Tx } from '../db/tx.js'
+import { recordTypes } from '../records/index.js'
+import type { RecordType, RecordTypeName } from '../records/types.js'
+import type { OnRollbackConflict } from './types.js'
+
+/** How far a rollback has come: first records that were changed, by id; then created ones, last row first. */
+export type RollbackCursor = { readonly phase: 'changed'; readonly after: string } | { readonly phase: 'created'; readonly before: number }
+
+export interface UndoneChunk {
+  /** Counted in rows of the import. */
+  readonly reverted: number
+  readonly kept: number
+  readonly unchanged: number
+  /** Null: nothing is left. */
+  readonly cursor: RollbackCursor | null
+}
+
+/** Records per chunk: a few hundred milliseconds of work. */
+const CHUNK_RECORDS = 5000
+
+const NIL = '00000000-0000-0000-0000-000000000000'
+
+/** SQL that is true when a live record `c` refers to the record `alias`; `except` leaves some of them out. */
+export function hasChildren(type: RecordType, alias: string, tenant: string, except: string): string {
+  const checks = references(type).map(
+    ({ table, column }) =>
+      `exists (select from ${table} c where c.tenant_id = ${tenant} and c.${column} = ${alias}.id and c.deleted_at is null and not (${except}))`,
+  )
+  return checks.length === 0 ? 'false' : checks.join(' or ')
+}
+
+/** Columns of all record types that refer to this one. */
+function references(type: RecordType): { table: RecordTypeName; column: string }[] {
+  return Object.values(recordTypes).flatMap((child) =>
+    child.fields.filter((field) => field.reference?.to === type.name).map((field) => ({ table: child.table, column: field.column })),
+  )
+}
+
+export interface UndoRequest {
+  readonly rollbackId: string
+  readonly importId: string
+  readonly recordType: RecordTypeName
+  readonly onConflict: OnRollbackConflict
+}
+
+/** Undoes the next chunk after `cursor` (null: from the start). */
+export async function undoChunk(tx: Tx, request: UndoRequest, cursor: RollbackCursor | null): Promise<UndoneChunk> {
+  if (cursor === null || cursor.phase === 'changed') {
+    const done = await undoChanged(tx, request, cursor?.after ?? NIL)
+    if (done !== null) {
+      return done
+    }
+    cursor = { phase: 'created', before: Number.MAX_SAFE_INTEGER }
+  }
+  return undoCreated(tx, request, cursor.before)
+}
+
+async function undoChanged(tx: Tx, request: UndoRequest, after: string): Promise<UndoneChunk | null> {
+  const type = recordTypes[request.recordType]
+  const ids = await tx.query<{ id: string }>(
+    // Records that the import created are deleted whole in the second phase, with whatever it did to them later.
+    `select distinct c.record_id as id from run_change c
+     where c.tenant_id = $1 and c.run_id = $2 and c.record_id > $3
+       and not exists (select from ${type.table} r where r.tenant_id = $1 and r.id = c.record_id and r.created_run_id = $2)
+     order by c.record_id limit ${CHUNK_RECORDS}`,
+    [tx.tenantId, request.importId, after],
+  )
+  const last = ids.at(-1)?.id
+  if (last === undefined) {
+    return null
+  }
+  const list = ids.map((row) => row.id)
+  await tx.query(`select from ${type.table} where tenant_id = $1 and id = any ($2::uuid[]) order by id for update`, [tx.tenantId, list])
+  await tx.query(
+    `create temporary table if not exists undo (record_id uuid primary key, before jsonb, after jsonb, rows bigint, last_row bigint,
+       first_version int, last_version int, restore jsonb, conflicts jsonb, done boolean) on commit delete rows`,
+  )
+  await tx.query(
+    `insert into undo
+     select c.record_id,
+       (select coalesce(jsonb_object_agg(x.key, x.value order by d.row_number desc), '{}') from run_change d cross join lateral jsonb_each(d.before) x
+        where d.tenant_id = $1 and d.run_id = $2 and d.record_id = c.record_id),
+       (select coalesce(jsonb_object_agg(x.key, x.value order by d.row_number), '{}') from run_change d cross join lateral jsonb_each(d.after) x
+        where d.tenant_id = $1 and d.run_id = $2 and d.record_id = c.record_id),
+       count(*), max(c.row_number), min(c.before_version), max(c.after_version), '{}', '{}', bool_and(c.reverted_at is not null)
+     from run_change c where c.tenant_id = $1 and c.run_id = $2 and c.record_id = any ($3::uuid[])
+     group by c.record_id`,
+    [tx.tenantId, request.importId, list],
+  )
+  // A field is restored if it holds what was imported, left if it holds what it held before, and a conflict otherwise.
+  await tx.query(
+    `update undo u set restore = s.restore, conflicts = s.conflicts
+     from (
+       select u.record_id,
+         coalesce(jsonb_object_agg(k.key, u.before -> k.key) filter (where now.j -> k.key = u.after -> k.key and now.j -> k.key <> u.before -> k.key), '{}') as restore,
+         coalesce(jsonb_object_agg(k.key, now.j -> k.key) filter (where now.j -> k.key <> u.after -> k.key and now.j -> k.key <> u.before -> k.key), '{}') as conflicts
+       from undo u join ${type.table} r on r.tenant_id = $1 and r.id = u.record_id
+         cross join lateral (select to_jsonb(r) as j) as now
+         cross join lateral jsonb_object_keys(u.after) as k (key)
+       where not u.done group by u.record_id) s
+     where s.record_id = u.record_id`,
+    [tx.tenantId],
+  )
+  if (request.onConflict === 'FORCE') {
+    await tx.query(
+      `update undo u set conflicts = '{}', restore = restore || (select jsonb_object_agg(k, u.before -> k) from jsonb_object_keys(u.conflicts) k)
+       where conflicts <> '{}'`,
+    )
+  }
+  await restore(tx, type, request)
+  const counts = await one<{ reverted: number; kept: number; unchanged: number }>(
+    tx,
+    `select coalesce(sum(rows) filter (where conflicts <> '{}'), 0)::float8 as kept,
+       coalesce(sum(rows) filter (where conflicts = '{}' and done), 0)::float8 as unchanged,
+       coalesce(sum(rows) filter (where conflicts = '{}' and not done), 0)::float8 as reverted from undo`,
+  )
+  return { ...counts, cursor: { phase: 'changed', after: last } }
+}
+
+async function restore(tx: Tx, type: RecordType, request: UndoRequest): Promise<void> {
+  const keys = await tx.query<{ key: string }>('select distinct k.key from undo u cross join lateral jsonb_object_keys(u.restore) as k (key)')
+  const known = new Set([...type.fields.map((field) => field.column), 'deleted_at'])
+  const columns = keys.map((row) => row.key).filter((key) => known.has(key))
+  if (columns.length > 0) {
+    // A restore that its own table refuses (its external id was taken since) is a conflict of that record alone.
+    await guarded(tx, type, columns, request.importId)
+  }
+  await tx.query(
+    `delete from record_identity i using undo u where i.tenant_id = $1 and i.record_type = $2 and i.record_id = u.record_id
+       and i.created_run_id = $3 and u.conflicts = '{}'`,
+    [tx.tenantId, type.name, request.importId],
+  )
+  await tx.query(
+    `insert into run_conflict (tenant_id, run_id, record_type, record_id, field, row_number, before, imported, current, message)
+     select $1, $2, $3, u.record_id, k.key, u.last_row, u.before ->> k.key, u.after ->> k.key, u.conflicts ->> k.key,
+       'The field was changed after the import, so it was kept.'
+     from undo u cross join lateral jsonb_object_keys(u.conflicts) as k (key) on conflict do nothing`,
+    [tx.tenantId, request.rollbackId, type.name],
+  )
+  await tx.query(
+    `update run_change c set reverted_at = now() from undo u
+     where c.tenant_id = $1 and c.run_id = $2 and c.record_id = u.record_id and u.conflicts = '{}' and not u.done`,
+    [tx.tenantId, request.importId],
+  )
+}
+
+async function guarded(tx: Tx, type: RecordType, columns: readonly string[], importId: string, from = NIL, to = 'ffffffff-ffff-ffff-ffff-ffffffffffff'): Promise<void> {
+  await tx.query('savepoint restoring')
+  try {
+    await tx.query(
+      `update ${type.table} r set ${columns.map((column) => `${column} = p.${column}`).join(', ')},
+         pristine_version = case when r.version = u.last_version and r.pristine_version = u.first_version and u.conflicts = '{}'
+           then r.version + 1 else r.pristine_version end
+       from undo u join ${type.table} x on x.tenant_id = $1 and x.id = u.record_id
+         cross join lateral jsonb_populate_record(x, u.restore) as p
+       where r.tenant_id = $1 and r.id = u.record_id and u.restore <> '{}' and not u.done and u.record_id between $2 and $3`,
+      [tx.tenantId, from, to],
+    )
+    await tx.query('release savepoint restoring')
+  } catch (error) {
+    if (!isRowFault(error)) {
+      throw error
+    }
+    await tx.query('rollback to savepoint restoring')
+    const ids = await tx.query<{ record_id: string }>("select record_id from undo where restore <> '{}' and not done and record_id between $1 and $2 order by 1", [from, to])
+    const only = ids[0]?.record_id
+    if (only === undefined) {
+      throw error
+    }
+    if (ids.length === 1) {
+      await tx.query("update undo set conflicts = restore, restore = '{}' where record_id = $1", [only])
+      return
+    }
+    const middle = ids[Math.floor((ids.length - 1) / 2)]?.record_id ?? only
+    const next = ids[Math.floor((ids.length - 1) / 2) + 1]?.record_id ?? only
+    await guarded(tx, type, columns, importId, from, middle)
+    await guarded(tx, type, columns, importId, next, to)
+  }
+}
+
+function isRowFault(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' && /^(22|23|P0001)/.test(error.code)
+}
+
+async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promise<UndoneChunk> {
+  const type = recordTypes[request.recordType]
+  const rows = await tx.query<{ id: string; row: number }>(
+    // Last row first: rows refer to earlier rows of the file, so children go before their parents.
+    `select id, created_row::float8 as row from ${type.table}
+     where tenant_id = $1 and created_run_id = $2 and created_row < $3 order by created_row desc limit ${CHUNK_RECORDS}`,
+    [tx.tenantId, request.importId, before],
+  )
+  const last = rows.at(-1)?.row
+  if (last === undefined) {
+    return { reverted: 0, kept: 0, unchanged: 0, cursor: null }
+  }
+  const ids = rows.map((row) => row.id)
+  await tx.query(`select from ${type.table} where tenant_id = $1 and id = any ($2::uuid[]) order by id for update`, [tx.tenantId, ids])
+  const force = request.onConflict === 'FORCE'
+  const counts = await one<{ reverted: number; kept: number; unchanged: number }>(
+    tx,
+    // What must stay keeps its parents too, also those of this chunk (a company whose person has a lead by now).
+    `with recursive own as (
+       select r.id, r.created_row, r.deleted_at is not null as gone,
+         r.version <> r.pristine_version as edited, ${hasChildren(type, 'r', '$1', 'c.id = any ($3::uuid[])')} as parent,
+         1 + (select count(*) from run_change c where c.tenant_id = $1 and c.run_id = $2 and c.record_id = r.id) as rows
+       from ${type.table} r where r.tenant_id = $1 and r.id = any ($3::uuid[])),
+     keep (id) as (
+       select id from own where not gone and (edited or parent) and not $6
+       ${references(type)
+         .filter((reference) => reference.table === type.table)
+         .map((reference) => `union select r.${reference.column} from keep k join ${type.table} r on r.tenant_id = $1 and r.id = k.id where r.${reference.column} = any ($3::uuid[])`)
+         .join(' ')}),
+     conflict as (
+       insert into run_conflict (tenant_id, run_id, record_type, record_id, field, row_number, message)
+       select $1, $4, $5, id, '', created_row,
+         case when edited then 'The record was changed after the import created it, so it was kept.'
+              else 'Other records refer to the record that the import created, so it was kept.' end
+       from own where not gone and id in (select id from keep)
+       on conflict do nothing),
+     deleted as (
+       update ${type.table} r set deleted_at = now() from own
+       where r.tenant_id = $1 and r.id = own.id and not own.gone and own.id not in (select id from keep)),
+     marked as (
+       update run_change c set reverted_at = now() from own
+       where c.tenant_id = $1 and c.run_id = $2 and c.record_id = own.id and not own.gone and own.id not in (select id from keep))
+     select coalesce(sum(rows) filter (where gone), 0)::float8 as unchanged,
+       coalesce(sum(rows) filter (where not gone and id in (select id from keep)), 0)::float8 as kept,
+       coalesce(sum(rows) filter (where not gone and id not in (select id from keep)), 0)::float8 as reverted
+     from own`,
+    [tx.tenantId, request.importId, ids, request.rollbackId, type.name, force],
+  )
+  return { ...counts, cursor: { phase: 'created', before: last } }
+}

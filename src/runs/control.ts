@@ -1,0 +1,128 @@
+import { first, type Tx } from '../db/tx.js'
+import { Refusal } from '../errors.js'
+import { statusChanged } from './events.js'
+import type { RunStatus } from './status.js'
+import type { RunKind, StatusReason } from './types.js'
+
+interface Locked {
+  readonly kind: RunKind
+  readonly status: RunStatus
+  readonly of_run_id: string | null
+}
+
+async function lockRun(tx: Tx, runId: string): Promise<Locked> {
+  const run = await first<Locked>(tx, 'select kind, status, of_run_id from run where tenant_id = $1 and id = $2 for update', [tx.tenantId, runId])
+  if (run === null) {
+    throw new Refusal('NOT_FOUND', 'There is no such run.', ['runId'])
+  }
+  return run
+}
+
+/** Stops a run until somebody resumes it. The chunk in hand is given up; what was settled stays. */
+export async function pauseRun(tx: Tx, runId: string): Promise<void> {
+  const run = await lockRun(tx, runId)
+  if (run.status === 'PAUSED') {
+    return
+  }
+  if (run.status !== 'QUEUED' && run.status !== 'RUNNING') {
+    throw new Refusal('INVALID_STATE', `A run can be paused while it is QUEUED or RUNNING; this one is ${run.status}.`, ['runId'])
+  }
+  const reason: StatusReason = { code: 'PAUSED_BY_PERSON', message: 'Paused by a person.', retryable: true }
+  await tx.query("update run set status = 'PAUSED', status_reason = $3::jsonb where tenant_id = $1 and id = $2", [
+    tx.tenantId,
+    runId,
+    JSON.stringify(reason),
+  ])
+  await statusChanged(tx, runId, run.kind, run.status, 'PAUSED', reason)
+}
+
+/** Lets a paused run go on where it stopped. */
+export async function resumeRun(tx: Tx, runId: string): Promise<void> {
+  const run = await lockRun(tx, runId)
+  if (run.status === 'QUEUED' || run.status === 'RUNNING') {
+    return
+  }
+  if (run.status !== 'PAUSED') {
+    throw new Refusal('INVALID_STATE', `A run can be resumed while it is PAUSED; this one is ${run.status}.`, ['runId'])
+  }
+  await tx.query("update run set status = 'QUEUED', status_reason = null, queued_at = now(), attempts = 0 where tenant_id = $1 and id = $2", [
+    tx.tenantId,
+    runId,
+  ])
+  await statusChanged(tx, runId, run.kind, 'PAUSED', 'QUEUED', null)
+  await tx.query('select wake_run($1)', [runId])
+}
+
+/** Ends a run for good. What was settled stays and can be rolled back; the rest counts as unprocessed. */
+export async function cancelRun(tx: Tx, runId: string): Promise<void> {
+  const run = await lockRun(tx, runId)
+  switch (run.status) {
+    case 'CANCELING':
+    case 'CANCELED':
+      return
+    case 'ANALYZING':
+    case 'PLANNING':
+    case 'RUNNING':
+      // A worker has it in hand, or will: that one ends it, after the chunk has ended.
+      await tx.query("update run set status = 'CANCELING' where tenant_id = $1 and id = $2", [tx.tenantId, runId])
+      await statusChanged(tx, runId, run.kind, run.status, 'CANCELING', null)
+      await tx.query('select wake_run($1)', [runId])
+      return
+    case 'QUEUED':
+    case 'DEFERRED':
+    case 'PAUSED':
+    case 'AWAITING_MAPPING':
+    case 'AWAITING_CONFIRMATION':
+      await endRun(tx, { id: runId, kind: run.kind, ofRunId: run.of_run_id }, run.status, 'CANCELED', null)
+      return
+    default:
+      throw new Refusal('INVALID_STATE', `The run has ended already: it is ${run.status}.`, ['runId'])
+  }
+}
+
+/**
+ * Ends a run in the caller's transaction: rows without an outcome become unprocessed, so that the conservation law (a
+ * CHECK of the table) holds; the import behind a rollback gets its status with it. False if the run was not in `from`,
+ * or another worker has it.
+ */
+export async function endRun(
+  tx: Tx,
+  run: { readonly id: string; readonly kind: RunKind; readonly ofRunId: string | null },
+  from: RunStatus,
+  to: 'COMPLETED' | 'COMPLETED_WITH_ERRORS' | 'FAILED' | 'CANCELED',
+  reason: StatusReason | null,
+  token: number | null = null,
+): Promise<boolean> {
+  const ended = await first<{ reverted: number; kept: number }>(
+    tx,
+    // A run stopped before its rows were counted has a total of what it settled: nothing.
+    `update run r set status = $4, status_reason = $5::jsonb, finished_at = now(),
+       total = greatest(total, run_settled(r)), unprocessed = greatest(total, run_settled(r)) - run_settled(r)
+     where tenant_id = $1 and id = $2 and status = $3 and ($6::bigint is null or fencing_token = $6)
+     returning reverted::float8 as reverted, kept::float8 as kept`,
+    [tx.tenantId, run.id, from, to, reason === null ? null : JSON.stringify(reason), token],
+  )
+  if (ended === null) {
+    return false
+  }
+  await statusChanged(tx, run.id, run.kind, from, to, reason)
+  if (run.kind === 'ROLLBACK' && run.ofRunId !== null) {
+    await settleParent(tx, run.ofRunId, to, ended.reverted)
+  }
+  return true
+}
+
+async function settleParent(tx: Tx, importId: string, ended: RunStatus, reverted: number): Promise<void> {
+  const parent = await first<{ status_before: RunStatus | null; status: RunStatus }>(
+    tx,
+    'select status_before, status from run where tenant_id = $1 and id = $2 for update',
+    [tx.tenantId, importId],
+  )
+  if (parent?.status !== 'ROLLING_BACK') {
+    return
+  }
+  const to: RunStatus =
+    ended === 'COMPLETED' ? 'ROLLED_BACK' : ended === 'COMPLETED_WITH_ERRORS' || reverted > 0 ? 'ROLLED_BACK_WITH_CONFLICTS' : (parent.status_before ?? 'COMPLETED')
+  await tx.query('update run set status = $3, status_before = null where tenant_id = $1 and id = $2', [tx.tenantId, importId, to])
+  await statusChanged(tx, importId, 'IMPORT', 'ROLLING_BACK', to, null)
+}

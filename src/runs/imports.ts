@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto'
+import { first, type Tx } from '../db/tx.js'
+import { Refusal } from '../errors.js'
+import type { ColumnMapping, ImportOptions, SourceOptions } from '../pipeline/types.js'
+import type { RecordTypeName } from '../records/types.js'
+import { statusChanged } from './events.js'
+
+/** What an import does where its caller says nothing. */
+export const defaultImportOptions: ImportOptions = {
+  onDuplicate: 'UPDATE',
+  matchOn: [],
+  onInvalidRow: 'SKIP_ROW',
+  maxFailedRows: null,
+  maxFailedFraction: null,
+  allOrNothing: false,
+  sideEffects: 'ALL',
+  sourceSystem: null,
+  operation: 'UPSERT',
+  onBlank: 'KEEP',
+  clearText: null,
+  onMissingRelation: null,
+  minConfidence: 0.9,
+  defaultOwnerEmail: null,
+}
+
+export interface NewImport {
+  readonly actor: string
+  readonly sourceFileId: string
+  readonly recordType: RecordTypeName
+  readonly source: SourceOptions | null
+  /** Null: the mapping is suggested once the file has been read. */
+  readonly mapping: readonly ColumnMapping[] | null
+  readonly options: ImportOptions
+}
+
+/** Creates an import and wakes a worker, both or neither. Answers the run's id. */
+export async function createImport(tx: Tx, input: NewImport): Promise<string> {
+  const file = await first<{ byte_size: number }>(
+    tx,
+    'select byte_size::float8 as byte_size from source_file where tenant_id = $1 and id = $2 and purged_at is null',
+    [tx.tenantId, input.sourceFileId],
+  )
+  if (file === null) {
+    throw new Refusal('NOT_FOUND', 'There is no such file, or its retention has ended: upload it again.', ['fileId'])
+  }
+  const id = newId()
+  await tx.query(
+    `insert into run (tenant_id, id, kind, status, created_by, record_type, source_file_id, source_options, mapping, options,
+                      confirmation, bytes_total)
+     values ($1, $2, 'IMPORT', 'ANALYZING', $3, $4, $5, $6::jsonb, $7::jsonb, $8::jsonb, 'ALWAYS', $9)`,
+    [
+      tx.tenantId,
+      id,
+      input.actor,
+      input.recordType,
+      input.sourceFileId,
+      json(input.source),
+      json(input.mapping),
+      json(input.options),
+      file.byte_size,
+    ],
+  )
+  await statusChanged(tx, id, 'IMPORT', null, 'ANALYZING', null)
+  await tx.query('select wake_run($1)', [id])
+  return id
+}
+
+/**
+ * Gives a waiting import another mapping, and other options or another reading of the file where they are given, and looks
+ * at it again: it goes on, or waits again with what is still in the way. Refuses INVALID_STATE for a run that is not waiting.
+ */
+export async function updateImportMapping(
+  tx: Tx,
+  input: {
+    readonly runId: string
+    readonly mapping: readonly ColumnMapping[]
+    readonly options: Partial<ImportOptions> | null
+    readonly source: SourceOptions | null
+  },
+): Promise<void> {
+  const run = await first<{ status: string; kind: string }>(tx, 'select status, kind from run where tenant_id = $1 and id = $2 for update', [
+    tx.tenantId,
+    input.runId,
+  ])
+  if (run === null || run.kind !== 'IMPORT') {
+    throw new Refusal('NOT_FOUND', 'There is no such import.', ['runId'])
+  }
+  if (run.status !== 'AWAITING_MAPPING') {
+    throw new Refusal('INVALID_STATE', `The mapping can be changed while the import is AWAITING_MAPPING; it is ${run.status}.`, ['runId'])
+  }
+  await tx.query(
+    // Evidence belongs to one reading of the file: another reading, another first pass.
+    `update run set status = 'ANALYZING', status_reason = null, mapping = $3::jsonb, options = options || $4::jsonb,
+       mapping_conflicts = null, unmapped_required = null,
+       source_options = coalesce($5::jsonb, source_options), evidence = case when $5::jsonb is null then evidence end
+     where tenant_id = $1 and id = $2`,
+    [tx.tenantId, input.runId, json(input.mapping), JSON.stringify(input.options ?? {}), json(input.source)],
+  )
+  await statusChanged(tx, input.runId, 'IMPORT', 'AWAITING_MAPPING', 'ANALYZING', null)
+  await tx.query('select wake_run($1)', [input.runId])
+}
+
+function json(value: unknown): string | null {
+  return value === null ? null : JSON.stringify(value)
+}
+
+/** A fresh id whose order is that of time (UUID version 7), so that lists come newest first by primary key. */
+export function newId(): string {
+  const time = Date.now().toString(16).padStart(12, '0')
+  const random = randomUUID()
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(15)}`
+}

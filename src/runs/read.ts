@@ -1,0 +1,455 @@
+/** Reading runs: rows of `run` as the API shows them, and the lists that belong to one. */
+import { first, one, type Tx } from '../db/tx.js'
+import { Refusal } from '../errors.js'
+import type { Permission } from '../access/permissions.js'
+import type { ColumnEvidence, ColumnMapping, ImportOptions, MappingConflict, SourceOptions } from '../pipeline/types.js'
+import type { RecordTypeName } from '../records/types.js'
+import { actionsByStatus, type RunAction, type RunStatus } from './status.js'
+import type {
+  Counts,
+  FieldChangeView,
+  ImportRowView,
+  IssueGroupView,
+  OnRollbackConflict,
+  Page,
+  PageRequest,
+  Progress,
+  RollbackConflictView,
+  RollbackRunRow,
+  RowIssueView,
+  RowOutcome,
+  RunKind,
+  RunRow,
+  StatusReason,
+} from './types.js'
+
+const columns = `r.id, r.kind, r.status, r.status_reason, r.created_by, r.created_at, r.started_at, r.finished_at, r.record_type,
+  r.source_file_id, r.source_options, r.mapping, r.mapping_conflicts, r.unmapped_required, r.evidence, r.options, r.confirmation,
+  r.parent_run_id, r.of_run_id, r.on_conflict, r.chunks::float8 as chunks, r.attempts, r.queued_ms::float8 as queued_ms,
+  r.running_ms::float8 as running_ms, r.peak_rss_bytes::float8 as peak_rss_bytes, r.stage_ms, run_counts(r) as counts, run_progress(r) as progress`
+
+interface Stored {
+  readonly id: string
+  readonly kind: RunKind
+  readonly status: RunStatus
+  readonly status_reason: StatusReason | null
+  readonly created_by: string
+  readonly created_at: Date
+  readonly started_at: Date | null
+  readonly finished_at: Date | null
+  readonly record_type: RecordTypeName | null
+  readonly source_file_id: string | null
+  readonly source_options: SourceOptions | null
+  readonly mapping: ColumnMapping[] | null
+  readonly mapping_conflicts: MappingConflict[] | null
+  readonly unmapped_required: string[] | null
+  readonly evidence: ColumnEvidence[] | null
+  readonly options: ImportOptions | null
+  readonly confirmation: 'ASK' | 'IF_NO_ERRORS' | 'ALWAYS' | null
+  readonly parent_run_id: string | null
+  readonly of_run_id: string | null
+  readonly on_conflict: OnRollbackConflict | null
+  readonly chunks: number
+  readonly attempts: number
+  readonly queued_ms: number
+  readonly running_ms: number
+  readonly peak_rss_bytes: number | null
+  readonly stage_ms: Record<string, number>
+  readonly counts: Counts
+  readonly progress: Progress
+}
+
+function toRun(tenantId: string, row: Stored): RunRow {
+  const base = {
+    tenantId,
+    id: row.id,
+    status: row.status,
+    statusReason: row.status_reason,
+    counts: row.counts,
+    progress: row.progress,
+    createdBy: row.created_by,
+    createdAt: row.created_at,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+    chunks: row.chunks,
+    attempts: row.attempts,
+    queuedMs: row.queued_ms,
+    runningMs: row.running_ms,
+    peakRssBytes: row.peak_rss_bytes,
+    stages: Object.entries(row.stage_ms)
+      .map(([stage, ms]) => ({ stage, ms: Math.round(ms) }))
+      .toSorted((a, b) => b.ms - a.ms),
+  }
+  if (row.kind === 'ROLLBACK') {
+    return { ...base, kind: 'ROLLBACK', ofRunId: row.of_run_id ?? '', onConflict: row.on_conflict ?? 'KEEP' }
+  }
+  if (row.record_type === null || row.source_file_id === null || row.options === null) {
+    throw new Error(`import ${row.id} lacks what the table requires of it`)
+  }
+  return {
+    ...base,
+    kind: 'IMPORT',
+    recordType: row.record_type,
+    sourceFileId: row.source_file_id,
+    sourceOptions: row.source_options,
+    mapping: row.mapping ?? [],
+    conflicts: row.mapping_conflicts ?? [],
+    unmappedRequired: row.unmapped_required ?? [],
+    evidence: row.evidence,
+    options: row.options,
+    confirmation: row.confirmation ?? 'ALWAYS',
+    parentRunId: row.parent_run_id,
+  }
+}
+
+/** A run by its id; null if the tenant has none. */
+export async function findRun(tx: Tx, id: string): Promise<RunRow | null> {
+  const row = await first<Stored>(tx, `select ${columns} from run r where r.tenant_id = $1 and r.id = $2`, [tx.tenantId, id])
+  return row === null ? null : toRun(tx.tenantId, row)
+}
+
+/** Runs, newest first; `kinds` and `statuses` null for all. */
+export async function listRuns(
+  tx: Tx,
+  page: PageRequest,
+  filter: { readonly kinds: readonly RunKind[] | null; readonly statuses: readonly RunStatus[] | null },
+): Promise<Page<RunRow>> {
+  const after = page.after === null ? null : decodeUuid(page.after)
+  const rows = await tx.query<Stored>(
+    `select ${columns} from run r where r.tenant_id = $1 and ($2::uuid is null or r.id < $2)
+       and ($3::text[] is null or r.kind = any ($3)) and ($4::text[] is null or r.status = any ($4))
+     order by r.id desc limit $5`,
+    [tx.tenantId, after, filter.kinds, filter.statuses, page.first + 1],
+  )
+  return toPage(rows, page, (row) => encode(row.id), (row) => toRun(tx.tenantId, row), null)
+}
+
+/** Imports over files with this content, newest first. */
+export async function runsOfFile(tx: Tx, sha256: string, limit: number): Promise<RunRow[]> {
+  const rows = await tx.query<Stored>(
+    `select ${columns} from run r join source_file f on f.tenant_id = r.tenant_id and f.id = r.source_file_id
+     where r.tenant_id = $1 and f.sha256 = $2 order by r.id desc limit $3`,
+    [tx.tenantId, sha256, limit],
+  )
+  return rows.map((row) => toRun(tx.tenantId, row))
+}
+
+/** Runs that were made from this one (a retry of its failed rows), newest first. */
+export async function childrenOf(tx: Tx, runId: string): Promise<RunRow[]> {
+  const rows = await tx.query<Stored>(`select ${columns} from run r where r.tenant_id = $1 and r.parent_run_id = $2 order by r.id desc`, [tx.tenantId, runId])
+  return rows.map((row) => toRun(tx.tenantId, row))
+}
+
+/** The newest rollback of an import; null if it was never rolled back. */
+export async function rollbackOf(tx: Tx, importId: string): Promise<RollbackRunRow | null> {
+  const row = await first<Stored>(tx, `select ${columns} from run r where r.tenant_id = $1 and r.of_run_id = $2 order by r.id desc limit 1`, [
+    tx.tenantId,
+    importId,
+  ])
+  const run = row === null ? null : toRun(tx.tenantId, row)
+  return run?.kind === 'ROLLBACK' ? run : null
+}
+
+const permissionFor: Readonly<Record<RunAction, Permission>> = {
+  MAP: 'IMPORT_RUN',
+  PAUSE: 'IMPORT_RUN',
+  RESUME: 'IMPORT_RUN',
+  CANCEL: 'IMPORT_RUN',
+  ROLL_BACK: 'ROLLBACK_RUN',
+  DOWNLOAD: 'RECORD_READ',
+}
+
+/** What a caller with these permissions may do with the run now. */
+export function availableActions(run: RunRow, permissions: ReadonlySet<Permission>): RunAction[] {
+  const { created, updated, deleted, failed } = run.counts
+  return actionsByStatus[run.status].filter((action) => {
+    if (!permissions.has(run.kind === 'ROLLBACK' && action !== 'DOWNLOAD' ? 'ROLLBACK_RUN' : permissionFor[action])) {
+      return false
+    }
+    switch (action) {
+      case 'ROLL_BACK':
+        return run.kind === 'IMPORT' && created + updated + deleted > 0
+      case 'DOWNLOAD':
+        return run.kind === 'IMPORT' && failed > 0
+      default:
+        return true
+    }
+  })
+}
+
+/**
+ * Rows of an import in file order. Plain created and unchanged rows stand in ranges and come by number alone; the record
+ * of a created one is found by the row that made it.
+ */
+export async function listRows(tx: Tx, runId: string, page: PageRequest, filter: { readonly outcomes: readonly RowOutcome[] | null }): Promise<Page<ImportRowView>> {
+  const run = await first<{ record_type: RecordTypeName | null }>(tx, 'select record_type from run where tenant_id = $1 and id = $2', [tx.tenantId, runId])
+  if (run?.record_type === null || run === null) {
+    throw new Refusal('NOT_FOUND', 'There is no such import.')
+  }
+  const after = page.after === null ? 0 : decodeNumber(page.after)
+  const outcomes = filter.outcomes
+  const limit = page.first + 1
+  const rows = await tx.query<{ row_number: number; outcome: RowOutcome; record_id: string | null; source_id: string | null; byte: number | null }>(
+    // A range holds a chunk's rows at most, so a page needs no more ranges than it has rows.
+    `with listed as (
+       select row_number::float8 as row_number, outcome, record_id, source_id, byte::float8 as byte from run_row
+       where tenant_id = $1 and run_id = $2 and row_number > $3 and ($4::text[] is null or outcome = any ($4))
+       order by row_number limit $5),
+     ranged as (
+       select n::float8 as row_number, g.outcome, null::uuid as record_id, null::text as source_id, null::float8 as byte
+       from (select r.outcome, unnest(r.rows * int8multirange(int8range($3 + 1, null))) as span from run_range r
+             where r.tenant_id = $1 and r.run_id = $2 and ($4::text[] is null or r.outcome = any ($4)) and upper(r.rows) > $3 + 1
+             order by r.from_row limit $5) g
+         cross join lateral generate_series(lower(g.span), least(upper(g.span) - 1, lower(g.span) + $5)) as n
+       order by n limit $5)
+     select * from (select * from listed union all select * from ranged) rows order by row_number limit $5`,
+    [tx.tenantId, runId, after, outcomes, limit],
+  )
+  const numbers = rows.map((row) => row.row_number)
+  const records = await recordsOfRows(tx, run.record_type, runId, rows.filter((row) => row.outcome === 'CREATED').map((row) => row.row_number))
+  const changes = await changesOfRows(tx, runId, numbers)
+  const issues = await issuesOfRows(tx, runId, numbers)
+  const total = await one<{ n: number }>(
+    tx,
+    `select ((select count(*) from run_row where tenant_id = $1 and run_id = $2 and ($3::text[] is null or outcome = any ($3)))
+       + (select coalesce(sum(row_count), 0) from run_range where tenant_id = $1 and run_id = $2 and ($3::text[] is null or outcome = any ($3))))::float8 as n`,
+    [tx.tenantId, runId, outcomes],
+  )
+  return toPage(
+    rows,
+    page,
+    (row) => encode(String(row.row_number)),
+    (row) => {
+      const change = changes.get(row.row_number)
+      return {
+        rowNumber: row.row_number,
+        outcome: row.outcome,
+        recordId: row.record_id ?? change?.recordId ?? records.get(row.row_number) ?? null,
+        sourceId: row.source_id,
+        byte: row.byte,
+        changes: change?.fields ?? [],
+        issues: issues.get(row.row_number) ?? [],
+      }
+    },
+    total.n,
+  )
+}
+
+async function recordsOfRows(tx: Tx, type: RecordTypeName, runId: string, rows: readonly number[]): Promise<Map<number, string>> {
+  if (rows.length === 0) {
+    return new Map()
+  }
+  // The table is one of four names that the database's own CHECK admits.
+  const found = await tx.query<{ row: number; id: string }>(
+    `select created_row::float8 as row, id from ${type} where tenant_id = $1 and created_run_id = $2 and created_row = any ($3::bigint[])`,
+    [tx.tenantId, runId, rows],
+  )
+  return new Map(found.map((record) => [record.row, record.id]))
+}
+
+async function changesOfRows(tx: Tx, runId: string, rows: readonly number[]): Promise<Map<number, { recordId: string; fields: FieldChangeView[] }>> {
+  if (rows.length === 0) {
+    return new Map()
+  }
+  const found = await tx.query<{ row: number; record_id: string; before: Record<string, unknown>; after: Record<string, unknown> }>(
+    'select row_number::float8 as row, record_id, before, after from run_change where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[])',
+    [tx.tenantId, runId, rows],
+  )
+  return new Map(
+    found.map((change) => [
+      change.row,
+      {
+        recordId: change.record_id,
+        fields: Object.keys(change.after).map((column) => ({ field: camel(column), before: shown(change.before[column]), after: shown(change.after[column]) })),
+      },
+    ]),
+  )
+}
+
+async function issuesOfRows(tx: Tx, runId: string, rows: readonly number[]): Promise<Map<number, RowIssueView[]>> {
+  const byRow = new Map<number, RowIssueView[]>()
+  if (rows.length > 0) {
+    const found = await tx.query<StoredIssue>(
+      `select ${issueColumns} from run_issue where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[]) order by row_number, seq`,
+      [tx.tenantId, runId, rows],
+    )
+    for (const issue of found) {
+      byRow.set(issue.row_number, [...(byRow.get(issue.row_number) ?? []), toIssue(issue)])
+    }
+  }
+  return byRow
+}
+
+interface StoredIssue {
+  readonly row_number: number
+  readonly seq: number
+  readonly code: string
+  readonly severity: 'ERROR' | 'WARNING'
+  readonly column_name: string | null
+  readonly field: string | null
+  readonly value: string | null
+  readonly message: string
+  readonly suggestion: string | null
+}
+
+const issueColumns = 'row_number::float8 as row_number, seq, code, severity, column_name, field, value, message, suggestion'
+
+function toIssue(issue: StoredIssue): RowIssueView {
+  return {
+    rowNumber: issue.row_number,
+    column: issue.column_name,
+    field: issue.field,
+    code: issue.code,
+    severity: issue.severity,
+    value: issue.value,
+    message: issue.message,
+    suggestion: issue.suggestion,
+  }
+}
+
+/** Issues of a run by row number; filters null for all. */
+export async function listIssues(
+  tx: Tx,
+  runId: string,
+  page: PageRequest,
+  filter: { readonly codes: readonly string[] | null; readonly severities: readonly string[] | null },
+): Promise<Page<RowIssueView>> {
+  const [row = 0, seq = -1] = page.after === null ? [] : decode(page.after).split('.').map(Number)
+  const rows = await tx.query<StoredIssue>(
+    `select ${issueColumns} from run_issue where tenant_id = $1 and run_id = $2 and (row_number, seq) > ($3, $4)
+       and ($5::text[] is null or code = any ($5)) and ($6::text[] is null or severity = any ($6))
+     order by row_number, seq limit $7`,
+    [tx.tenantId, runId, row, seq, filter.codes, filter.severities, page.first + 1],
+  )
+  const total = await one<{ n: number }>(
+    tx,
+    `select count(*)::float8 as n from run_issue where tenant_id = $1 and run_id = $2
+       and ($3::text[] is null or code = any ($3)) and ($4::text[] is null or severity = any ($4))`,
+    [tx.tenantId, runId, filter.codes, filter.severities],
+  )
+  return toPage(rows, page, (issue) => encode(`${issue.row_number}.${issue.seq}`), toIssue, total.n)
+}
+
+/** Problems of a run by kind, most frequent first: what a person reads before any single row. At most 200 groups. */
+export async function issueGroups(tx: Tx, runId: string): Promise<IssueGroupView[]> {
+  const rows = await tx.query<{
+    code: string
+    column_name: string | null
+    field: string | null
+    n: number
+    first_row: number
+    last_row: number
+    samples: string[] | null
+    message: string
+  }>(
+    `select code, column_name, field, count(*)::float8 as n, min(row_number)::float8 as first_row, max(row_number)::float8 as last_row,
+       (array_agg(distinct value) filter (where value is not null))[1:5] as samples, (array_agg(message order by row_number, seq))[1] as message
+     from run_issue where tenant_id = $1 and run_id = $2
+     group by code, column_name, field order by count(*) desc, code, column_name limit 200`,
+    [tx.tenantId, runId],
+  )
+  return rows.map((row) => ({
+    code: row.code,
+    column: row.column_name,
+    field: row.field,
+    count: row.n,
+    firstRow: row.first_row,
+    lastRow: row.last_row,
+    sampleValues: row.samples ?? [],
+    message: row.message,
+  }))
+}
+
+/** What a rollback kept because it had been changed since, by record and field. */
+export async function listConflicts(tx: Tx, rollbackId: string, page: PageRequest): Promise<Page<RollbackConflictView>> {
+  const [record = '00000000-0000-0000-0000-000000000000', field = ''] = page.after === null ? [] : decode(page.after).split(' ')
+  const rows = await tx.query<{
+    record_type: RecordTypeName
+    record_id: string
+    field: string
+    row_number: number | null
+    before: string | null
+    imported: string | null
+    current: string | null
+    message: string
+  }>(
+    `select record_type, record_id, field, row_number::float8 as row_number, before, imported, current, message from run_conflict
+     where tenant_id = $1 and run_id = $2 and (record_id, field) > ($3::uuid, $4) order by record_id, field limit $5`,
+    [tx.tenantId, rollbackId, record, page.after === null ? '' : field, page.first + 1],
+  )
+  const total = await one<{ n: number }>(tx, 'select count(*)::float8 as n from run_conflict where tenant_id = $1 and run_id = $2', [tx.tenantId, rollbackId])
+  return toPage(
+    rows,
+    page,
+    (row) => encode(`${row.record_id} ${row.field}`),
+    (row) => ({
+      recordType: row.record_type,
+      recordId: row.record_id,
+      field: row.field === '' ? null : camel(row.field),
+      rowNumber: row.row_number,
+      before: row.before,
+      imported: row.imported,
+      current: row.current,
+      message: row.message,
+    }),
+    total.n,
+  )
+}
+
+/** Numbers and bytes of the failed rows, in file order, for the file that gives them back. */
+export async function failedRows(tx: Tx, runId: string, after: number, limit: number): Promise<{ number: number; byte: number; errors: string }[]> {
+  return tx.query(
+    `select r.row_number::float8 as number, r.byte::float8 as byte,
+       coalesce((select string_agg(case when i.column_name is null then i.message else i.column_name || ': ' || i.message end, ' | ' order by i.seq)
+         from run_issue i where i.tenant_id = r.tenant_id and i.run_id = r.run_id and i.row_number = r.row_number and i.severity = 'ERROR'), '') as errors
+     from run_row r where r.tenant_id = $1 and r.run_id = $2 and r.outcome = 'FAILED' and r.row_number > $3 order by r.row_number limit $4`,
+    [tx.tenantId, runId, after, limit],
+  )
+}
+
+function toPage<R, T>(rows: readonly R[], page: PageRequest, cursor: (row: R) => string, node: (row: R) => T, totalCount: number | null): Page<T> {
+  return {
+    items: rows.slice(0, page.first).map((row) => ({ cursor: cursor(row), node: node(row) })),
+    hasNext: rows.length > page.first,
+    hasPrevious: page.after !== null,
+    totalCount,
+  }
+}
+
+const encode = (text: string): string => Buffer.from(text).toString('base64url')
+
+function decode(cursor: string): string {
+  const text = Buffer.from(cursor, 'base64url').toString()
+  if (!/^[0-9a-z. _-]{1,200}$/.test(text)) {
+    throw new Refusal('INVALID_INPUT', '`after` is not a cursor of this list.', ['after'])
+  }
+  return text
+}
+
+function decodeNumber(cursor: string): number {
+  const value = Number(decode(cursor))
+  if (!Number.isSafeInteger(value)) {
+    throw new Refusal('INVALID_INPUT', '`after` is not a cursor of this list.', ['after'])
+  }
+  return value
+}
+
+function decodeUuid(cursor: string): string {
+  const value = decode(cursor)
+  if (!/^[0-9a-f-]{36}$/.test(value)) {
+    throw new Refusal('INVALID_INPUT', '`after` is not a cursor of this list.', ['after'])
+  }
+  return value
+}
+
+function camel(column: string): string {
+  return column.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
+}
+
+/** A stored value as text: lists as `a; b`, everything else as it reads. */
+function shown(value: unknown): string | null {
+  if (value === null || value === undefined) {
+    return null
+  }
+  return Array.isArray(value) ? value.join('; ') : typeof value === 'string' ? value : JSON.stringify(value)
+}

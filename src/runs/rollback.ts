@@ -1,0 +1,93 @@
+/** Starting an undo, and what it would do. The undoing itself is a run like any other: see `src/jobs/roll-back-run.ts`. */
+import { first, one, type Tx } from '../db/tx.js'
+import { Refusal } from '../errors.js'
+import { recordTypes } from '../records/index.js'
+import type { RecordTypeName } from '../records/types.js'
+import { hasChildren } from './changes.js'
+import { statusChanged } from './events.js'
+import { newId } from './imports.js'
+import { transitions, type RunStatus } from './status.js'
+import type { OnRollbackConflict } from './types.js'
+
+interface Reversible {
+  readonly kind: string
+  readonly status: RunStatus
+  readonly record_type: RecordTypeName
+  readonly written: number
+}
+
+async function reversible(tx: Tx, runId: string, lock: string): Promise<Reversible> {
+  const run = await first<Reversible>(
+    tx,
+    `select kind, status, record_type, (created + updated + deleted)::float8 as written from run where tenant_id = $1 and id = $2 ${lock}`,
+    [tx.tenantId, runId],
+  )
+  if (run === null) {
+    throw new Refusal('NOT_FOUND', 'There is no such run.', ['runId'])
+  }
+  if (run.kind !== 'IMPORT') {
+    throw new Refusal('NOT_REVERSIBLE', 'Only an import can be rolled back; run the import again to undo a rollback.', ['runId'])
+  }
+  if (run.status === 'ROLLED_BACK') {
+    throw new Refusal('NOT_REVERSIBLE', 'The import has been rolled back already.', ['runId'])
+  }
+  if (!transitions[run.status].includes('ROLLING_BACK')) {
+    throw new Refusal('INVALID_STATE', `An import can be rolled back when it has ended; this one is ${run.status}.`, ['runId'])
+  }
+  if (run.written === 0) {
+    throw new Refusal('NOT_REVERSIBLE', 'The import wrote nothing, so there is nothing to undo.', ['runId'])
+  }
+  return run
+}
+
+/** What a rollback would do now: records restored and deleted, and conflicts (fields or records changed since). */
+export async function previewRollback(tx: Tx, runId: string): Promise<{ willRestore: number; willDelete: number; conflicts: number }> {
+  const run = await reversible(tx, runId, '')
+  const table = run.record_type
+  const restored = await one<{ clean: number; conflicts: number }>(
+    tx,
+    `with folded as (
+       select c.record_id, jsonb_object_agg(a.key, a.value order by c.row_number) as after,
+         jsonb_object_agg(a.key, c.before -> a.key order by c.row_number desc) as before
+       from run_change c cross join lateral jsonb_each(c.after) a
+       where c.tenant_id = $1 and c.run_id = $2 and c.reverted_at is null group by c.record_id),
+     compared as (
+       select f.record_id, count(*) filter (where not (to_jsonb(r) -> k.key = f.after -> k.key or to_jsonb(r) -> k.key = f.before -> k.key)) as conflicts
+       from folded f join ${table} r on r.tenant_id = $1 and r.id = f.record_id and r.created_run_id is distinct from $2
+         cross join lateral jsonb_object_keys(f.after) as k (key)
+       group by f.record_id)
+     select count(*) filter (where conflicts = 0)::float8 as clean, coalesce(sum(conflicts), 0)::float8 as conflicts from compared`,
+    [tx.tenantId, runId],
+  )
+  const created = await one<{ clean: number; conflicts: number }>(
+    tx,
+    `select count(*) filter (where not kept)::float8 as clean, count(*) filter (where kept)::float8 as conflicts
+     from (select r.version <> r.pristine_version or (${hasChildren(recordTypes[run.record_type], 'r', '$1', 'c.created_run_id is not distinct from $2')}) as kept
+           from ${table} r where r.tenant_id = $1 and r.created_run_id = $2 and r.deleted_at is null) x`,
+    [tx.tenantId, runId],
+  )
+  return { willRestore: restored.clean, willDelete: created.clean, conflicts: restored.conflicts + created.conflicts }
+}
+
+/** Creates the rollback of an import and wakes a worker, both or neither. Answers the rollback run's id. */
+export async function startRollback(
+  tx: Tx,
+  input: { readonly runId: string; readonly onConflict: OnRollbackConflict; readonly actor: string },
+): Promise<string> {
+  const run = await reversible(tx, input.runId, 'for update')
+  const id = newId()
+  await tx.query(
+    `insert into run (tenant_id, id, kind, status, created_by, record_type, of_run_id, on_conflict, total, queued_at)
+     values ($1, $2, 'ROLLBACK', 'QUEUED', $3, $4, $5, $6, $7, now())`,
+    [tx.tenantId, id, input.actor, run.record_type, input.runId, input.onConflict, run.written],
+  )
+  await tx.query("update run set status = 'ROLLING_BACK', status_before = $3, kept = 0 where tenant_id = $1 and id = $2", [
+    tx.tenantId,
+    input.runId,
+    run.status,
+  ])
+  await statusChanged(tx, input.runId, 'IMPORT', run.status, 'ROLLING_BACK', null)
+  await statusChanged(tx, id, 'ROLLBACK', null, 'QUEUED', null)
+  await tx.query('select wake_run($1)', [id])
+  return id
+}
