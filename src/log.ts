@@ -64,7 +64,15 @@ export interface Log {
   child(fields: LogFields): Log
 }
 
-const allowed: ReadonlySet<string> = new Set<string>([...textFields, ...numberFields, 'code', 'settings', 'err'])
+const allowed: ReadonlySet<string> = new Set<string>([
+  ...textFields,
+  ...numberFields,
+  'process',
+  'pid',
+  'code',
+  'settings',
+  'err',
+])
 
 /** Characters of one field at most; the rest is cut. */
 const MAX_FIELD_LENGTH = 500
@@ -84,8 +92,8 @@ export function createLog(options: LogOptions, destination: { write(line: string
       timestamp: stdTimeFunctions.isoTime,
       formatters: {
         level: (label) => ({ level: label }),
-        log: (fields) => pick(fields),
-        bindings: (fields) => ({ ...pick(fields), pid: process.pid }),
+        log: pick,
+        bindings: pick,
       },
       serializers: { err: describeError },
     },

@@ -2,7 +2,7 @@
  * Metrics in Prometheus form. Base units, `_total`, `_seconds`, `_bytes`; no tenant, run or user as a label, so that
  * the number of series does not grow with customers.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { AggregatorRegistry, Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client'
 
 /** All metrics of this process. */
@@ -47,8 +47,12 @@ type Snapshot = object
 
 const others = new Map<string, Snapshot>()
 
-/** Adds what Node knows about this process: CPU seconds, memory, event-loop lag. Call once per process. */
-export function measureProcess(): void {
+/**
+ * Adds what Node knows about this process: CPU seconds, memory, event-loop lag. Every series carries `name` as its label
+ * `process`, so that a restart is seen as one. Call once per process.
+ */
+export function measureProcess(name: string): void {
+  registry.setDefaultLabels({ process: name })
   collectDefaultMetrics({ register: registry })
 }
 
@@ -62,7 +66,7 @@ export function keepSnapshot(source: string, snapshot: Snapshot): void {
   others.set(source, snapshot)
 }
 
-/** Answers a request for /metrics: this process's own and the kept ones, added up. */
+/** Answers a request for /metrics: this process's own and the kept ones. */
 export async function serveMetrics(_request: IncomingMessage, response: ServerResponse): Promise<void> {
   const own = await registry.getMetricsAsJSON()
   const all = AggregatorRegistry.aggregate([own, ...others.values()])
@@ -72,6 +76,7 @@ export async function serveMetrics(_request: IncomingMessage, response: ServerRe
 
 /** A server with nothing but /livez and /metrics, for a worker that runs alone. */
 export async function startMetricsServer(host: string, port: number): Promise<Server> {
+  const { createServer } = await import('node:http')
   const server = createServer((request, response) => {
     if (request.method === 'GET' && request.url === '/livez') {
       response.end('ok')
