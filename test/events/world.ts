@@ -1,0 +1,126 @@
+/** Tenants, runs and events for the tests of the feed, written with the database's own functions. */
+import { randomUUID } from 'node:crypto'
+import pg from 'pg'
+import type { SettledBody, StatusBody } from '../../src/events.js'
+import type { Counts, RowIssueView } from '../../src/runs/types.js'
+import type { TestDatabase } from '../helpers/database.js'
+
+const noCounts: Counts = {
+  total: null,
+  read: 0,
+  created: 0,
+  updated: 0,
+  unchanged: 0,
+  skipped: 0,
+  failed: 0,
+  unprocessed: 0,
+  reverted: 0,
+  kept: 0,
+  deleted: 0,
+}
+
+/** An event as `append_events` takes it. */
+export interface Draft {
+  readonly type: 'RunStatusChanged' | 'RunProgressed' | 'RowsSettled'
+  readonly body: object
+}
+
+export function status(from: StatusBody['from'], to: StatusBody['to']): Draft {
+  return { type: 'RunStatusChanged', body: { from, to, reason: null } satisfies StatusBody }
+}
+
+export function progress(read: number): Draft {
+  const rate = { fraction: null, rowsPerSecond: null, bytesRead: read, bytesTotal: null, etaAt: null }
+  return { type: 'RunProgressed', body: { counts: { ...noCounts, read }, progress: rate } }
+}
+
+/** Rows that were all created, but for one failed row per issue. */
+export function settled(fromRow: number, toRow: number, issues = 0, valueLength = 5): Draft {
+  const read = toRow - fromRow + 1
+  const body: SettledBody = {
+    fromRow,
+    toRow,
+    counts: { ...noCounts, read, created: read - issues, failed: issues },
+    issues: Array.from({ length: Math.min(issues, 100) }, (_, index) => issue(fromRow + index, valueLength)),
+    issueCount: issues,
+  }
+  return { type: 'RowsSettled', body }
+}
+
+function issue(rowNumber: number, valueLength: number): RowIssueView {
+  return {
+    rowNumber,
+    column: 'E-mail',
+    field: 'email',
+    code: 'INVALID_EMAIL',
+    severity: 'ERROR',
+    value: 'x'.repeat(valueLength),
+    message: 'is not an e-mail address',
+    suggestion: null,
+  }
+}
+
+/** One writing connection, with a superuser's rights, as a tenant. */
+export class Writer {
+  readonly #client: pg.Client
+  private constructor(client: pg.Client) {
+    this.#client = client
+  }
+
+  static async open(database: TestDatabase): Promise<Writer> {
+    const client = new pg.Client({ connectionString: database.ownerUrl, options: '-c search_path=portage' })
+    await client.connect()
+    return new Writer(client)
+  }
+
+  close(): Promise<void> {
+    return this.#client.end()
+  }
+
+  query(sql: string, params: readonly unknown[] = []): Promise<pg.QueryResult> {
+    return this.#client.query(sql, [...params])
+  }
+
+  async tenant(): Promise<string> {
+    const id = randomUUID()
+    await this.query('insert into tenant (id, name) values ($1, $2)', [id, `agency ${id}`])
+    await this.query('insert into tenant_sequence (tenant_id) values ($1) on conflict do nothing', [id])
+    return id
+  }
+
+  /** A queued import; its creation has no event. */
+  async run(tenantId: string): Promise<string> {
+    const [run, file] = [randomUUID(), randomUUID()]
+    await this.query(
+      `insert into source_file (tenant_id, id, name, byte_size, sha256, storage_key, detection, uploaded_by, expires_at)
+       values ($1, $2, 'contacts.csv', 10, 'none', 'none', '{}', 'ada', now() + interval '1 day')`,
+      [tenantId, file],
+    )
+    await this.query(
+      `insert into run (tenant_id, id, kind, status, created_by, record_type, source_file_id, options)
+       values ($1, $2, 'IMPORT', 'QUEUED', 'ada', 'contact', $3, '{}')`,
+      [tenantId, run, file],
+    )
+    return run
+  }
+
+  /** Appends events in one transaction and answers the last sequence. */
+  async append(tenantId: string, runId: string, drafts: readonly Draft[], kind = 'IMPORT'): Promise<number> {
+    await this.query('begin')
+    await this.query("select set_config('app.tenant_id', $1, true)", [tenantId])
+    const result = await this.query('select append_events($1, $2, $3) as last', [runId, kind, JSON.stringify(drafts)])
+    await this.query('commit')
+    return Number(result.rows[0].last)
+  }
+}
+
+/** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
+export function random(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
