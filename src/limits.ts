@@ -1,0 +1,138 @@
+/**
+ * Every number that bounds what Portage takes in, keeps or does at once. Sections follow the road of a row; names are in
+ * alphabetical order within a section and carry their unit.
+ */
+
+// ------------------------------------------------------------------------------------------------ files
+
+/** A longer value in a file is a VALUE_TOO_LONG fault of its row. Bytes of UTF-8. */
+export const CELL_BYTES_MAX = 1024 * 1024
+
+/** A line with more cells is a ROW_TOO_LARGE fault. As many as a spreadsheet can have. Cells. */
+export const CELLS_PER_ROW_MAX = 16_384
+
+/** A file whose header names more columns is refused. Columns. */
+export const COLUMNS_MAX = 2_000
+
+/** Longer column names are cut. UTF-16 code units. */
+export const COLUMN_NAME_LENGTH_MAX = 200
+
+/** How much of a file's beginning is looked at to find out what it is. Bytes. */
+export const FILE_HEAD_BYTES_MAX = 256 * 1024
+
+/** A longer row is a ROW_TOO_LARGE fault and its cells are not kept. Bytes of UTF-8, without the line end. */
+export const ROW_BYTES_MAX = 8 * 1024 * 1024
+
+/** How much of a CSV file is read at a time once reading is under way. Bytes. */
+export const SOURCE_BLOCK_BYTES = 512 * 1024
+
+/** Rows that a source hands over at once, so that a row costs no await. Rows. */
+export const SOURCE_GROUP_ROWS_MAX = 1_000
+
+// ------------------------------------------------------------------------------------------------ live events
+
+/** Bytes, as stored, of one read of the event log. One event is always read. */
+export const EVENT_PAGE_BYTES = 64 * 1024
+
+/** Events of one read of the event log. */
+export const EVENT_PAGE_EVENTS_MAX = 256
+
+/** Reads of older events that one process has under way at once, for subscribers that are behind. */
+export const EVENT_PAGE_READS_MAX = 2
+
+/** How often subscribers look by themselves, in case that a notification was lost. Milliseconds. */
+export const EVENT_POLL_MS = 2_000
+
+/** Events deleted in one transaction when old ones are purged. */
+export const EVENT_PURGE_BATCH_EVENTS = 10_000
+
+/** Newest events of one tenant kept in memory for its subscribers. Events, and estimated bytes. */
+export const EVENT_TAIL_BYTES_MAX = 512 * 1024
+export const EVENT_TAIL_EVENTS_MAX = 512
+
+/** Reads of new events that one process has under way at once, each for one tenant. */
+export const EVENT_TAIL_READS_MAX = 3
+
+/** Newest events of all tenants together; the more tenants have subscribers, the fewer each keeps. Estimated bytes. */
+export const EVENT_TAILS_BYTES_MAX = 64 * 1024 * 1024
+
+/** `minIntervalMs` of a subscription, at most and when it is not given. Milliseconds. */
+export const MIN_INTERVAL_DEFAULT_MS = 250
+export const MIN_INTERVAL_MAX_MS = 60_000
+
+/** Issues that one RowsSettled event lists; further ones are counted. */
+export const SETTLED_ISSUES_MAX = 100
+
+/** What waits in memory for one subscriber; a slow one reads the event log page by page. Events, and estimated bytes. */
+export const SUBSCRIBER_BYTES_MAX = 64 * 1024
+export const SUBSCRIBER_EVENTS_MAX = 256
+
+/** Events that are folded for a subscriber far behind before it is given something. */
+export const SUBSCRIBER_FOLDED_EVENTS_MAX = 2_048
+
+// ------------------------------------------------------------------------------------------------ API
+
+/** Aliases in one operation, fragments expanded. */
+export const ALIASES_MAX = 15
+
+/** One request that is no upload, and one of the fields beside the file in an upload. Bytes. */
+export const BODY_BYTES_MAX = 1024 * 1024
+
+/** Cost of one operation: an object costs 1, a list as much as its `first` objects; introspection is exempt. */
+export const COST_MAX = 5_000
+
+/** Levels of fields in one operation; introspection is exempt. */
+export const DEPTH_MAX = 12
+
+/** Directives in one operation, fragments expanded. */
+export const DIRECTIVES_MAX = 10
+
+/** Conditions in one filter. */
+export const FILTER_CONDITIONS_MAX = 100
+
+/** Levels of `and`, `or` and `not` in one filter. */
+export const FILTER_DEPTH_MAX = 10
+
+/** What a list without `first` is taken to hold when the cost of an operation is counted. Objects. */
+export const LIST_LENGTH_ASSUMED = 10
+
+/** Largest `first`, and longest list in an input. Items. */
+export const LIST_LENGTH_MAX = 500
+
+/** Fields that one list can be ordered by. */
+export const ORDER_FIELDS_MAX = 5
+
+/** Fields directly below `query` or `mutation`. */
+export const ROOT_FIELDS_MAX = 10
+
+/** In which a new socket has to say who it is. Milliseconds. */
+export const SOCKET_INIT_MS_MAX = 3_000
+
+/** One message from a client. Bytes. */
+export const SOCKET_MESSAGE_BYTES_MAX = 64 * 1024
+
+/** Messages that one socket may send in a minute. */
+export const SOCKET_MESSAGES_PER_MINUTE_MAX = 300
+
+/** Operations, subscriptions above all, that one socket may have open at a time. */
+export const SOCKET_OPERATIONS_MAX = 50
+
+/** Lexical tokens of one GraphQL document. */
+export const TOKENS_MAX = 2_000
+
+// ------------------------------------------------------------------------------------------------ access
+
+/** API keys of a tenant that are neither revoked nor past their end. */
+export const API_KEYS_MAX = 100
+
+/** A longer idempotency key is refused. Characters. */
+export const IDEMPOTENCY_KEY_LENGTH_MAX = 255
+
+/** For how long a download link works. Seconds. */
+export const LINK_SECONDS = 300
+
+/** Members of a tenant. */
+export const MEMBERS_MAX = 10_000
+
+/** Name of a file, a member or an API key; the name of a file is cut, the others are refused. Characters. */
+export const NAME_LENGTH_MAX = 255
