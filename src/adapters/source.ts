@@ -20,7 +20,10 @@ export interface Row {
   readonly byte: number
   /** Byte offset behind this row: where the next one starts. */
   readonly end: number
-  /** Text of each cell, in the order of the columns; shorter or longer than the header where the line was ragged. */
+  /**
+   * Text of each cell, in the order of the columns. A good row has exactly one per column (a missing cell is ''); one
+   * with a fault has those that were found, perhaps none.
+   */
   readonly cells: readonly string[]
   /** What was wrong with the line itself; null for a good one. Such a row is never mapped. */
   readonly fault: RowFault | null
@@ -47,4 +50,6 @@ export interface Source {
   rows(from: Cursor | null, signal: AbortSignal): AsyncIterable<readonly Row[]>
   /** Rows in total, if cheap to know. Without it progress shows a count instead of a percentage. */
   estimateCount?(signal: AbortSignal): Promise<number | null>
+  /** Cells of the one row at `cursor`, to show it. Without it a caller starts `rows` there. */
+  cellsAt?(cursor: Cursor): Promise<readonly string[]>
 }

@@ -1,0 +1,519 @@
+/**
+ * Finds rows and cells in bytes of UTF-8. Pure: it reads nothing and waits for nothing, so the reader and the sniffer see
+ * a file with the same eyes.
+ *
+ * What a row is depends on nothing but the bytes from its start on (and on the limits). That is what makes every row's
+ * offset a cursor: reading on from there gives exactly what reading through would have given.
+ */
+import { isUtf8 } from 'node:buffer'
+import type { Cursor, Row, RowFault } from '../source.js'
+import { utf16Units } from './utf16.js'
+
+export interface CsvScannerOptions {
+  /** One ASCII character. */
+  readonly delimiter: string
+  /** One ASCII character; null: quotes are ordinary text. */
+  readonly quote: string | null
+  /** Names of the columns, which good rows are fitted to; null: rows keep the cells they have. */
+  readonly columns: readonly string[] | null
+  /** Bytes in the file of one ASCII character: 1, or 2 where the file is UTF-16. */
+  readonly unitBytes: 1 | 2
+  readonly cellBytesMax: number
+  readonly cellsPerRowMax: number
+  readonly rowBytesMax: number
+}
+
+const LF = 10
+const CR = 13
+const SPACE = 32
+const TAB = 9
+
+const ESCAPED = 1
+const WIDE = 2
+
+const UNCLOSED = 'the quote that opens the value is never closed. Close it or leave it out.'
+const TEXT_BEHIND_QUOTE = 'text follows the quote that closes the value. Double the quotes inside a quoted value.'
+
+/** How far below a broken quote its value is followed. Lines. */
+const CONTINUATION_LINES_MAX = 100
+
+/** Shorter values are not searched for swallowed rows. Bytes. */
+const SWALLOWED_BYTES_MIN = 32
+
+/** So many delimiters, exactly as many on each line as a row has, are no coincidence. */
+const SWALLOWED_DELIMITERS_MIN = 12
+
+/** Scans one window of bytes after the other. `number` and `byte` say where the next row starts. */
+export class CsvScanner {
+  /** Number of the row that comes next. */
+  number = 1
+  /** Offset in the file of the first byte that was not consumed. */
+  byte = 0
+  /** Index in the last window of the first byte that was not consumed. */
+  position = 0
+
+  readonly #delimiter: number
+  readonly #quote: number
+  readonly #columns: readonly string[] | null
+  readonly #expected: number
+  readonly #unitBytes: number
+  readonly #cellBytesMax: number
+  readonly #cellsMax: number
+  readonly #rowBytesMax: number
+  /** 1 for each byte that ends an unquoted cell. */
+  readonly #ends = new Uint8Array(256)
+  /** Start and end of each cell of the row in hand, in pairs, and what is special about the cell. */
+  readonly #bounds: Int32Array
+  readonly #marks: Uint8Array
+  /** A row that is too large and whose end is still to be found. */
+  #endless: Cursor | null = null
+  /** The window: bytes up to `#to`, behind which the file has more unless `#eof`. */
+  #data: Buffer = Buffer.alloc(0)
+  #to = 0
+  #eof = false
+  /** Nothing from here on decides what the row in hand is: the end of the window, or of what a row may have. */
+  #stop = 0
+  /** `#stop` is what a row may have. */
+  #capped = false
+  /** Index of the next NUL in the window, or its end. */
+  #nextNul = 0
+  #sawWide = false
+  /** Where each row of the group starts and ends in the window, for the rare look back. */
+  #spans: Int32Array = new Int32Array(0)
+
+  constructor(options: CsvScannerOptions) {
+    this.#delimiter = options.delimiter.charCodeAt(0)
+    this.#quote = options.quote === null ? -1 : options.quote.charCodeAt(0)
+    this.#columns = options.columns
+    this.#expected = options.columns === null ? 0 : options.columns.length
+    this.#unitBytes = options.unitBytes
+    this.#cellBytesMax = options.cellBytesMax
+    this.#cellsMax = options.cellsPerRowMax
+    this.#rowBytesMax = options.rowBytesMax
+    this.#ends[this.#delimiter] = 1
+    this.#ends[LF] = 1
+    this.#ends[CR] = 1
+    this.#bounds = new Int32Array(options.cellsPerRowMax * 2)
+    this.#marks = new Uint8Array(options.cellsPerRowMax)
+  }
+
+  /**
+   * The rows that start in `data` from index `from` on and end before `to`, at most `maxRows`. Fewer means that more
+   * bytes are needed behind `position` or, with `eof` (nothing follows `to` in the file), that there are no more.
+   */
+  scan(data: Buffer, from: number, to: number, eof: boolean, maxRows: number): Row[] {
+    const rows: Row[] = []
+    this.#data = data
+    this.#to = to
+    this.#eof = eof
+    if (this.#spans.length < maxRows * 2) {
+      this.#spans = new Int32Array(maxRows * 2)
+    }
+    this.#sawWide = false
+    this.#findNul(from)
+    let at = from
+    while (rows.length < maxRows && (at < to || (eof && this.#endless !== null))) {
+      if (this.#endless !== null) {
+        at = this.#endEndless(this.#endless, at, rows)
+        if (this.#endless !== null) {
+          break
+        }
+        continue
+      }
+      const byte = data[at]
+      let next: number
+      if (byte === LF || byte === CR) {
+        next = this.#lineStart(at)
+        if (next > 0) {
+          // An empty line is no row, but a person counts it.
+          this.number += 1
+          this.byte += (next - at) * this.#unitBytes
+        }
+      } else {
+        next = this.#row(at, rows)
+      }
+      if (next < 0) {
+        break
+      }
+      at = next
+    }
+    // One look at the whole group: validation costs next to nothing unless something is wrong.
+    if (this.#sawWide && !isUtf8(data.subarray(from, at))) {
+      this.#markBadEncoding(rows)
+    }
+    this.position = at
+    return rows
+  }
+
+  /** Takes the row at `start`; answers the index behind it, or -1 if its end is not in the window. */
+  #row(start: number, rows: Row[]): number {
+    const data = this.#data
+    const delimiter = this.#delimiter
+    const quote = this.#quote
+    const ends = this.#ends
+    const bounds = this.#bounds
+    const marks = this.#marks
+    const cellsMax = this.#cellsMax
+    // One byte more than a row may have, for its line end.
+    const capped = this.#to - start > this.#rowBytesMax
+    const stop = capped ? start + this.#rowBytesMax + 1 : this.#to
+    const whole = capped || this.#eof
+    this.#capped = capped
+    this.#stop = stop
+    let count = 0
+    let at = start
+    let wide = 0
+    for (;;) {
+      const cell = at
+      let bits = 0
+      let mark = 0
+      let cellStart = cell
+      let cellEnd: number
+      if (at < stop && data[at] === quote) {
+        at += 1
+        cellEnd = -1
+        while (at < stop) {
+          const byte = data[at]!
+          at += 1
+          if (byte !== quote) {
+            bits |= byte
+          } else if (at < stop && data[at] === quote) {
+            mark = ESCAPED
+            at += 1
+          } else {
+            cellEnd = at - 1
+            break
+          }
+        }
+        const closed = cellEnd >= 0
+        // Blanks behind the closing quote are nobody's text.
+        while (at < stop && closed && (data[at] === SPACE || data[at] === TAB) && data[at] !== delimiter) {
+          at += 1
+        }
+        if (at >= stop && !whole) {
+          return -1
+        }
+        cellStart = cell + 1
+        if (!closed || this.#swallowsRows(cellStart, cellEnd)) {
+          return this.#broken(start, cell, count, rows, UNCLOSED)
+        }
+        if (at < stop ? ends[data[at]!] === 0 : capped) {
+          return this.#broken(start, cell, count, rows, TEXT_BEHIND_QUOTE)
+        }
+      } else {
+        while (at < stop) {
+          const byte = data[at]!
+          if (ends[byte] !== 0) {
+            break
+          }
+          bits |= byte
+          at += 1
+        }
+        if (at >= stop && !whole) {
+          return -1
+        }
+        cellEnd = at
+      }
+      wide |= bits
+      if (count < cellsMax) {
+        bounds[count * 2] = cellStart
+        bounds[count * 2 + 1] = cellEnd
+        marks[count] = bits > 127 ? mark | WIDE : mark
+      }
+      count += 1
+      if (at < stop && data[at] === delimiter) {
+        at += 1
+        continue
+      }
+      break
+    }
+    if (at >= stop && capped) {
+      return this.#beginEndless(start, at)
+    }
+    const next = at < stop ? this.#lineStart(at) : at
+    if (next < 0) {
+      return -1
+    }
+    if (wide > 127) {
+      this.#sawWide = true
+    }
+    let cells: string[]
+    let fault: RowFault | null = null
+    if (count <= this.#expected && at <= this.#nextNul && at - start <= this.#cellBytesMax) {
+      cells = this.#cells(start, at, count, this.#expected)
+    } else {
+      cells = count > cellsMax ? [] : this.#cells(start, at, count, count)
+      fault = this.#fault(start, at, count, cells)
+      if (fault === null) {
+        fit(cells, this.#columns === null ? count : this.#expected)
+      }
+    }
+    const width = wide > 127 ? this.#width(start, next) : (next - start) * this.#unitBytes
+    this.#push(rows, start, at, width, cells, fault)
+    return next
+  }
+
+  /** Takes the row at `start` whose cell at `cell` opens with a quote that cannot be one: it and what follows are text. */
+  #broken(start: number, cell: number, column: number, rows: Row[], what: string): number {
+    const data = this.#data
+    const end = this.#literalEnd(cell)
+    if (end < 0) {
+      return -1
+    }
+    if (end >= this.#stop && this.#capped) {
+      return this.#beginEndless(start, end)
+    }
+    const next = end < this.#stop ? this.#lineStart(end) : end
+    if (next < 0) {
+      return -1
+    }
+    let count = column
+    for (let at = cell; at <= end; at += 1) {
+      const from = at
+      while (at < end && data[at] !== this.#delimiter) {
+        at += 1
+      }
+      if (count < this.#cellsMax) {
+        this.#bounds[count * 2] = from
+        this.#bounds[count * 2 + 1] = at
+        this.#marks[count] = WIDE
+      }
+      count += 1
+    }
+    this.#sawWide = true
+    const cells = count > this.#cellsMax ? [] : this.#cells(start, end, count, count)
+    const fault: RowFault = { code: 'UNPARSABLE_ROW', message: `${this.#name(column)}: ${what}` }
+    this.#push(rows, start, end, this.#width(start, next), cells, fault)
+    return next
+  }
+
+  /**
+   * Where the text of a broken quote ends: with its line, so that the lines below keep their own rows. Only where the
+   * value plainly goes on below (an odd quote in the line, and another one in a line that is too short for a row, with
+   * only such lines between) do those lines belong to it and become no rows of their own. -1 if not in the window.
+   */
+  #literalEnd(cell: number): number {
+    const data = this.#data
+    const stop = this.#stop
+    const whole = this.#capped || this.#eof
+    let at = cell
+    let odd = false
+    while (at < stop && data[at] !== LF && data[at] !== CR) {
+      odd = (data[at] === this.#quote) !== odd
+      at += 1
+    }
+    const end = at
+    for (let lines = 0; odd && lines < CONTINUATION_LINES_MAX && at < stop; lines += 1) {
+      at += 1
+      if (at < stop && data[at - 1] === CR && data[at] === LF) {
+        at += 1
+      }
+      let delimiters = 0
+      let closes = false
+      while (at < stop && data[at] !== LF && data[at] !== CR && delimiters < this.#expected - 1) {
+        delimiters += data[at] === this.#delimiter ? 1 : 0
+        closes = (data[at] === this.#quote) !== closes
+        at += 1
+      }
+      if (delimiters >= this.#expected - 1) {
+        return end
+      }
+      if (closes && (at < stop || !this.#capped)) {
+        return at < stop || whole ? at : -1
+      }
+    }
+    return at < stop || whole ? end : -1
+  }
+
+  /**
+   * Whether a quoted value holds whole rows: then its quotes are two stray ones from different rows. Rows that end up in
+   * a value would be lost in silence.
+   */
+  #swallowsRows(from: number, to: number): boolean {
+    const data = this.#data
+    const expected = this.#expected - 1
+    if (to - from < SWALLOWED_BYTES_MIN || expected < 1) {
+      return false
+    }
+    let line = -1
+    let delimiters = 0
+    let total = 0
+    for (let at = from; at < to; at += 1) {
+      const byte = data[at]
+      if (byte === this.#delimiter) {
+        delimiters += 1
+      } else if (byte === LF || byte === CR) {
+        // The part before the first line end belongs to the row that the quote stands in.
+        if (line >= 0 && at > line) {
+          if (delimiters !== expected) {
+            return false
+          }
+          total += delimiters
+        }
+        line = at + 1
+        delimiters = 0
+      }
+    }
+    return total >= SWALLOWED_DELIMITERS_MIN
+  }
+
+  /** The row at `start` is too large: its end is looked for from `at` on, without keeping what is there. */
+  #beginEndless(start: number, at: number): number {
+    this.#endless = { byte: this.byte, row: this.number }
+    this.number += 1
+    this.byte += this.#width(start, at)
+    return at
+  }
+
+  #push(rows: Row[], start: number, end: number, width: number, cells: string[], fault: RowFault | null): void {
+    this.#spans[rows.length * 2] = start
+    this.#spans[rows.length * 2 + 1] = end
+    const byte = this.byte
+    this.byte += width
+    rows.push({ number: this.number, byte, end: this.byte, cells, fault })
+    this.number += 1
+  }
+
+  /** What is wrong with the row whose cells stand in `#bounds`; null if nothing is. */
+  #fault(start: number, end: number, count: number, cells: readonly string[]): RowFault | null {
+    if (count > this.#cellsMax) {
+      return { code: 'ROW_TOO_LARGE', message: `The row has ${count} cells; at most ${this.#cellsMax} are read.` }
+    }
+    if (end - start > this.#cellBytesMax) {
+      for (let index = 0; index < count; index += 1) {
+        const length = this.#bounds[index * 2 + 1]! - this.#bounds[index * 2]!
+        if (length > this.#cellBytesMax) {
+          const message = `${this.#name(index)}: the value has ${length} bytes; at most ${this.#cellBytesMax} are read.`
+          return { code: 'VALUE_TOO_LONG', message }
+        }
+      }
+    }
+    if (this.#nextNul < start) {
+      this.#findNul(start)
+    }
+    if (this.#nextNul < end) {
+      this.#findNul(end)
+      const name = this.#name(cells.findIndex((cell) => cell.includes('\0')))
+      return {
+        code: 'UNPARSABLE_ROW',
+        message: `${name}: the value contains a NUL character, which no text may contain.`,
+      }
+    }
+    const columns = this.#columns
+    if (columns !== null && count > columns.length && hasText(cells, columns.length)) {
+      return {
+        code: 'WRONG_COLUMN_COUNT',
+        message: `The row has ${count} cells, but there are ${columns.length} columns.`,
+      }
+    }
+    return null
+  }
+
+  /** Looks for the line end behind a row that is too large, which may be windows away; answers how far it got. */
+  #endEndless(row: Cursor, from: number, rows: Row[]): number {
+    const data = this.#data
+    const to = this.#to
+    let at = from
+    while (at < to && data[at] !== LF && data[at] !== CR) {
+      at += 1
+    }
+    const found = at < to ? this.#lineStart(at) : this.#eof ? at : -1
+    const next = found < 0 ? at : found
+    this.byte += this.#width(from, next)
+    if (found >= 0) {
+      const fault: RowFault = { code: 'ROW_TOO_LARGE', message: `The row has more than ${this.#rowBytesMax} bytes.` }
+      this.#spans.fill(0, rows.length * 2, rows.length * 2 + 2)
+      rows.push({ number: row.row, byte: row.byte, end: this.byte, cells: [], fault })
+      this.#endless = null
+    }
+    return next
+  }
+
+  #markBadEncoding(rows: Row[]): void {
+    const data = this.#data
+    for (let index = 0; index < rows.length; index += 1) {
+      const row = rows[index]!
+      if (row.fault === null && !isUtf8(data.subarray(this.#spans[index * 2], this.#spans[index * 2 + 1]))) {
+        const name = this.#name(row.cells.findIndex((cell) => cell.includes('\ufffd')))
+        const encoding = this.#unitBytes === 1 ? 'UTF-8' : 'UTF-16'
+        const message = `${name}: the value contains bytes that are not ${encoding}; they are shown as \ufffd.`
+        rows[index] = { ...row, fault: { code: 'BAD_ENCODING', message } }
+      }
+    }
+  }
+
+  #name(index: number): string {
+    const name = this.#columns?.[index]
+    if (index < 0) {
+      return 'The row'
+    }
+    return name === undefined ? `Cell ${index + 1}` : `Column "${name}"`
+  }
+
+  /** Bytes in the file of what stands in the window from `from` to `to`. */
+  #width(from: number, to: number): number {
+    return this.#unitBytes === 1 ? to - from : utf16Units(this.#data, from, to) * 2
+  }
+
+  /** Index behind the line end that starts at `at`; -1 if a CR is the last byte known, which a LF may follow. */
+  #lineStart(at: number): number {
+    if (this.#data[at] === LF) {
+      return at + 1
+    }
+    if (at + 1 < this.#to) {
+      return this.#data[at + 1] === LF ? at + 2 : at + 1
+    }
+    return this.#eof ? at + 1 : -1
+  }
+
+  #findNul(from: number): void {
+    const index = this.#data.subarray(from, this.#to).indexOf(0)
+    this.#nextNul = index < 0 ? this.#to : from + index
+  }
+
+  /** The text of the row's cells: `length` of them, cut or filled with empty ones. */
+  #cells(start: number, end: number, count: number, length: number): string[] {
+    const data = this.#data
+    const bounds = this.#bounds
+    const marks = this.#marks
+    // One string per row, cut into cells: a cell that someone keeps holds on to its row and to no more than that.
+    const text = data.toString('latin1', start, end)
+    const cells = new Array<string>(length)
+    const present = count < length ? count : length
+    for (let index = 0; index < present; index += 1) {
+      const from = bounds[index * 2]!
+      const to = bounds[index * 2 + 1]!
+      const mark = marks[index]!
+      if (mark === 0) {
+        cells[index] = text.substring(from - start, to - start)
+      } else {
+        const cell = (mark & WIDE) === 0 ? text.substring(from - start, to - start) : data.toString('utf8', from, to)
+        cells[index] = (mark & ESCAPED) === 0 ? cell : unescape(cell, this.#quote)
+      }
+    }
+    for (let index = present; index < length; index += 1) {
+      cells[index] = ''
+    }
+    return cells
+  }
+}
+
+function hasText(cells: readonly string[], from: number): boolean {
+  for (let index = from; index < cells.length; index += 1) {
+    if (cells[index]!.trim() !== '') {
+      return true
+    }
+  }
+  return false
+}
+
+function fit(cells: string[], length: number): void {
+  while (cells.length < length) {
+    cells.push('')
+  }
+  cells.length = length
+}
+
+function unescape(cell: string, quote: number): string {
+  return quote === 34 ? cell.replaceAll('""', '"') : cell.replaceAll("''", "'")
+}
