@@ -18,7 +18,7 @@ export interface ProgressBody {
   readonly progress: Progress
 }
 
-/** Body of a `RowsSettled` row: `counts` are those of rows `fromRow` to `toRow` alone. */
+/** Of the rows `fromRow` to `toRow` alone. In the table, `counts` may leave out what is 0, and the total. */
 export interface SettledBody {
   readonly fromRow: number
   readonly toRow: number
@@ -75,6 +75,20 @@ export type RunEvent = Delivered &
 
 const SEQUENCE_DIGITS = 20
 
+const noCounts: Counts = {
+  total: null,
+  read: 0,
+  created: 0,
+  updated: 0,
+  unchanged: 0,
+  skipped: 0,
+  failed: 0,
+  unprocessed: 0,
+  reverted: 0,
+  kept: 0,
+  deleted: 0,
+}
+
 /** The number as 20 zero-padded digits. */
 export function formatSequence(sequence: number): Sequence {
   return String(sequence).padStart(SEQUENCE_DIGITS, '0')
@@ -103,8 +117,11 @@ export function fromRow(row: EventRow): LoggedEvent {
       return { ...origin, type: row.type, body: row.body as StatusBody, bytes: PLAIN_EVENT_BYTES }
     case 'RunProgressed':
       return { ...origin, type: row.type, body: row.body as ProgressBody, bytes: PLAIN_EVENT_BYTES }
-    case 'RowsSettled':
-      return { ...origin, type: row.type, body: row.body as SettledBody, bytes: settledBytes(row.body as SettledBody) }
+    case 'RowsSettled': {
+      const written = row.body as SettledBody
+      const body = { ...written, counts: { ...noCounts, ...written.counts } }
+      return { ...origin, type: row.type, body, bytes: settledBytes(body) }
+    }
     default:
       row.type satisfies never
       throw new Error(`the event ${String(row.sequence)} is of a type that this version does not know`)

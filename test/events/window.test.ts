@@ -105,6 +105,7 @@ test('joined rows add their counts, list the first hundred issues and count them
   const [event] = drain(window)
   assert.ok(event?.type === 'RowsSettled')
   assert.equal(event.body.counts.read, 200)
+  assert.equal(event.body.counts.kept, 0)
   assert.equal(event.body.counts.failed, 130)
   assert.equal(event.body.issueCount, 130)
   assert.deepEqual(
