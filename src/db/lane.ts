@@ -76,6 +76,11 @@ export class Lane implements TenantSource<LaneTx> {
     return this.#broken
   }
 
+  /** Calls back once when the connection is gone, however it went. */
+  onEnd(callback: () => void): void {
+    this.#client.once('end', callback)
+  }
+
   async close(): Promise<void> {
     await this.#client.end().catch(() => undefined)
   }

@@ -43,7 +43,16 @@ async function reversible(tx: Tx, runId: string, lock: string): Promise<Reversib
 /** What a rollback would do now: records restored and deleted, and conflicts (fields or records changed since). */
 export async function previewRollback(tx: Tx, runId: string): Promise<{ willRestore: number; willDelete: number; conflicts: number }> {
   const run = await reversible(tx, runId, '')
-  const table = run.record_type
+  return previewOf(tx, runId, run.record_type)
+}
+
+/** Fields and records that a rollback of the import would keep, because they were changed since. */
+export async function countConflicts(tx: Tx, importId: string, recordType: RecordTypeName): Promise<number> {
+  const preview = await previewOf(tx, importId, recordType)
+  return preview.conflicts
+}
+
+async function previewOf(tx: Tx, runId: string, table: RecordTypeName): Promise<{ willRestore: number; willDelete: number; conflicts: number }> {
   const restored = await one<{ clean: number; conflicts: number }>(
     tx,
     `with folded as (
@@ -62,7 +71,7 @@ export async function previewRollback(tx: Tx, runId: string): Promise<{ willRest
   const created = await one<{ clean: number; conflicts: number }>(
     tx,
     `select count(*) filter (where not kept)::float8 as clean, count(*) filter (where kept)::float8 as conflicts
-     from (select r.version <> r.pristine_version or (${hasChildren(recordTypes[run.record_type], 'r', '$1', 'c.created_run_id is not distinct from $2')}) as kept
+     from (select r.version <> r.pristine_version or (${hasChildren(recordTypes[table], 'r', '$1', 'c.created_run_id is not distinct from $2')}) as kept
            from ${table} r where r.tenant_id = $1 and r.created_run_id = $2 and r.deleted_at is null) x`,
     [tx.tenantId, runId],
   )

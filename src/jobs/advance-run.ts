@@ -1,0 +1,147 @@
+/**
+ * The one kind of job: take charge of a run, do what its status asks for, hand it back. Whatever goes wrong in between,
+ * the run row says how far it came, and the next claim goes on there.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { FatalError, RetryableError } from '../errors.js'
+import { endRun } from '../runs/control.js'
+import { LEASE_SECONDS, settleRefusal } from '../runs/commit.js'
+import { withTenant } from '../db/tx.js'
+import type { RunStatus } from '../runs/status.js'
+import { analyzeImport } from './analyze-import.js'
+import { claimRun, releaseRun, type Claim } from './claim.js'
+import type { WorkerContext } from './context.js'
+import type { AdvanceRunPayload } from './job.js'
+import { runImport } from './run-import.js'
+import { rollBackRun } from './roll-back-run.js'
+import { StoppedError, type SliceEnd } from './slice.js'
+
+/** Claims without progress before a run is given up. */
+export const MAX_ATTEMPTS = 8
+
+/** Pause before the second, third ... attempt, in milliseconds; the last one repeats. */
+const BACK_OFF_MS = [0, 250, 1000, 2000, 5000]
+
+/** The lease is renewed this often by the worker's own clock, besides by every chunk. */
+const RENEW_MS = 1000
+
+export async function advanceRun(context: WorkerContext, payload: AdvanceRunPayload): Promise<void> {
+  const claim = await context.control.use((lane) => claimRun(lane, payload, context.holder))
+  if (claim === null) {
+    return
+  }
+  const lost = new AbortController()
+  const renewal = renewLease(context, claim, lost)
+  let end: SliceEnd = { kind: 'more', delayMs: 0 }
+  let progressed = true
+  try {
+    end = await work(context, claim, lost.signal)
+  } catch (error) {
+    progressed = context.stopping.aborted
+    end = await settleFailure(context, claim, error)
+  } finally {
+    renewal.stop()
+  }
+  await context.control.use((lane) => releaseRun(lane, claim, context.holder, end.kind === 'more' ? end.delayMs : 0, progressed))
+}
+
+async function work(context: WorkerContext, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {
+  if (claim.attempts > MAX_ATTEMPTS) {
+    throw new FatalError('NO_PROGRESS', `The run was tried ${MAX_ATTEMPTS} times from the same row without getting past it.`)
+  }
+  if (claim.status === 'CANCELING') {
+    await cancel(context, claim)
+    return { kind: 'done' }
+  }
+  if (claim.kind === 'ROLLBACK') {
+    return rollBackRun(context, claim, lost)
+  }
+  if (claim.status === 'ANALYZING') {
+    return analyzeImport(context, claim, lost)
+  }
+  return runImport(context, claim, lost)
+}
+
+async function cancel(context: WorkerContext, claim: Claim): Promise<void> {
+  await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, async (tx) => {
+      const run = await tx.query<{ of_run_id: string | null }>('select of_run_id from run where tenant_id = $1 and id = $2', [claim.tenantId, claim.runId])
+      await endRun(tx, { id: claim.runId, kind: claim.kind, ofRunId: run[0]?.of_run_id ?? null }, 'CANCELING', 'CANCELED', null, claim.token)
+    }),
+  )
+}
+
+/** Decides what an error means for the run: nothing (it was stopped or taken over), another attempt, or its end. */
+async function settleFailure(context: WorkerContext, claim: Claim, error: unknown): Promise<SliceEnd> {
+  const refusal = settleRefusal(error)
+  if (refusal === 'TAKEN_OVER') {
+    return { kind: 'done' }
+  }
+  if (refusal === 'STOPPED' || error instanceof StoppedError) {
+    return stopped(context, claim)
+  }
+  if (context.stopping.aborted && !(error instanceof FatalError)) {
+    return { kind: 'more', delayMs: 0 }
+  }
+  const fatal = error instanceof FatalError ? error : null
+  if (fatal === null) {
+    context.log.warn({ tenantId: claim.tenantId, runId: claim.runId, attempt: claim.attempts, err: error }, 'a run was interrupted and will be tried again')
+    return { kind: 'more', delayMs: BACK_OFF_MS[Math.min(claim.attempts, BACK_OFF_MS.length) - 1] ?? 0 }
+  }
+  context.log.warn({ tenantId: claim.tenantId, runId: claim.runId, err: error }, 'a run failed')
+  await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, async (tx) => {
+      const run = await tx.query<{ status: RunStatus; of_run_id: string | null }>(
+        'select status, of_run_id from run where tenant_id = $1 and id = $2 for update',
+        [claim.tenantId, claim.runId],
+      )
+      const status = run[0]?.status
+      if (status === 'ANALYZING' || status === 'RUNNING') {
+        await endRun(
+          tx,
+          { id: claim.runId, kind: claim.kind, ofRunId: run[0]?.of_run_id ?? null },
+          status,
+          'FAILED',
+          { code: fatal.code, message: fatal.message, retryable: false },
+          claim.token,
+        )
+      }
+    }),
+  )
+  return { kind: 'done' }
+}
+
+/** A person has paused or canceled the run: cancel it now, or leave it until somebody resumes it. */
+async function stopped(context: WorkerContext, claim: Claim): Promise<SliceEnd> {
+  const rows = await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, (tx) => tx.query<{ status: RunStatus }>('select status from run where tenant_id = $1 and id = $2', [claim.tenantId, claim.runId])),
+  )
+  if (rows[0]?.status === 'CANCELING') {
+    await cancel(context, claim)
+  }
+  return { kind: 'done' }
+}
+
+function renewLease(context: WorkerContext, claim: Claim, lost: AbortController): { stop(): void } {
+  const stop = new AbortController()
+  const loop = async (): Promise<void> => {
+    while (!stop.signal.aborted) {
+      await sleep(RENEW_MS, undefined, { signal: stop.signal })
+      const rows = await context.presence.session(
+        `update run_wakeup set lease_until = clock_timestamp() + ${LEASE_SECONDS} * interval '1 second' where run_id = $1 and holder = $2 returning run_id`,
+        [claim.runId, context.holder],
+      )
+      if (rows.length === 0) {
+        // Another worker thought us dead: every further chunk would be refused, so stop at once.
+        lost.abort(new RetryableError('LEASE_LOST', 'Another worker has taken over the run.'))
+        return
+      }
+    }
+  }
+  loop().catch((error: unknown) => {
+    if (!stop.signal.aborted) {
+      lost.abort(new RetryableError('LEASE_LOST', 'The lease of the run could not be renewed.', { cause: error }))
+    }
+  })
+  return { stop: () => stop.abort() }
+}

@@ -1,0 +1,169 @@
+/** The first pass of an import: reads the whole file once, then decides whether it can go on by itself. */
+import { open } from 'node:fs/promises'
+import { dialectOf, sniff, type Detection } from '../adapters/files/sniff.js'
+import { first, one, withTenant } from '../db/tx.js'
+import { FatalError } from '../errors.js'
+import { resolveMapping } from '../pipeline/resolve.js'
+import { suggestMapping } from '../pipeline/suggest.js'
+import type { ColumnEvidence, ColumnMapping, ImportOptions, MappingConflict, SourceOptions } from '../pipeline/types.js'
+import { recordTypes } from '../records/index.js'
+import type { RecordTypeName } from '../records/types.js'
+import { statusChanged } from '../runs/events.js'
+import type { StatusReason } from '../runs/types.js'
+import type { Claim } from './claim.js'
+import type { WorkerContext } from './context.js'
+import { analyzeFile } from './reading.js'
+import { stillOurs, StoppedError, type SliceEnd } from './slice.js'
+
+/** How much of a file is looked at to tell its dialect, in bytes. */
+const HEAD_BYTES = 256 * 1024
+
+/** How often a person's word is looked for while the file is read, in milliseconds. */
+const LOOK_MS = 250
+
+export interface ImportFile {
+  readonly path: string
+  readonly detection: Detection
+  readonly source: SourceOptions
+}
+
+/** The file of an import, as the run's own options read it. FatalError FILE_GONE when retention has taken it. */
+export async function openImportFile(context: WorkerContext, claim: Claim): Promise<ImportFile> {
+  const file = await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, (tx) =>
+      one<{ storage_key: string; name: string; byte_size: number; purged_at: Date | null; run_source: Partial<SourceOptions> | null; file_source: Partial<SourceOptions> | null }>(
+        tx,
+        `select f.storage_key, f.name, f.byte_size, f.purged_at, r.source_options as run_source, f.source_options as file_source
+         from run r join source_file f on f.tenant_id = r.tenant_id and f.id = r.source_file_id where r.tenant_id = $1 and r.id = $2`,
+        [claim.tenantId, claim.runId],
+      ),
+    ),
+  )
+  if (file.purged_at !== null) {
+    throw new FatalError('FILE_GONE', 'The file was removed when its retention ended. Upload it again.')
+  }
+  const path = context.files.localPath(file.storage_key)
+  const source = { ...noSourceOptions, ...given(file.file_source), ...given(file.run_source) }
+  return { path, source, detection: sniff(await head(path), { byteSize: file.byte_size, name: file.name, overrides: source }) }
+}
+
+const noSourceOptions: SourceOptions = {
+  format: null,
+  encoding: null,
+  delimiter: null,
+  quote: null,
+  headerRow: null,
+  decimalSeparator: null,
+  dateFormat: null,
+  timeZone: null,
+  defaultCountry: null,
+}
+
+function given(options: Partial<SourceOptions> | null): Partial<SourceOptions> {
+  return Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== null && value !== undefined))
+}
+
+async function head(path: string): Promise<Uint8Array> {
+  const file = await open(path).catch((error: unknown) => {
+    throw new FatalError('FILE_GONE', 'The uploaded file is no longer in the store. Upload it again.', { cause: error })
+  })
+  try {
+    const buffer = Buffer.alloc(HEAD_BYTES)
+    const { bytesRead } = await file.read(buffer, 0, HEAD_BYTES, 0)
+    return buffer.subarray(0, bytesRead)
+  } finally {
+    await file.close()
+  }
+}
+
+export async function analyzeImport(context: WorkerContext, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {
+  const run = await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, (tx) =>
+      one<{ record_type: RecordTypeName; mapping: ColumnMapping[] | null; evidence: ColumnEvidence[] | null; total: number | null; options: ImportOptions }>(
+        tx,
+        'select record_type, mapping, evidence, total, options from run where tenant_id = $1 and id = $2',
+        [claim.tenantId, claim.runId],
+      ),
+    ),
+  )
+  const started = performance.now()
+  const file = await openImportFile(context, claim)
+  const { rows, evidence } =
+    run.evidence !== null && run.total !== null ? { rows: run.total, evidence: run.evidence } : await firstPass(context, claim, file, lost)
+
+  const type = recordTypes[run.record_type]
+  const mapping =
+    run.mapping ??
+    suggestMapping({
+      type,
+      columns: evidence.map((column) => ({
+        index: column.index,
+        name: column.name,
+        kind: column.kind,
+        kindConfidence: column.kindConfidence,
+        fillRate: rows === 0 ? 0 : column.filled / rows,
+        samples: column.samples,
+      })),
+      minConfidence: run.options.minConfidence,
+    })
+  const { conflicts, unmappedRequired } = resolveMapping({ type, mapping, evidence, options: run.options, source: file.source })
+  const waiting = waitingReason(mapping, conflicts, unmappedRequired)
+  const to = waiting === null ? 'QUEUED' : 'AWAITING_MAPPING'
+  await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, async (tx) => {
+      const moved = await first(
+        tx,
+        `update run set status = $4, status_reason = $5::jsonb, total = $6, evidence = $7::jsonb, mapping = $8::jsonb, mapping_conflicts = $9::jsonb,
+           unmapped_required = $10, queued_at = clock_timestamp(), attempts = 0,
+           stage_ms = stage_ms || jsonb_build_object('analyze', coalesce((stage_ms ->> 'analyze')::numeric, 0) + $11::numeric)
+         where tenant_id = $1 and id = $2 and fencing_token = $3 and status = 'ANALYZING' returning id`,
+        [
+          claim.tenantId,
+          claim.runId,
+          claim.token,
+          to,
+          waiting === null ? null : JSON.stringify(waiting),
+          rows,
+          JSON.stringify(evidence),
+          JSON.stringify(mapping),
+          JSON.stringify(conflicts),
+          unmappedRequired,
+          Math.round(performance.now() - started),
+        ],
+      )
+      if (moved === null) {
+        throw new StoppedError('the run was stopped or taken over')
+      }
+      await statusChanged(tx, claim.runId, 'IMPORT', 'ANALYZING', to, waiting)
+    }),
+  )
+  return to === 'QUEUED' ? { kind: 'more', delayMs: 0 } : { kind: 'done' }
+}
+
+async function firstPass(context: WorkerContext, claim: Claim, file: ImportFile, lost: AbortSignal): Promise<{ rows: number; evidence: readonly ColumnEvidence[] }> {
+  const stop = new AbortController()
+  const look = setInterval(() => {
+    stillOurs(context, claim, 'ANALYZING').catch((error: unknown) => stop.abort(error))
+  }, LOOK_MS)
+  try {
+    const signal = AbortSignal.any([stop.signal, lost, context.stopping])
+    return await analyzeFile({ kind: 'analyze', path: file.path, dialect: dialectOf(file.detection) }, () => undefined, signal)
+  } finally {
+    clearInterval(look)
+  }
+}
+
+/** Why the import has to wait for a person; null if it can go on. */
+function waitingReason(mapping: readonly ColumnMapping[], conflicts: readonly MappingConflict[], unmappedRequired: readonly string[]): StatusReason | null {
+  const conflict = conflicts[0]
+  if (conflict !== undefined) {
+    return { code: conflict.code, message: conflicts.length === 1 ? conflict.message : `${conflict.message} (and ${conflicts.length - 1} more)`, retryable: true }
+  }
+  if (unmappedRequired.length > 0) {
+    return { code: 'REQUIRED_UNMAPPED', message: `Map a column, or a constant, to: ${unmappedRequired.join(', ')}.`, retryable: true }
+  }
+  if (!mapping.some((column) => column.field !== null)) {
+    return { code: 'NOTHING_MAPPED', message: 'No column was recognised with enough confidence. Map at least one column to a field.', retryable: true }
+  }
+  return null
+}

@@ -1,0 +1,50 @@
+/** Clears away what has had its time: events, idempotency keys, files. One tenant, one transaction. */
+import type { FileStore } from '../adapters/files/storage.js'
+import type { Config } from '../config.js'
+import type { Lane } from '../db/lane.js'
+import { withTenant } from '../db/tx.js'
+import { purgeEvents } from '../events/log.js'
+
+/** Idempotency keys are kept at least so long; the API promises 24 hours. */
+const IDEMPOTENCY_HOURS = 48
+
+/** Keeps two workers from cleaning at once. */
+const HOUSEKEEPING_LOCK = 7_270_434
+
+/** Files of runs that still need them stay, however old they are. */
+const FILES_PER_ROUND = 100
+
+export async function keepHouse(lane: Lane, files: FileStore, config: Config): Promise<void> {
+  const lock = await lane.session<{ taken: boolean }>('select pg_try_advisory_lock($1) as taken', [HOUSEKEEPING_LOCK])
+  if (lock[0]?.taken !== true) {
+    return
+  }
+  try {
+    const tenants = await lane.session<{ id: string }>('select id from tenant order by id')
+    for (const tenant of tenants) {
+      await purgeEvents(lane, tenant.id, new Date(Date.now() - config.eventRetentionDays * 86_400_000))
+      await purgeTenant(lane, files, tenant.id)
+    }
+  } finally {
+    await lane.session('select pg_advisory_unlock($1)', [HOUSEKEEPING_LOCK])
+  }
+}
+
+async function purgeTenant(lane: Lane, files: FileStore, tenantId: string): Promise<void> {
+  const keys = await withTenant(lane, tenantId, async (tx) => {
+    await tx.query('delete from idempotency where tenant_id = $1 and created_at < now() - $2 * interval \'1 hour\'', [tenantId, IDEMPOTENCY_HOURS])
+    const rows = await tx.query<{ storage_key: string }>(
+      `update source_file set purged_at = now() where tenant_id = $1 and id in (
+         select f.id from source_file f where f.tenant_id = $1 and f.purged_at is null and f.expires_at < now()
+           and not exists (select from run r where r.tenant_id = $1 and r.source_file_id = f.id and r.finished_at is null)
+         limit ${FILES_PER_ROUND})
+       returning storage_key`,
+      [tenantId],
+    )
+    return rows.map((row) => row.storage_key)
+  })
+  // After the commit: a file that is gone while its row still promises it would be worse than one too many.
+  for (const key of keys) {
+    await files.delete(key)
+  }
+}

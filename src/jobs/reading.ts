@@ -1,0 +1,139 @@
+import { Worker } from 'node:worker_threads'
+import { FatalError, Refusal, RetryableError } from '../errors.js'
+import type { ColumnEvidence } from '../pipeline/types.js'
+import type { Credit, ReadChunk, ReaderMessage, ReaderTask } from './reader-thread.js'
+
+/** Heap of the reading thread, in MiB: its own limit, so that a monstrous file ends the thread and not the worker. */
+const READER_HEAP_MIB = 192
+
+/** Chunks that are read ahead of the one in hand. */
+const READ_AHEAD = 2
+
+function startThread(task: ReaderTask): Worker {
+  return new Worker(new URL('./reader-thread.js', import.meta.url), {
+    workerData: task,
+    resourceLimits: { maxOldGenerationSizeMb: READER_HEAP_MIB },
+    // Nothing in the environment is the reader's business.
+    env: {},
+  })
+}
+
+/** Reads the whole file once. Rejects with the signal's reason when aborted. */
+export async function analyzeFile(
+  task: Extract<ReaderTask, { kind: 'analyze' }>,
+  onProgress: (rows: number, bytes: number) => void,
+  signal: AbortSignal,
+): Promise<{ rows: number; evidence: readonly ColumnEvidence[] }> {
+  const thread = startThread(task)
+  const abort = () => void thread.terminate()
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await new Promise((resolve, reject) => {
+      thread.on('message', (message: ReaderMessage) => {
+        if (message.kind === 'progress') {
+          onProgress(message.rows, message.bytes)
+        } else if (message.kind === 'analyzed') {
+          resolve({ rows: message.rows, evidence: message.evidence })
+        }
+      })
+      thread.on('error', (error) => reject(readerError(error)))
+      thread.on('exit', () => reject(signal.aborted ? (signal.reason as Error) : new RetryableError('READER_LOST', 'The reading thread ended early.')))
+    })
+  } finally {
+    signal.removeEventListener('abort', abort)
+    await thread.terminate()
+  }
+}
+
+/** The rows of a file as staged chunks, read ahead by a thread and pulled by the run. */
+export class Reading {
+  readonly #thread: Worker
+  readonly #ready: ReadChunk[] = []
+  #ended = false
+  #error: Error | null = null
+  #wake: (() => void) | null = null
+  #rows: number
+
+  private constructor(thread: Worker, rows: number) {
+    this.#thread = thread
+    this.#rows = rows
+    thread.on('message', (message: ReaderMessage) => {
+      if (message.kind === 'chunk') {
+        this.#ready.push(message.chunk)
+      } else if (message.kind === 'end') {
+        this.#ended = true
+      }
+      this.#wake?.()
+    })
+    thread.on('error', (error) => {
+      this.#error ??= readerError(error)
+      this.#wake?.()
+    })
+    thread.on('exit', () => {
+      if (!this.#ended) {
+        this.#error ??= new RetryableError('READER_LOST', 'The reading thread ended early.')
+      }
+      this.#wake?.()
+    })
+    for (let i = 0; i < READ_AHEAD; i++) {
+      this.#credit()
+    }
+  }
+
+  static start(task: Extract<ReaderTask, { kind: 'read' }>): Reading {
+    return new Reading(startThread(task), task.chunkRows)
+  }
+
+  /** About how many rows the chunks from now on shall have. */
+  set chunkRows(rows: number) {
+    this.#rows = rows
+  }
+
+  #credit(): void {
+    const credit: Credit = { rows: this.#rows }
+    this.#thread.postMessage(credit)
+  }
+
+  /** The next chunk; null at the end of the file. */
+  async next(): Promise<ReadChunk | null> {
+    for (;;) {
+      const chunk = this.#ready.shift()
+      if (chunk !== undefined) {
+        if (chunk.stopped) {
+          this.#ended = true
+        } else {
+          this.#credit()
+        }
+        return chunk
+      }
+      if (this.#ended) {
+        return null
+      }
+      if (this.#error !== null) {
+        throw this.#error
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+      this.#wake = null
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#ended = true
+    await this.#thread.terminate()
+  }
+}
+
+/** Errors cross threads as plain copies: what they were is told by their names and codes. */
+function readerError(error: unknown): Error {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
+    if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') {
+      return new FatalError('FILE_TOO_COMPLEX', 'Reading the file took more memory than is allowed. Split it, or remove unused columns.', { cause: error })
+    }
+    if (error.name === 'Refusal' || error instanceof Refusal) {
+      return new FatalError(error.code, error.message, { cause: error })
+    }
+  }
+  return new RetryableError('READER_FAILED', 'The file could not be read to its end.', { cause: error })
+}

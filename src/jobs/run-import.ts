@@ -1,0 +1,433 @@
+/**
+ * Writes the rows of an import. Reads like the story: chunks come from the reading thread, two may be written side by side
+ * if they cannot meet, each is one transaction, and they commit in the order of the file, so the cursor is one position.
+ */
+import { chunkSql, laneSettings } from '../adapters/crm/sql.js'
+import { stageDdl, type WritePlan } from '../adapters/crm/stage.js'
+import { applyChunk, type AppliedChunk, type WriterState } from '../adapters/crm/write.js'
+import { dialectOf } from '../adapters/files/sniff.js'
+import type { Cursor } from '../adapters/source.js'
+import { Lane, type LaneTx } from '../db/lane.js'
+import { first, one, withTenant } from '../db/tx.js'
+import { FatalError, RetryableError } from '../errors.js'
+import { compileMapping, createDefaults } from '../pipeline/map.js'
+import { effectiveMatchRules, resolveMapping } from '../pipeline/resolve.js'
+import type { ColumnEvidence, ColumnMapping, ImportOptions, ResolvedMapping } from '../pipeline/types.js'
+import { recordTypes } from '../records/index.js'
+import type { RecordTypeName } from '../records/types.js'
+import { insertIssues, insertRange, insertRows, settleWithCommit, type ListedRow } from '../runs/commit.js'
+import { endRun } from '../runs/control.js'
+import { startRollback } from '../runs/rollback.js'
+import type { StatusReason } from '../runs/types.js'
+import { openImportFile, type ImportFile } from './analyze-import.js'
+import { laneName, type Claim } from './claim.js'
+import { laneOptions, type WorkerContext } from './context.js'
+import type { ReadChunk } from './reader-thread.js'
+import { Reading } from './reading.js'
+import { othersWait, SLICE_MS, StoppedError, type SliceEnd } from './slice.js'
+
+interface Import {
+  readonly claim: Claim
+  readonly recordType: RecordTypeName
+  readonly options: ImportOptions
+  readonly resolved: ResolvedMapping
+  readonly plan: WritePlan
+  readonly cursor: Cursor | null
+  readonly total: number
+  readonly failed: number
+  readonly settled: number
+}
+
+/** Rows of a first chunk: small, so that a person sees something happen at once. */
+const FIRST_CHUNK_ROWS = 2000
+
+/** Chunks aim at this time in the database: short enough to cancel, to share and to see; long enough to cost little. */
+const CHUNK_MS = 400
+
+export async function runImport(context: WorkerContext, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {
+  const file = await openImportFile(context, claim)
+  const job = await loadImport(context, claim, file)
+  // Whether a chunk may still be written depends on the one before it when failures can stop the run.
+  const strict = job.options.onInvalidRow === 'FAIL_RUN' || job.options.maxFailedRows !== null || job.options.maxFailedFraction !== null
+  await using lanes = await openLanes(context, job, strict ? 1 : context.chunksInFlight)
+  if (lanes === null) {
+    // Another import of this record type has its turn in this tenant.
+    return { kind: 'more', delayMs: TURN_RETRY_MS }
+  }
+  const reading = Reading.start({
+    kind: 'read',
+    path: file.path,
+    dialect: dialectOf(file.detection),
+    from: job.cursor,
+    resolved: job.resolved,
+    plan: withoutType(job.plan),
+    chunkRows: Math.min(FIRST_CHUNK_ROWS, context.chunkRows),
+    stopAtFailure: job.options.onInvalidRow === 'FAIL_RUN',
+  })
+  try {
+    return await writeChunks(context, job, lanes.all, reading, lost)
+  } finally {
+    await reading.close()
+  }
+}
+
+const TURN_RETRY_MS = 250
+
+async function writeChunks(context: WorkerContext, job: Import, lanes: readonly ImportLane[], reading: Reading, lost: AbortSignal): Promise<SliceEnd> {
+  const started = performance.now()
+  let failed = job.failed
+  let settled = job.settled
+  let previous: ChunkProgress = settledBefore(job.cursor)
+  let end: SliceEnd | null = null
+  let reason: StatusReason | null = null
+  let rows = Math.min(FIRST_CHUNK_ROWS, context.chunkRows)
+  let looked = started
+  const free = [...lanes]
+  const busy = new Map<ImportLane, Promise<ImportLane>>()
+  try {
+    for (;;) {
+      const chunk = await reading.next()
+      lost.throwIfAborted()
+      if (chunk === null) {
+        break
+      }
+      const lane = free.pop() ?? (await Promise.race(busy.values()))
+      busy.delete(lane)
+      const progress = new ChunkProgress(chunk.next)
+      const work = writeChunk(job, lane, chunk, previous, progress).then(
+        (counts) => {
+          failed += counts.failed
+          settled += chunk.read
+          rows = adapt(rows, counts.ms, chunk.read, context.chunkRows)
+          reading.chunkRows = rows
+          return lane
+        },
+        (error: unknown) => {
+          progress.fail(error)
+          throw error
+        },
+      )
+      work.catch(() => undefined)
+      busy.set(lane, work)
+      previous = progress
+      if (lanes.length === 1) {
+        await work
+      }
+      reason = chunk.stopped
+        ? { code: 'INVALID_ROW', message: `Row ${chunk.lastRow} is invalid, and onInvalidRow is FAIL_RUN.`, retryable: false }
+        : tooManyFailures(job, failed)
+      if (reason !== null) {
+        break
+      }
+      const now = performance.now()
+      if (context.stopping.aborted || (now - started > SLICE_MS && now - looked > 1000)) {
+        looked = now
+        if (context.stopping.aborted || (await othersWait(context, job.claim.runId))) {
+          end = { kind: 'more', delayMs: 0 }
+          break
+        }
+      }
+    }
+    await Promise.all(busy.values())
+  } catch (error) {
+    // Let what is in flight come to its end before the lanes are closed.
+    await Promise.allSettled(busy.values())
+    throw error
+  }
+  if (end !== null) {
+    return end
+  }
+  await finish(context, job, failed, settled, reason)
+  return { kind: 'done' }
+}
+
+/** How far a chunk has come, for the one behind it. */
+class ChunkProgress {
+  readonly cursor: Cursor | null
+  readonly committed: Promise<void>
+  readonly changesExisting: Promise<boolean>
+  #commit: () => void = () => undefined
+  #announce: (changes: boolean) => void = () => undefined
+  #reject: ((error: unknown) => void)[] = []
+
+  constructor(cursor: Cursor | null) {
+    this.cursor = cursor
+    this.committed = new Promise((resolve, reject) => {
+      this.#commit = resolve
+      this.#reject.push(reject)
+    })
+    this.changesExisting = new Promise((resolve, reject) => {
+      this.#announce = resolve
+      this.#reject.push(reject)
+    })
+    this.committed.catch(() => undefined)
+    this.changesExisting.catch(() => undefined)
+  }
+
+  commit(): void {
+    this.#commit()
+  }
+
+  announce(changes: boolean): void {
+    this.#announce(changes)
+  }
+
+  fail(error: unknown): void {
+    for (const reject of this.#reject) {
+      reject(error)
+    }
+  }
+}
+
+function settledBefore(cursor: Cursor | null): ChunkProgress {
+  const progress = new ChunkProgress(cursor)
+  progress.announce(false)
+  progress.commit()
+  return progress
+}
+
+async function writeChunk(
+  job: Import,
+  lane: ImportLane,
+  chunk: ReadChunk,
+  previous: ChunkProgress,
+  progress: ChunkProgress,
+): Promise<{ failed: number; ms: number }> {
+  const started = performance.now()
+  let waited = 0
+  const wait = async <T>(promise: Promise<T>): Promise<T> => {
+    const from = performance.now()
+    const value = await promise
+    waited += performance.now() - from
+    return value
+  }
+  let failed = 0
+  await withTenant(lane.lane, job.claim.tenantId, async (tx) => {
+    const applied = await applyChunk(tx, job.plan, lane.sql, lane.state, chunk, {
+      // Side by side only if no key is shared and the chunk before changes no existing record: then neither can tell.
+      beforeMatch: async () => {
+        if (chunk.meetsPrevious || (await wait(previous.changesExisting))) {
+          await wait(previous.committed)
+        }
+      },
+      changesExisting: (changes) => progress.announce(changes),
+    })
+    failed = chunk.failed.length + applied.failed
+    await recordOutcomes(tx, job, chunk, applied)
+    await wait(previous.committed)
+    const ms = performance.now() - started
+    settleWithCommit(tx, {
+      runId: job.claim.runId,
+      token: job.claim.token,
+      cursorBefore: previous.cursor,
+      cursor: progress.cursor,
+      counts: {
+        read: chunk.read,
+        created: applied.created,
+        updated: applied.updated,
+        unchanged: applied.unchanged,
+        skipped: applied.skipped,
+        failed,
+        deleted: applied.deleted,
+      },
+      bytesRead: chunk.next.byte,
+      runningMs: lane.clock.lap(),
+      stageMs: { read: Math.round(chunk.readMs), write: Math.round(ms - waited), wait: Math.round(waited) },
+      settled: { fromRow: chunk.firstRow, toRow: chunk.lastRow, issues: sortedIssues(chunk, applied) },
+    })
+  })
+  progress.commit()
+  return { failed, ms: performance.now() - started - waited }
+}
+
+function sortedIssues(chunk: ReadChunk, applied: AppliedChunk) {
+  return applied.issues.length === 0 ? chunk.issues : [...chunk.issues, ...applied.issues].toSorted((a, b) => a.row - b.row)
+}
+
+/** Lists the rows that are listed one by one, and the others as ranges. */
+async function recordOutcomes(tx: LaneTx, job: Import, chunk: ReadChunk, applied: AppliedChunk): Promise<void> {
+  const { runId } = job.claim
+  await insertIssues(tx, runId, sortedIssues(chunk, applied))
+  const listed: ListedRow[] = chunk.failed.map((row) => ({ row: row.row, outcome: 'FAILED', byte: row.byte, sourceId: row.sourceId }))
+  await insertRows(tx, runId, listed)
+  const warned = [...new Set([...chunk.warned, ...applied.issues.map((issue) => issue.row)])]
+  if (!applied.decided && warned.length === 0) {
+    await insertRange(tx, runId, chunk.firstRow, 'CREATED', chunk.plainRanges, chunk.staged)
+    return
+  }
+  if (chunk.staged === 0) {
+    return
+  }
+  const sourceId = job.plan.stageColumns.find((column) => column.field === 'externalId' && column.role === 'value')?.name
+  await tx.query(
+    `insert into run_row (tenant_id, run_id, row_number, outcome, record_id, source_id, byte)
+     select $1, $2, s.row_number, coalesce(v.outcome, 'CREATED'), case when v.outcome is null then s.id else v.record_id end,
+       ${sourceId === undefined ? 'null' : `s.${sourceId}`}, s.byte
+     from stage s left join verdict v on v.row_number = s.row_number
+     where coalesce(v.outcome, 'CREATED') not in ('CREATED', 'UNCHANGED') or s.row_number = any ($3::bigint[])`,
+    [tx.tenantId, runId, warned],
+  )
+  await tx.query(
+    `insert into run_range (tenant_id, run_id, from_row, outcome, rows, row_count)
+     select $1, $2, $3, o.outcome, range_agg(int8range(o.row_number, o.row_number + 1)), count(*)
+     from (select s.row_number, coalesce(v.outcome, 'CREATED') as outcome from stage s left join verdict v on v.row_number = s.row_number) o
+     where o.outcome in ('CREATED', 'UNCHANGED') and not o.row_number = any ($4::bigint[])
+     group by o.outcome`,
+    [tx.tenantId, runId, chunk.firstRow, warned],
+  )
+}
+
+function tooManyFailures(job: Import, failed: number): StatusReason | null {
+  const { maxFailedRows, maxFailedFraction } = job.options
+  if (maxFailedRows !== null && failed > maxFailedRows) {
+    return { code: 'TOO_MANY_FAILED_ROWS', message: `${failed} rows have failed; maxFailedRows is ${maxFailedRows}.`, retryable: false }
+  }
+  if (maxFailedFraction !== null && failed > maxFailedFraction * job.total) {
+    return { code: 'TOO_MANY_FAILED_ROWS', message: `${failed} of ${job.total} rows have failed; maxFailedFraction is ${maxFailedFraction}.`, retryable: false }
+  }
+  return null
+}
+
+async function finish(context: WorkerContext, job: Import, failed: number, settled: number, stopReason: StatusReason | null): Promise<void> {
+  // Never a green tick with rows missing: a file that gave fewer rows than the first pass counted is a broken run.
+  const reason =
+    stopReason ??
+    (settled === job.total
+      ? null
+      : { code: 'ROWS_MISSING', message: `The first pass counted ${job.total} rows, and ${settled} could be read. Upload the file again.`, retryable: false })
+  const to = reason !== null ? 'FAILED' : failed > 0 ? 'COMPLETED_WITH_ERRORS' : 'COMPLETED'
+  await context.control.use((lane) =>
+    withTenant(lane, job.claim.tenantId, async (tx) => {
+      const ended = await endRun(tx, { id: job.claim.runId, kind: 'IMPORT', ofRunId: null }, 'RUNNING', to, reason, job.claim.token)
+      if (!ended) {
+        throw new StoppedError('the run was stopped or taken over')
+      }
+      if (job.options.allOrNothing && (failed > 0 || reason !== null)) {
+        const wrote = await one<{ some: boolean }>(tx, 'select created + updated + deleted > 0 as some from run where tenant_id = $1 and id = $2', [
+          job.claim.tenantId,
+          job.claim.runId,
+        ])
+        if (wrote.some) {
+          await startRollback(tx, { runId: job.claim.runId, onConflict: 'KEEP', actor: 'portage' })
+        }
+      }
+    }),
+  )
+}
+
+/** Rows for the next chunk, so that it takes about CHUNK_MS; at most double, at least half of the last one. */
+function adapt(rows: number, ms: number, read: number, most: number): number {
+  const wanted = ms <= 0 ? rows * 2 : Math.round((read * CHUNK_MS) / ms)
+  return Math.max(500, Math.min(most, rows * 2, Math.max(Math.floor(rows / 2), wanted)))
+}
+
+async function loadImport(context: WorkerContext, claim: Claim, file: ImportFile): Promise<Import> {
+  return context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, async (tx) => {
+      // Read after the token was bumped: whatever a worker before us has settled stands in the cursor by now.
+      const run = await one<{
+        record_type: RecordTypeName
+        mapping: ColumnMapping[]
+        evidence: ColumnEvidence[]
+        options: ImportOptions
+        cursor: Cursor | null
+        total: number
+        failed: number
+        settled: number
+      }>(
+        tx,
+        `select r.record_type, r.mapping, r.evidence, r.options, r.cursor, r.total, r.failed, run_settled(r) as settled
+         from run r where r.tenant_id = $1 and r.id = $2`,
+        [claim.tenantId, claim.runId],
+      )
+      const type = recordTypes[run.record_type]
+      const { resolved } = resolveMapping({ type, mapping: run.mapping, evidence: run.evidence, options: run.options, source: file.source })
+      const stageColumns = compileMapping(resolved, type).stageColumns
+      const staged = stageColumns.filter((column) => column.role === 'value').map((column) => column.field)
+      const owner =
+        run.options.defaultOwnerEmail === null
+          ? null
+          : await first<{ id: string }>(tx, 'select id from member where tenant_id = $1 and email = $2 and active', [
+              claim.tenantId,
+              run.options.defaultOwnerEmail.toLowerCase(),
+            ])
+      const plan: WritePlan = {
+        recordType: type,
+        stageColumns,
+        rules: effectiveMatchRules(type, run.options, staged),
+        runId: claim.runId,
+        operation: run.options.operation,
+        onDuplicate: run.options.onDuplicate,
+        onMissingRelation: run.options.onMissingRelation ?? 'FAIL_ROW',
+        sourceSystem: run.options.sourceSystem ?? 'file',
+        createDefaults: createDefaults(resolved, type),
+        defaultOwnerId: owner?.id ?? null,
+      }
+      return { claim, recordType: run.record_type, options: run.options, resolved, plan, cursor: run.cursor, total: run.total, failed: run.failed, settled: run.settled }
+    }),
+  )
+}
+
+function withoutType(plan: WritePlan): Omit<WritePlan, 'recordType'> {
+  const { recordType: _, ...rest } = plan
+  return rest
+}
+
+/** Time between settlements, so that the times of chunks written side by side add up to the time that has passed. */
+class LapClock {
+  #last = performance.now()
+  lap(): number {
+    const now = performance.now()
+    const passed = now - this.#last
+    this.#last = now
+    return passed
+  }
+}
+
+interface ImportLane {
+  readonly lane: Lane
+  readonly sql: ReturnType<typeof chunkSql>
+  readonly state: WriterState
+  readonly clock: LapClock
+}
+
+/**
+ * Sessions of the hot path, the first of which holds the turn of this tenant and record type: imports of one type in one
+ * tenant take turns, so that they cannot duplicate each other's people. Null if it is somebody else's turn.
+ */
+async function openLanes(context: WorkerContext, job: Import, count: number): Promise<({ all: ImportLane[] } & AsyncDisposable) | null> {
+  const opened: Lane[] = []
+  const close = async () => {
+    await Promise.all(opened.map((lane) => lane.close()))
+  }
+  const sql = chunkSql(job.plan)
+  const state: WriterState = { checks: null }
+  const clock = new LapClock()
+  try {
+    for (let i = 0; i < count; i++) {
+      const lane = await Lane.open(laneOptions(context.databaseUrl, laneName(context.holder, job.claim.runId)))
+      opened.push(lane)
+      if (i === 0 && !(await takeTurn(lane, job.claim.tenantId, job.recordType))) {
+        await close()
+        return null
+      }
+      await lane.session(laneSettings)
+      for (const statement of stageDdl(job.plan)) {
+        await lane.session(statement)
+      }
+    }
+  } catch (error) {
+    await close()
+    if (error instanceof FatalError) {
+      throw error
+    }
+    throw new RetryableError('DATABASE_BUSY', 'The database gave no connection for writing.', { cause: error })
+  }
+  return { all: opened.map((lane) => ({ lane, sql, state, clock })), [Symbol.asyncDispose]: close }
+}
+
+/** Takes the advisory lock of one record type of one tenant, until the lane closes. */
+export async function takeTurn(lane: Lane, tenantId: string, recordType: RecordTypeName): Promise<boolean> {
+  const rows = await lane.session<{ taken: boolean }>('select pg_try_advisory_lock(hashtextextended($1, 0)) as taken', [`portage turn ${tenantId} ${recordType}`])
+  return rows[0]?.taken === true
+}

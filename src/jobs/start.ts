@@ -1,0 +1,220 @@
+/** A worker process: shows that it lives, sends jobs for runs that are due, works them, and keeps house. */
+import { randomInt } from 'node:crypto'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { localFileStore } from '../adapters/files/storage.js'
+import type { Config } from '../config.js'
+import { Lane } from '../db/lane.js'
+import { listen, type Listener } from '../db/listen.js'
+import { roleUrl, WORKER_ROLE } from '../db/roles.js'
+import { createLog } from '../log.js'
+import { advanceRun } from './advance-run.js'
+import { heldByLiving, PRESENCE_LOCKS } from './claim.js'
+import { laneOptions, SharedLane, type WorkerContext } from './context.js'
+import { keepHouse } from './housekeeping.js'
+import { Queue } from './job.js'
+
+/** The net behind the notifications: how often the wake-up table is looked at anyway, in milliseconds. */
+const SWEEP_MS = 500
+
+/** A job that nobody took for so long is sent again. Seconds. */
+const RESEND_SECONDS = 10
+
+/** How often a standby looks whether it is wanted, in milliseconds. */
+const STANDBY_MS = 250
+
+/** How often old events, files and keys are cleared away, in milliseconds. */
+const HOUSEKEEPING_MS = 60_000
+
+/** First key of the locks of worker slots. */
+const SLOT_LOCKS = 7_270_433
+
+export interface Started {
+  close(): Promise<void>
+}
+
+/**
+ * Starts a worker. With a slot it waits, ready, until the slot is free: of several workers with one slot, one works. If its
+ * presence connection is lost the process cannot know whether it is still in charge of anything, and ends.
+ */
+export async function startWorker(config: Config): Promise<Started> {
+  const log = createLog({ level: config.logLevel, process: 'worker' })
+  const databaseUrl = roleUrl(config.databaseUrl ?? '', WORKER_ROLE, config.secret.text('database role portage_worker'))
+  const stopping = new AbortController()
+  const files = await localFileStore(join(config.dataDir, 'files'))
+  const presence = await Lane.open({ ...laneOptions(databaseUrl, 'portage presence'), idleInTransactionMs: 0 })
+
+  let working: Working | null = null
+  const begin = async (): Promise<void> => {
+    if (config.workerSlot !== null) {
+      await takeSlot(presence, config.workerSlot, stopping.signal)
+    }
+    if (stopping.signal.aborted) {
+      return
+    }
+    working = await startWorking({ config, databaseUrl, presence, files, log, stopping: stopping.signal })
+    log.info('working')
+  }
+  const begun = begin().catch((error: unknown) => {
+    if (!stopping.signal.aborted) {
+      log.error({ err: error }, 'the worker could not start and ends')
+      process.exit(1)
+    }
+  })
+  if (config.workerSlot === null) {
+    await begun
+  }
+  presence.onEnd(() => {
+    if (!stopping.signal.aborted) {
+      log.error('the connection that shows this worker alive was lost; the worker ends and is replaced')
+      process.exit(1)
+    }
+  })
+
+  return {
+    close: async () => {
+      stopping.abort()
+      await begun
+      await working?.close()
+      await presence.close()
+    },
+  }
+}
+
+async function takeSlot(presence: Lane, slot: string, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const rows = await presence.session<{ taken: boolean }>('select pg_try_advisory_lock($1, hashtext($2)) as taken', [SLOT_LOCKS, slot])
+    if (rows[0]?.taken === true) {
+      return
+    }
+    await sleep(STANDBY_MS, undefined, { signal })
+  }
+}
+
+interface Working {
+  close(): Promise<void>
+}
+
+async function startWorking(options: {
+  readonly config: Config
+  readonly databaseUrl: string
+  readonly presence: Lane
+  readonly files: WorkerContext['files']
+  readonly log: WorkerContext['log']
+  readonly stopping: AbortSignal
+}): Promise<Working> {
+  const { config, databaseUrl, presence, log, stopping } = options
+  const holder = await takePresence(presence)
+  const controlLane = await Lane.open(laneOptions(databaseUrl, laneControlName(holder)))
+  const context: WorkerContext = {
+    databaseUrl,
+    holder,
+    control: new SharedLane(controlLane),
+    presence,
+    files: options.files,
+    chunkRows: config.chunkRows,
+    chunksInFlight: config.chunksInFlight,
+    log,
+    stopping,
+  }
+  const queue = await Queue.open({ url: databaseUrl, onError: (error) => log.warn({ err: error }, 'queue error') })
+  const inHand = new Set<Promise<void>>()
+  await queue.work(config.concurrentRuns, (payload) => {
+    if (stopping.aborted) {
+      return Promise.resolve()
+    }
+    const work = advanceRun(context, payload).catch((error: unknown) => {
+      log.warn({ tenantId: payload.tenantId, runId: payload.runId, err: error }, 'a job ended in an error; the run will be taken up again')
+      if (controlLane.broken !== null && !stopping.aborted) {
+        // Without its control connection the worker can do nothing; a fresh process can.
+        process.exit(1)
+      }
+    })
+    inHand.add(work)
+    return work.finally(() => inHand.delete(work))
+  })
+  const dispatcher = await startDispatcher(databaseUrl, presence, queue, log, stopping)
+  const house = setInterval(() => {
+    context.control
+      .use((lane) => keepHouse(lane, options.files, config))
+      .catch((error: unknown) => log.warn({ err: error }, 'housekeeping failed and will be tried again'))
+  }, HOUSEKEEPING_MS)
+  return {
+    close: async () => {
+      clearInterval(house)
+      await dispatcher.close()
+      await Promise.all(inHand)
+      await queue.stop()
+      await controlLane.close()
+    },
+  }
+}
+
+function laneControlName(holder: number): string {
+  return `portage control ${holder}`
+}
+
+/** Takes a number that no living worker has, for as long as the connection lives. */
+async function takePresence(presence: Lane): Promise<number> {
+  for (;;) {
+    const holder = randomInt(1, 2 ** 31 - 1)
+    const rows = await presence.session<{ taken: boolean }>('select pg_try_advisory_lock($1, $2) as taken', [PRESENCE_LOCKS, holder])
+    if (rows[0]?.taken === true) {
+      return holder
+    }
+  }
+}
+
+/** Turns wake-up rows that are due, and held by no living worker, into jobs. */
+async function startDispatcher(databaseUrl: string, presence: Lane, queue: Queue, log: WorkerContext['log'], stopping: AbortSignal): Promise<Listener> {
+  let sweeping: Promise<void> | null = null
+  let again = false
+  const sweep = (): void => {
+    if (stopping.aborted) {
+      return
+    }
+    if (sweeping !== null) {
+      again = true
+      return
+    }
+    again = false
+    sweeping = dispatch(presence, queue)
+      .catch((error: unknown) => log.warn({ err: error }, 'the wake-up table could not be read'))
+      .finally(() => {
+        sweeping = null
+        if (again) {
+          sweep()
+        }
+      })
+  }
+  const listener = await listen({
+    url: databaseUrl,
+    applicationName: 'portage dispatcher',
+    channels: ['portage_wakeup'],
+    onNotify: sweep,
+    onConnected: sweep,
+    onError: (error) => log.warn({ err: error }, 'the dispatcher lost its connection and connects again'),
+  })
+  const timer = setInterval(sweep, SWEEP_MS)
+  return {
+    close: async () => {
+      clearInterval(timer)
+      await listener.close()
+      await sweeping
+    },
+  }
+}
+
+async function dispatch(presence: Lane, queue: Queue): Promise<void> {
+  const due = await presence.session<{ run_id: string; tenant_id: string }>(
+    `update run_wakeup w set sent_until = clock_timestamp() + ${RESEND_SECONDS} * interval '1 second'
+     where w.run_id in (
+       select w.run_id from run_wakeup w
+       where w.due_at <= clock_timestamp() and (w.sent_until is null or w.sent_until < clock_timestamp()) and not ${heldByLiving}
+       order by w.due_at limit 100 for update skip locked)
+     returning w.run_id, w.tenant_id`,
+  )
+  for (const row of due) {
+    await queue.send({ tenantId: row.tenant_id, runId: row.run_id })
+  }
+}
