@@ -165,8 +165,7 @@ const tables = [
      constraint run_finished check ((status in ('COMPLETED', 'COMPLETED_WITH_ERRORS', 'FAILED', 'CANCELED', 'ROLLING_BACK',
        'ROLLED_BACK', 'ROLLED_BACK_WITH_CONFLICTS', 'EXPIRED')) = (finished_at is not null))
    )`,
-  'create index run_listing on run (tenant_id, id desc)',
-  'create index run_file on run (tenant_id, source_file_id)',
+  'create index run_by_file on run (tenant_id, source_file_id)',
   'create index run_children on run (tenant_id, parent_run_id) where parent_run_id is not null',
   'create unique index run_rollback on run (tenant_id, of_run_id) where status in (\'QUEUED\', \'RUNNING\', \'PAUSED\', \'CANCELING\')',
   // Rows that are not plain creations or unchanged: those stand as ranges in run_range.

@@ -1,4 +1,5 @@
 /** Undoes an import, chunk by chunk, as crash-proof as the import itself: cursor, token and settlement are the same. */
+import { laneSettings } from '../adapters/crm/sql.js'
 import { Lane } from '../db/lane.js'
 import { one, withTenant } from '../db/tx.js'
 import type { RecordTypeName } from '../records/types.js'
@@ -29,6 +30,7 @@ export async function rollBackRun(context: WorkerContext, claim: Claim, lost: Ab
     if (!(await takeTurn(lane, claim.tenantId, run.record_type))) {
       return { kind: 'more', delayMs: TURN_RETRY_MS }
     }
+    await lane.session(laneSettings)
     if (run.on_conflict === 'ABORT' && run.cursor === null) {
       const conflicts = await withTenant(lane, claim.tenantId, (tx) => countConflicts(tx, run.of_run_id, run.record_type))
       if (conflicts > 0) {

@@ -41,6 +41,9 @@ interface Import {
 /** Rows of a first chunk: small, so that a person sees something happen at once. */
 const FIRST_CHUNK_ROWS = 2000
 
+/** Below this a chunk costs its fixed part and little else. */
+const LEAST_CHUNK_ROWS = 500
+
 /** Chunks aim at this time in the database: short enough to cancel, to share and to see; long enough to cost little. */
 const CHUNK_MS = 400
 
@@ -318,7 +321,7 @@ async function finish(context: WorkerContext, job: Import, failed: number, settl
 /** Rows for the next chunk, so that it takes about CHUNK_MS; at most double, at least half of the last one. */
 function adapt(rows: number, ms: number, read: number, most: number): number {
   const wanted = ms <= 0 ? rows * 2 : Math.round((read * CHUNK_MS) / ms)
-  return Math.max(500, Math.min(most, rows * 2, Math.max(Math.floor(rows / 2), wanted)))
+  return Math.min(most, Math.max(LEAST_CHUNK_ROWS, Math.min(rows * 2, Math.max(Math.floor(rows / 2), wanted))))
 }
 
 async function loadImport(context: WorkerContext, claim: Claim, file: ImportFile): Promise<Import> {

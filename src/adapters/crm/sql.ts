@@ -19,6 +19,13 @@ const sticky = new Set(['emailOptOut', 'doNotCall'])
 export const stretch = 's.row_number between $2 and $3 and s.pass between $4 and $5'
 export const open = 'not exists (select from verdict v where v.row_number = s.row_number)'
 
+/**
+ * "Exactly one record", said so that the planner takes the hits for a handful (each expression counts as 1 in 200): it then
+ * starts from them and probes the record table, whatever it believes of that table. Without statistics it starts from the
+ * record table and scans the hits for each of its rows (measured: 3 s instead of 60 ms for a chunk of 10,000).
+ */
+const oneRecord = 'h.n = 1 and h.n + 0 = 1 and h.n - 0 = 1'
+
 export interface ChunkSql {
   /** One per match rule; `$1`-`$5`. Writes one hit for each row that it finds records for. */
   readonly match: readonly string[]
@@ -146,7 +153,7 @@ export function chunkSql(plan: WritePlan): ChunkSql {
         update ${table} r set ${targets.map((target) => `${target.column} = ${target.value}`).join(', ')},
           pristine_version = case when r.created_run_id = $6 and r.pristine_version = r.version then r.version + 1 else r.pristine_version end
         from hit h join stage s on s.row_number = h.row_number
-        where ${stretch} and h.n = 1 and r.tenant_id = $1 and r.id = h.record_id and ${open}
+        where ${stretch} and ${oneRecord} and r.tenant_id = $1 and r.id = h.record_id and ${open}
           and (${targets.map((target) => `(${target.value})::${sqlTypeOf(target.field)}`).join(', ')}, 0)
             is distinct from (${targets.map((target) => `r.${target.column}`).join(', ')}, 0)
         returning s.row_number, r.id, old.version as before_version, new.version as after_version,
@@ -168,7 +175,7 @@ export function chunkSql(plan: WritePlan): ChunkSql {
         update ${table} r set deleted_at = now(),
           pristine_version = case when r.created_run_id = $6 and r.pristine_version = r.version then r.version + 1 else r.pristine_version end
         from hit h join stage s on s.row_number = h.row_number
-        where ${stretch} and h.n = 1 and r.tenant_id = $1 and r.id = h.record_id and r.deleted_at is null and ${open}
+        where ${stretch} and ${oneRecord} and r.tenant_id = $1 and r.id = h.record_id and r.deleted_at is null and ${open}
         returning s.row_number, r.id, old.version as before_version, new.version as after_version, new.deleted_at),
       c as (
         insert into run_change (tenant_id, run_id, record_id, row_number, record_type, before, after, before_version, after_version)
@@ -182,9 +189,9 @@ export function chunkSql(plan: WritePlan): ChunkSql {
       : `with i as (
         insert into record_identity (tenant_id, record_type, source_system, external_id, record_id, created_run_id)
         select $1, ${text(type.name)}, ${system}, ${externalId}, h.record_id, $6
-        from stage s join hit h on h.row_number = s.row_number and h.n = 1
+        from hit h join stage s on s.row_number = h.row_number
           join ${table} r on r.tenant_id = $1 and r.id = h.record_id
-        where ${stretch} and ${externalId} is not null and r.external_id is not null
+        where ${oneRecord} and ${stretch} and ${externalId} is not null and r.external_id is not null
           and (r.source_system, r.external_id) is distinct from (${system}, ${externalId})
         on conflict do nothing
         returning record_id, external_id),
@@ -254,8 +261,8 @@ export function chunkSql(plan: WritePlan): ChunkSql {
     return of === 'created'
       ? `select s.row_number, ${columns.join(', ')} from stage s
          where ${stretch} and ${open} and not exists (select from hit h where h.row_number = s.row_number)`
-      : `select s.row_number, ${columns.join(', ')} from stage s join hit h on h.row_number = s.row_number and h.n = 1
-           join ${table} r on r.tenant_id = $1 and r.id = h.record_id where ${stretch} and ${open}`
+      : `select s.row_number, ${columns.join(', ')} from hit h join stage s on s.row_number = h.row_number
+           join ${table} r on r.tenant_id = $1 and r.id = h.record_id where ${oneRecord} and ${stretch} and ${open}`
   }
 
   return { match: plan.rules.map(matchRule), matchIdentities, links, update, remove, identities, insert, projection }
