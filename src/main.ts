@@ -72,9 +72,12 @@ async function runRole(config: Config, name: string): Promise<void> {
   // Ctrl-C reaches every process of the terminal; a supervised one waits for the supervisor's word.
   process.on('SIGINT', () => config.supervised || stop.resolve())
   process.on('SIGHUP', () => config.supervised || stop.resolve())
-  const running = await open(config, name)
+  const running = await open(config, name).catch((err: unknown) => {
+    log.error({ err }, 'could not start')
+    process.exit(1)
+  })
   await tell({ type: 'ready' })
-  log.info({ ...(config.role === 'api' ? { host: config.host, port: config.port } : {}) }, 'ready')
+  log.info(config.role === 'api' ? { host: config.host, port: config.port } : {}, 'ready')
   await stop.promise
   log.info('stopping')
   setTimeout(() => fail(log), CLOSE_MS).unref()
@@ -96,7 +99,8 @@ async function open(config: Config, name: string): Promise<Running> {
   }
   const { startWorker } = await import('./jobs/start.js')
   if (config.supervised) {
-    setInterval(async () => tell({ type: 'metrics', snapshot: await metrics.metricsSnapshot() }), METRICS_MS).unref()
+    const report = async () => tell({ type: 'metrics', snapshot: await metrics.metricsSnapshot() })
+    setInterval(() => void report(), METRICS_MS).unref()
   } else if (config.metricsPort !== null) {
     await metrics.startMetricsServer(config.host, config.metricsPort)
   }
@@ -123,6 +127,8 @@ function fail(log: Log): never {
 
 main().catch((error: unknown) => {
   const told = error instanceof ConfigError || error instanceof FatalError
-  process.stderr.write(`${told ? error.message : error instanceof Error ? error.stack : String(error)}\n`)
+  process.stderr.write(
+    `${error instanceof FatalError ? 'Portage cannot start: ' : ''}${told ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
+  )
   process.exit(1)
 })

@@ -84,7 +84,9 @@ export async function supervise(config: Config): Promise<void> {
       throw error
     }
   } finally {
-    log.info('stopping')
+    if (database !== null) {
+      log.info('stopping')
+    }
     await within(STOP_MS, close(children, database))
   }
 }
@@ -99,8 +101,8 @@ async function close(children: readonly Child[], database: Database | null): Pro
 
 interface Database {
   /** Connection string of whoever may create roles; may change when the embedded server comes back on another port. */
-  url(): string
-  stop(): Promise<void>
+  readonly url: () => string
+  readonly stop: () => Promise<void>
 }
 
 async function openDatabase(config: Config, log: Log, stop: AbortSignal, moved: () => void): Promise<Database> {
@@ -159,7 +161,8 @@ async function bootstrap(config: Config, url: string, log: Log, stop: AbortSigna
     if (code !== EXIT_TRY_AGAIN) {
       throw new FatalError('BOOTSTRAP_FAILED', 'the database could not be made ready')
     }
-    log.warn({ milliseconds: delay }, 'the database does not answer; trying again')
+    const { hostname, port } = new URL(url)
+    log.warn({ host: hostname, port: Number(port), milliseconds: delay }, 'the database does not answer; trying again')
     await pause(delay, undefined, { signal: stop })
   }
 }

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { inspect } from 'node:util'
+import { ConfigError, childEnvironment, loadConfig, settings } from '../src/config.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'portage-config-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+let places = 0
+const fresh = () => ({ PORTAGE_DATA_DIR: join(folder, String(++places)) })
+
+function problemsOf(env: Record<string, string>): readonly string[] {
+  try {
+    loadConfig({ ...fresh(), ...env })
+  } catch (error) {
+    assert.ok(error instanceof ConfigError)
+    return error.problems
+  }
+  assert.fail('these settings should have been refused')
+}
+
+const pem = (type: 'spki' | 'pkcs8', pair = generateKeyPairSync('ed25519')) =>
+  String(
+    type === 'spki' ? pair.publicKey.export({ type, format: 'pem' }) : pair.privateKey.export({ type, format: 'pem' }),
+  )
+
+test('starts with no settings at all', () => {
+  const config = loadConfig(fresh())
+  assert.equal(config.role, 'all')
+  assert.equal(config.publicUrl, 'http://127.0.0.1:4000')
+  assert.equal(config.databaseUrl, null)
+  assert.equal(config.maxUploadBytes, 5 * 1024 ** 3)
+  assert.deepEqual(config.verification, { kind: 'local' })
+  assert.equal(config.introspection, true)
+  assert.equal(config.supervised, false)
+})
+
+test('reports every problem at once, with the value but without secrets', () => {
+  const problems = problemsOf({
+    PORTAGE_PORT: '70000',
+    PORTAGE_ROLE: 'both',
+    PORTAGE_SECRET: 'too-short-canary',
+    DATABASE_URL: 'mysql://u:canary@h/d',
+    PORTAGE_CHUNKS_IN_FLIGHT: '3',
+    PORTAGE_JWT_ISSUER: 'https://issuer.example',
+  })
+  assert.deepEqual(problems, [
+    'PORTAGE_PORT is "70000": expected a whole number from 1 to 65535',
+    'PORTAGE_ROLE is "both": expected one of all, api, worker',
+    'DATABASE_URL: expected postgres://user:password@host:port/database',
+    'PORTAGE_SECRET: expected at least 32 characters',
+    'PORTAGE_CHUNKS_IN_FLIGHT is "3": expected a whole number from 1 to 2',
+    'PORTAGE_JWT_ISSUER, PORTAGE_JWT_AUDIENCE: of no use without PORTAGE_JWT_JWKS_URL or PORTAGE_JWT_PUBLIC_KEY',
+  ])
+})
+
+test('holds every limit at its edge', () => {
+  for (const [name, minimum, maximum] of [
+    ['PORTAGE_PORT', 1, 65_535],
+    ['PORTAGE_CHUNKS_IN_FLIGHT', 1, 2],
+    ['PORTAGE_CHUNK_ROWS', 100, 50_000],
+    ['PORTAGE_CONCURRENT_RUNS', 1, 32],
+    ['PORTAGE_FILE_RETENTION_DAYS', 1, 3650],
+    ['PORTAGE_EVENT_RETENTION_DAYS', 1, 3650],
+    ['PORTAGE_DB_POOL', 1, 500],
+  ] as const) {
+    for (const good of [minimum, maximum]) {
+      assert.doesNotThrow(() => loadConfig({ ...fresh(), [name]: String(good) }))
+    }
+    for (const bad of [String(minimum - 1), String(maximum + 1), '1.5', '1e1', 'x']) {
+      assert.equal(problemsOf({ [name]: bad }).length, 1, `${name}=${bad}`)
+    }
+  }
+})
+
+test('makes the secret once and keeps it from other users', () => {
+  const env = fresh()
+  const first = loadConfig(env).secret.text('token signing')
+  assert.equal(loadConfig(env).secret.text('token signing'), first)
+  assert.equal(statSync(join(env.PORTAGE_DATA_DIR, 'secret')).mode & 0o777, 0o600)
+  assert.notEqual(loadConfig(fresh()).secret.text('token signing'), first)
+})
+
+test('derives a key of its own for each purpose and shows none of them', () => {
+  const PORTAGE_SECRET = 'canary-canary-canary-canary-canary'
+  const config = loadConfig({ ...fresh(), PORTAGE_SECRET })
+  const keys = (
+    ['token signing', 'link signing', 'database role portage_api', 'database role portage_worker'] as const
+  ).map((label) => config.secret.text(label))
+  assert.equal(new Set(keys).size, keys.length)
+  assert.equal(config.secret.key('token signing').length, 32)
+  assert.equal(loadConfig({ ...fresh(), PORTAGE_SECRET }).secret.text('token signing'), keys[0])
+  assert.doesNotMatch(`${inspect(config, { depth: null, showHidden: true })}${JSON.stringify(config)}`, /canary/)
+})
+
+test('refuses a damaged secret instead of making another one', () => {
+  const env = fresh()
+  loadConfig(env)
+  const path = join(env.PORTAGE_DATA_DIR, 'secret')
+  chmodSync(path, 0o600)
+  writeFileSync(path, 'cut off')
+  assert.throws(() => loadConfig(env), ConfigError)
+})
+
+test('takes outside tokens only with key, issuer and audience', () => {
+  const outside = { PORTAGE_JWT_ISSUER: 'https://issuer.example', PORTAGE_JWT_AUDIENCE: 'portage' }
+  const key = pem('spki')
+  const jwks = { PORTAGE_JWT_JWKS_URL: 'https://issuer.example/keys' }
+  const config = loadConfig({ ...fresh(), ...outside, PORTAGE_JWT_PUBLIC_KEY: key.replaceAll('\n', '\\n') })
+  assert.equal(config.verification.kind, 'publicKey')
+  assert.equal(config.verification.kind === 'publicKey' && config.verification.algorithm, 'EdDSA')
+  assert.equal(loadConfig({ ...fresh(), ...outside, ...jwks }).verification.kind, 'jwks')
+  assert.equal(problemsOf({ ...jwks, PORTAGE_JWT_ISSUER: 'x' }).length, 1)
+  assert.equal(problemsOf({ PORTAGE_JWT_PUBLIC_KEY: key }).length, 1)
+  assert.match(problemsOf({ ...outside, ...jwks, PORTAGE_JWT_PUBLIC_KEY: key }).join(), /not both/)
+  assert.match(problemsOf({ ...outside, PORTAGE_JWT_JWKS_URL: 'http://issuer.example/keys' }).join(), /https/)
+  assert.match(problemsOf({ ...outside, PORTAGE_JWT_PUBLIC_KEY: pem('pkcs8') }).join(), /private/)
+})
+
+test('refuses weak and foreign keys', () => {
+  for (const pair of [
+    generateKeyPairSync('rsa', { modulusLength: 1024 }),
+    generateKeyPairSync('ec', { namedCurve: 'secp256k1' }),
+    generateKeyPairSync('x25519'),
+  ]) {
+    const key = String(pair.publicKey.export({ type: 'spki', format: 'pem' }))
+    assert.match(problemsOf({ PORTAGE_JWT_PUBLIC_KEY: key }).join(), /2048 bits/)
+  }
+})
+
+test('asks for a database where none is started', () => {
+  assert.match(problemsOf({ PORTAGE_ROLE: 'worker' }).join(), /DATABASE_URL: needed with PORTAGE_ROLE=worker/)
+})
+
+test('hides the schema in production unless told otherwise', () => {
+  assert.equal(loadConfig({ ...fresh(), NODE_ENV: 'production' }).introspection, false)
+  assert.equal(loadConfig({ ...fresh(), NODE_ENV: 'production', PORTAGE_INTROSPECTION: 'true' }).introspection, true)
+})
+
+test('names settings that nobody reads', () => {
+  assert.deepEqual(loadConfig({ ...fresh(), PORTAGE_PROT: '1', PORTAGE_TOKEN: 'x' }).unknownSettings, ['PORTAGE_PROT'])
+})
+
+test('gives a child its role, its database and nothing of another child', () => {
+  const config = loadConfig({ ...fresh(), PORTAGE_PORT: '4321' })
+  const env = childEnvironment(
+    config,
+    { role: 'api', databaseUrl: 'postgres://portage_api:x@h/d' },
+    { PORTAGE_WORKER_SLOT: 'old', PORTAGE_PORT: '4321' },
+  )
+  assert.deepEqual(env, {
+    PORTAGE_PORT: '4321',
+    PORTAGE_DATA_DIR: config.dataDir,
+    PORTAGE_ROLE: 'api',
+    DATABASE_URL: 'postgres://portage_api:x@h/d',
+    PORTAGE_SUPERVISED: 'true',
+  })
+  assert.equal(loadConfig(env).supervised, true)
+})
+
+test('every setting stands in the README with its default and meaning', () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+  for (const { name, fallback, meaning } of settings) {
+    assert.ok(
+      readme.includes(`| \`${name}\` | ${fallback === '' ? '' : `\`${fallback}\``} | ${meaning} |`),
+      `README lacks the row of ${name}`,
+    )
+  }
+})
