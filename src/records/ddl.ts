@@ -52,7 +52,8 @@ function createTable(type: RecordType): string {
     'created_row bigint',
     'primary key (tenant_id, id)',
     ...references.map(
-      (field) => `constraint ${type.table}_${field.column}_fkey foreign key (tenant_id, ${field.column}) references ${field.reference?.to} (tenant_id, id)`,
+      (field) =>
+        `constraint ${type.table}_${field.column}_fkey foreign key (tenant_id, ${field.column}) references ${field.reference?.to} (tenant_id, id)`,
     ),
     ...checksOf(type).map((check) => `constraint ${type.table}_${check.name} check (${check.sql})`),
   ])
@@ -66,15 +67,21 @@ function columnDdl(field: FieldDefinition): string {
 function indexes(type: RecordType): string[] {
   const { table } = type
   // The unique index serves matching by external id.
-  const matchable = type.matchable.filter((name) => name !== 'externalId').map((name) => fieldOf(type, name)?.column ?? name)
+  const matchable = type.matchable
+    .filter((name) => name !== 'externalId')
+    .map((name) => fieldOf(type, name)?.column ?? name)
   const references = type.fields.filter((field) => field.reference !== null)
   return [
     `create unique index ${table}_external_id on ${table} (tenant_id, source_system, external_id) where external_id is not null and deleted_at is null`,
     ...matchable.map(
-      (column) => `create index ${table}_${column} on ${table} (tenant_id, ${column}) where ${column} is not null and deleted_at is null`,
+      (column) =>
+        `create index ${table}_${column} on ${table} (tenant_id, ${column}) where ${column} is not null and deleted_at is null`,
     ),
     `create index ${table}_created_run on ${table} (tenant_id, created_run_id, created_row) where created_run_id is not null`,
-    ...references.map((field) => `create index ${table}_${field.column} on ${table} (tenant_id, ${field.column}) where ${field.column} is not null`),
+    ...references.map(
+      (field) =>
+        `create index ${table}_${field.column} on ${table} (tenant_id, ${field.column}) where ${field.column} is not null`,
+    ),
   ]
 }
 

@@ -17,7 +17,14 @@ const INTEGER_MAX = 2_147_483_647
 /** Largest value of `numeric(14,2)`. */
 const MONEY_MAX = 999_999_999_999.99
 
-function field(kind: FieldKind, sqlType: string, name: string, label: string, description: string, extras: Extras): FieldDefinition {
+function field(
+  kind: FieldKind,
+  sqlType: string,
+  name: string,
+  label: string,
+  description: string,
+  extras: Extras,
+): FieldDefinition {
   return {
     name,
     label,
@@ -42,7 +49,13 @@ function snakeCase(name: string): string {
 }
 
 /** One line of text of at most `maxLength` characters. */
-export function text(name: string, label: string, maxLength: number, description: string, extras: Extras = {}): FieldDefinition {
+export function text(
+  name: string,
+  label: string,
+  maxLength: number,
+  description: string,
+  extras: Extras = {},
+): FieldDefinition {
   return field('TEXT', 'text', name, label, description, { maxLength, ...extras })
 }
 
@@ -111,7 +124,13 @@ export function dateTime(name: string, label: string, description: string, extra
 }
 
 /** One of `options`. */
-export function choice(name: string, label: string, options: readonly string[], description: string, extras: Extras = {}): FieldDefinition {
+export function choice(
+  name: string,
+  label: string,
+  options: readonly string[],
+  description: string,
+  extras: Extras = {},
+): FieldDefinition {
   return field('ENUM', 'text', name, label, description, { options, ...extras })
 }
 
@@ -123,7 +142,10 @@ export function reference(
   keys: readonly string[],
   description: string,
 ): FieldDefinition {
-  return field('REFERENCE', 'uuid', name, label, description, { column: `${snakeCase(name)}_id`, reference: { to, keys } })
+  return field('REFERENCE', 'uuid', name, label, description, {
+    column: `${snakeCase(name)}_id`,
+    reference: { to, keys },
+  })
 }
 
 /** Where the record came from: the first two fields of every record type. */
@@ -165,5 +187,7 @@ export const addressFields: readonly FieldDefinition[] = [
   text('city', 'City', 100, 'Town or city.'),
   text('stateOrProvince', 'State or province', 100, 'State, province or region.'),
   text('postalCode', 'Postal code', 20, 'Postal code as text: leading zeros count.'),
-  text('country', 'Country', 100, 'ISO 3166-1 alpha-2 where the country is known, else as it stood.', { form: 'COUNTRY' }),
+  text('country', 'Country', 100, 'ISO 3166-1 alpha-2 where the country is known, else as it stood.', {
+    form: 'COUNTRY',
+  }),
 ]

@@ -47,7 +47,10 @@ const pathsByType = new Map<RecordTypeName, ReadonlyMap<string, ReferencePath>>(
         const { reference } = field
         return reference === null
           ? []
-          : reference.keys.map((key): [string, ReferencePath] => [pathName(field, reference, key), { field, reference, key }])
+          : reference.keys.map((key): [string, ReferencePath] => [
+              pathName(field, reference, key),
+              { field, reference, key },
+            ])
       }),
     ),
   ]),

@@ -89,6 +89,9 @@ export interface RecordType {
   readonly matchable: readonly string[]
   /** Natural keys tried in order after `externalId`, e.g. `[['email']]`. */
   readonly naturalKeys: readonly (readonly string[])[]
-  /** At least one of these must be present in a created record; empty for no such rule. */
+  /**
+   * At least one of these must be present in a created record; empty for no such rule. Where none is, the first one is
+   * named as missing.
+   */
   readonly oneOf: readonly string[]
 }
