@@ -17,11 +17,20 @@ export const COLUMNS_MAX = 2_000
 /** Longer column names are cut. UTF-16 code units. */
 export const COLUMN_NAME_LENGTH_MAX = 200
 
+/** Distinct values of a column that are shown as samples. */
+export const DETECTED_SAMPLES_MAX = 20
+
+/** Most frequent values of a column that are kept with a file. */
+export const DETECTED_TOP_VALUES_MAX = 50
+
 /** How much of a file's beginning is looked at to find out what it is. Bytes. */
 export const FILE_HEAD_BYTES_MAX = 256 * 1024
 
 /** A longer row is a ROW_TOO_LARGE fault and its cells are not kept. Bytes of UTF-8, without the line end. */
 export const ROW_BYTES_MAX = 8 * 1024 * 1024
+
+/** Samples and frequent values are cut at this. UTF-16 code units. */
+export const SAMPLE_LENGTH_MAX = 200
 
 /** How much of a CSV file is read at a time once reading is under way. Bytes. */
 export const SOURCE_BLOCK_BYTES = 512 * 1024
@@ -98,6 +107,9 @@ export const LIST_LENGTH_ASSUMED = 10
 
 /** Largest `first`, and longest list in an input. Items. */
 export const LIST_LENGTH_MAX = 500
+
+/** Match rules of one import. */
+export const MATCH_RULES_MAX = 10
 
 /** Fields that one list can be ordered by. */
 export const ORDER_FIELDS_MAX = 5

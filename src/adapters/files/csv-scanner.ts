@@ -10,8 +10,8 @@ import type { Cursor, Row, RowFault } from '../source.js'
 import { utf16Units } from './utf16.js'
 
 export interface CsvScannerOptions {
-  /** One ASCII character. */
-  readonly delimiter: string
+  /** One ASCII character; null: a line is one cell. */
+  readonly delimiter: string | null
   /** One ASCII character; null: quotes are ordinary text. */
   readonly quote: string | null
   /** Names of the columns, which good rows are fitted to; null: rows keep the cells they have. */
@@ -82,7 +82,7 @@ export class CsvScanner {
   #spans: Int32Array = new Int32Array(0)
 
   constructor(options: CsvScannerOptions) {
-    this.#delimiter = options.delimiter.charCodeAt(0)
+    this.#delimiter = options.delimiter === null ? -1 : options.delimiter.charCodeAt(0)
     this.#quote = options.quote === null ? -1 : options.quote.charCodeAt(0)
     this.#columns = options.columns
     this.#expected = options.columns === null ? 0 : options.columns.length
@@ -90,7 +90,9 @@ export class CsvScanner {
     this.#cellBytesMax = options.cellBytesMax
     this.#cellsMax = options.cellsPerRowMax
     this.#rowBytesMax = options.rowBytesMax
-    this.#ends[this.#delimiter] = 1
+    if (options.delimiter !== null) {
+      this.#ends[this.#delimiter] = 1
+    }
     this.#ends[LF] = 1
     this.#ends[CR] = 1
     this.#bounds = new Int32Array(options.cellsPerRowMax * 2)

@@ -18,8 +18,8 @@ export type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be'
 /** How the bytes of a file become rows: everything that `openCsv` must be told. Plain data; see `dialectOf`. */
 export interface Dialect {
   readonly encoding: Encoding
-  /** One ASCII character. */
-  readonly delimiter: string
+  /** One ASCII character; null: a line is one cell. */
+  readonly delimiter: string | null
   /** One ASCII character; null: quotes are ordinary text. */
   readonly quote: string | null
   /** Rows with a lower number (header, lines above it) are no data. */

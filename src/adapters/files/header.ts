@@ -1,0 +1,142 @@
+/** Finds the header of a table, what stands above it, and names for its columns. */
+import { COLUMN_NAME_LENGTH_MAX } from '../../limits.js'
+import type { Row } from '../source.js'
+import { usualCount } from './dialect.js'
+import { classify, Kind, kindsOf } from './kinds.js'
+
+export interface FoundHeader {
+  /** Null: the table has none. */
+  readonly header: Row | null
+  readonly firstDataRow: number
+  /** Rows above the header (or above the data) that are no part of the table. */
+  readonly skipped: number
+  /** False where nothing speaks for the answer but that nearly all files have a header. */
+  readonly proven: boolean
+}
+
+/** Lines above a table: a title, a date, a filter. More than these are a table themselves. */
+const PREAMBLE_ROWS_MAX = 20
+
+const COMPARED_ROWS = 100
+
+/** Words of column names, as exports of CRMs and address books use them. */
+const WORDS = new Set(
+  (
+    'id uuid guid key ref reference name first last middle given family full title salutation prefix suffix nickname company ' +
+    'organization organisation account firm department job role position email mail phone telephone tel mobile cell fax ' +
+    'website web url street address line city town zip postal postcode state region province county country lat lng ' +
+    'latitude longitude birthday birth date day time created updated modified closed due start end status stage state type ' +
+    'kind category source origin channel campaign owner agent assigned user contact lead deal property listing activity task ' +
+    'note notes remark remarks comment comments description subject body message text tags tag label labels language currency price amount ' +
+    'value budget total cost revenue rate quantity qty number no count score rating priority active enabled consent optin ' +
+    'gender age rooms bedrooms bathrooms area size sqm sqft year floor external code parent ' +
+    'vorname nachname anrede titel firma straße strasse ort plz stadt land telefon handy mobil geburtsdatum datum betreff ' +
+    'beschreibung bemerkung notiz preis betrag menge anzahl quelle besitzer erstellt geändert nummer ' +
+    'nom prénom prenom société societe rue ville pays courriel portable téléphone statut montant prix créé ' +
+    'nombre apellido apellidos empresa calle ciudad país pais correo teléfono telefono móvil fecha estado precio importe ' +
+    'cognome indirizzo città telefono cellulare data stato prezzo'
+  ).split(/\s+/),
+)
+
+/** `rows` are the first of the file; `from` is the number of the first that may belong to the table. */
+export function findHeader(rows: readonly Row[], from: number): FoundHeader {
+  const table = rows.filter((row) => row.number >= from)
+  const usual = usualCount(table.map((row) => row.cells.length))
+  let above = 0
+  while (above < table.length && isAbove(table[above]!, usual)) {
+    above += 1
+  }
+  const candidate = above <= PREAMBLE_ROWS_MAX ? table[above] : undefined
+  if (candidate === undefined) {
+    above = 0
+  }
+  const top = candidate ?? table[0]
+  const points = top === undefined ? -1 : headerPoints(top, table.slice(above + 1, above + 1 + COMPARED_ROWS))
+  if (top !== undefined && points >= 0) {
+    return { header: top, firstDataRow: top.number + 1, skipped: above, proven: points > 0 }
+  }
+  // Without a header below them, only lines that are not split at all are surely no data.
+  const skipped = table.slice(0, above).every((row) => row.cells.length === 1) ? above : 0
+  return { header: null, firstDataRow: table[skipped]?.number ?? from, skipped, proven: true }
+}
+
+/** Names for columns from the cells of a header, made unique: `Phone`, `Phone (2)`; `Column 3` where there is none. */
+export function columnNames(cells: readonly string[]): string[] {
+  const names = cells.map((cell, index) => cleanName(cell) || `Column ${index + 1}`)
+  const given = new Set(names)
+  const taken = new Set<string>()
+  const nextNumber = new Map<string, number>()
+  return names.map((name) => {
+    let unique = name
+    while (taken.has(unique)) {
+      const number = nextNumber.get(name) ?? 2
+      nextNumber.set(name, number + 1)
+      // A name that the file itself gives stays with the column that has it.
+      unique = given.has(`${name} (${number})`) ? unique : `${name} (${number})`
+    }
+    taken.add(unique)
+    return unique
+  })
+}
+
+function cleanName(cell: string): string {
+  const text = cell.replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ').trim()
+  return text.length > COLUMN_NAME_LENGTH_MAX ? text.slice(0, COLUMN_NAME_LENGTH_MAX).toWellFormed().trimEnd() : text
+}
+
+function isAbove(row: Row, usual: number): boolean {
+  if (usual < 3) {
+    return usual === 2 && row.cells.length === 1
+  }
+  const filled = row.cells.filter((cell) => cell.trim() !== '').length
+  return filled <= Math.max(1, Math.floor(usual / 4))
+}
+
+/** Adds up what speaks for a header (above 0) and against one (below 0). */
+function headerPoints(row: Row, below: readonly Row[]): number {
+  if (row.cells.every((cell) => cell.trim() === '')) {
+    return -1
+  }
+  let points = 0
+  for (const [index, cell] of row.cells.entries()) {
+    const text = cell.trim()
+    if (text === '') {
+      continue
+    }
+    const values = below.map((other) => other.cells[index] ?? '').filter((value) => value.trim() !== '')
+    const own = ownKinds(text)
+    const column = classify(values)
+    const typed = column.kind !== 'TEXT' && column.kind !== 'LONG_TEXT' && column.confidence > 0.5
+    if (own !== Kind.none) {
+      if (values.length === 0) {
+        points -= 2
+      } else if (typed && classify([text]).kind === column.kind) {
+        points -= 2
+      }
+    } else if (isNamed(text)) {
+      points += 1
+    } else if (typed) {
+      points += 1
+    } else if (values.includes(cell)) {
+      points -= 1
+    }
+  }
+  return points
+}
+
+/** Kinds that the text of a header is never of, as long as its column is: `No` and `contact.email` are good names. */
+function ownKinds(text: string): number {
+  const kinds = kindsOf(text) & ~Kind.boolean
+  return (kinds & Kind.url) !== 0 && !/:\/\/|^www\./i.test(text) ? kinds & ~Kind.url : kinds
+}
+
+function isNamed(text: string): boolean {
+  if (text.length > 60) {
+    return false
+  }
+  const words = text
+    .replace(/(\p{Ll})(\p{Lu})/gu, '$1 $2')
+    .toLowerCase()
+    .split(/[^\p{L}]+/u)
+  return words.some((word) => WORDS.has(word)) || /^[a-z]+(?:_[a-z0-9]+)+$/.test(text)
+}

@@ -1,0 +1,533 @@
+/**
+ * Finds out from the beginning of a file what it is and how to read it. Every answer carries how sure it is, and what a
+ * person says wins.
+ */
+import { isAscii, isUtf8 } from 'node:buffer'
+import { Refusal } from '../../errors.js'
+import {
+  CELL_BYTES_MAX,
+  CELLS_PER_ROW_MAX,
+  COLUMNS_MAX,
+  DETECTED_SAMPLES_MAX,
+  DETECTED_TOP_VALUES_MAX,
+  FILE_HEAD_BYTES_MAX,
+  ROW_BYTES_MAX,
+  SAMPLE_LENGTH_MAX,
+} from '../../limits.js'
+import type { SourceOptions } from '../../pipeline/types.js'
+import type { FieldKind } from '../../records/types.js'
+import type { Row } from '../source.js'
+import type { Dialect, Encoding } from './csv.js'
+import { CsvScanner } from './csv-scanner.js'
+import { findDialect } from './dialect.js'
+import { refuseKnownBinary, refuseNoText, refuseOtherText } from './file-type.js'
+import { columnNames, findHeader, type FoundHeader } from './header.js'
+import { classify } from './kinds.js'
+import { Utf16Transcoder } from './utf16.js'
+
+export type { Dialect, Encoding } from './csv.js'
+
+/** What was found by looking at the beginning of a file. Plain data, stored with the file and shown by the API. */
+export interface Detection {
+  readonly format: 'CSV'
+  readonly compression: 'NONE'
+  readonly encoding: Encoding
+  readonly encodingConfidence: number
+  /** One character; null where the file has a single column. */
+  readonly delimiter: string | null
+  /** One character; null where quotes are ordinary text. */
+  readonly quote: string | null
+  readonly dialectConfidence: number
+  /** The most frequent one, as it stands in the file; null where there is none. */
+  readonly lineTerminator: '\n' | '\r\n' | '\r' | null
+  /** Row number of the header; null where the file has none. */
+  readonly headerRow: number | null
+  /** Rows with a lower number are no data: the header and what stands above it. */
+  readonly firstDataRow: number
+  /** Always empty for CSV. */
+  readonly sheets: readonly never[]
+  readonly columns: readonly DetectedColumn[]
+  /** Data rows; exact where the whole file was seen. Null where no row was. */
+  readonly estimatedRowCount: number | null
+  /** What a person should look at, in words. */
+  readonly warnings: readonly string[]
+}
+
+/** One column, from the rows that were seen. */
+export interface DetectedColumn {
+  readonly index: number
+  /** Unique in the file. */
+  readonly name: string
+  readonly kind: FieldKind
+  readonly kindConfidence: number
+  /** Share of rows with a value, from 0 to 1. */
+  readonly fillRate: number
+  /** First distinct values, cut at SAMPLE_LENGTH_MAX. */
+  readonly samples: readonly string[]
+  /** Null unless the whole file was seen. */
+  readonly distinctCount: number | null
+  /** Most frequent values, cut as `samples` are, with how often they were seen. */
+  readonly topValues: readonly { readonly value: string; readonly count: number }[]
+}
+
+export interface SniffOptions {
+  /** Of the whole file. */
+  readonly byteSize: number
+  /** As the file was called where it came from. */
+  readonly name: string
+  readonly overrides: SourceOptions
+}
+
+/** Nothing was said about the file. */
+export const noSourceOptions: SourceOptions = {
+  format: null,
+  encoding: null,
+  delimiter: null,
+  quote: null,
+  headerRow: null,
+  decimalSeparator: null,
+  dateFormat: null,
+  timeZone: null,
+  defaultCountry: null,
+}
+
+/**
+ * Looks at the first bytes of a file (FILE_HEAD_BYTES_MAX of them are enough). Throws `Refusal`: FILE_EMPTY,
+ * FILE_TYPE_UNSUPPORTED (by the content), FILE_UNREADABLE (no row ends within the head), LIMIT_EXCEEDED (columns), and
+ * INVALID_INPUT with its field for an override that means nothing here.
+ */
+export function sniff(head: Uint8Array, options: SniffOptions): Detection {
+  const said = readOverrides(options.overrides)
+  const bytes = Buffer.from(head.buffer, head.byteOffset, Math.min(head.byteLength, FILE_HEAD_BYTES_MAX))
+  if (bytes.length === 0) {
+    refuseEmpty()
+  }
+  refuseKnownBinary(bytes)
+  const whole = options.byteSize <= bytes.length
+  const { encoding, confidence: encodingConfidence } = findEncoding(bytes, whole, said.encoding)
+  const content = new Content(bytes, encoding, whole)
+  if (said.format === null) {
+    refuseOtherText(content.data)
+  }
+  refuseNoText(content.data)
+  if (whole && content.text.trim() === '') {
+    refuseEmpty()
+  }
+  const separator = content.separator()
+  const known = { delimiter: said.delimiter ?? separator, quote: said.quote }
+  const dialect = findDialect(content.text, known, (delimiter, quote, maxRows) =>
+    content.rows({ delimiter, quote, maxRows }),
+  )
+  const top = content.rows({ ...dialect, maxRows: content.data.length })
+  if (top.length === 0) {
+    throw new Refusal(
+      'FILE_UNREADABLE',
+      `The first row does not end within the first ${FILE_HEAD_BYTES_MAX / 1024} KiB. Is this a CSV file?`,
+    )
+  }
+  const header = headerOf(top, separator === undefined ? 1 : 2, said.headerRow)
+  const names = namesOf(top, header)
+  const above = top.filter((row) => row.number < header.firstDataRow).length
+  const rows = content.dataRows({ ...dialect, columns: names, above })
+  const lineEnds = content.lineEnds(top)
+  const good = rows.filter((row) => row.fault === null)
+  const wrong = rows.filter((row) => row.fault?.code === 'BAD_ENCODING').length
+  return {
+    format: 'CSV',
+    compression: 'NONE',
+    encoding,
+    encodingConfidence:
+      wrong > 0 ? Math.min(encodingConfidence, rounded(0.5 - wrong / rows.length / 2)) : encodingConfidence,
+    delimiter: dialect.delimiter,
+    quote: dialect.quote,
+    dialectConfidence: separator !== undefined ? 1 : dialect.confidence,
+    lineTerminator: lineEnds[0]?.[0] ?? null,
+    headerRow: header.header?.number ?? null,
+    firstDataRow: header.firstDataRow,
+    sheets: [],
+    columns: names.map((name, index) => describe(name, index, good, whole, said.decimalSeparator)),
+    estimatedRowCount: estimate(rows, whole, options.byteSize),
+    warnings: warningsOf({ options, header, names, rows, lineEnds, confidence: dialect.confidence, top }),
+  }
+}
+
+/** What `openCsv` needs of a detection. */
+export function dialectOf(detection: Detection): Dialect {
+  return {
+    encoding: detection.encoding,
+    delimiter: detection.delimiter,
+    quote: detection.quote,
+    firstDataRow: detection.firstDataRow,
+    columns: detection.columns.map((column) => column.name),
+  }
+}
+
+// ------------------------------------------------------------------------------------------- what a person said
+
+interface Overrides {
+  readonly format: string | null
+  readonly encoding: Encoding | 'utf-16' | null
+  readonly delimiter: string | undefined
+  /** Null: no quote. */
+  readonly quote: string | null | undefined
+  /** 0: no header. */
+  readonly headerRow: number | null
+  readonly decimalSeparator: string | null
+}
+
+const ENCODINGS: ReadonlyMap<string, Encoding | 'utf-16'> = new Map([
+  ['utf8', 'utf-8'],
+  ['utf16', 'utf-16'],
+  ['utf16le', 'utf-16le'],
+  ['utf16be', 'utf-16be'],
+])
+
+function readOverrides(options: SourceOptions): Overrides {
+  const { format, delimiter, quote, headerRow, decimalSeparator } = options
+  if (format !== null && format !== 'CSV') {
+    refuseInput('format', `Files are read as CSV; "${shown(format)}" is not read.`)
+  }
+  const encoding =
+    options.encoding === null ? null : ENCODINGS.get(options.encoding.toLowerCase().replaceAll(/[-_ ]/g, ''))
+  if (encoding === undefined) {
+    refuseInput('encoding', `"${shown(options.encoding ?? '')}" is none of the encodings UTF-8, UTF-16LE and UTF-16BE.`)
+  }
+  if (delimiter !== null && !/^[\t\x01-\x08\x0b\x0c\x0e-\x1f !#$%&*+,\-./:;<=>?@\\^_`|~]$/.test(delimiter)) {
+    refuseInput('delimiter', `A delimiter is one character such as , ; | or a tab, not "${shown(delimiter)}".`)
+  }
+  if (quote !== null && quote !== '' && quote !== '"' && quote !== "'") {
+    refuseInput('quote', `A quote is " or ' or, for none, an empty text, not "${shown(quote)}".`)
+  }
+  if (headerRow !== null && !(Number.isSafeInteger(headerRow) && headerRow >= 0)) {
+    refuseInput('headerRow', 'The header row is a row number as shown in the file, or 0 for a file without a header.')
+  }
+  if (decimalSeparator !== null && decimalSeparator !== '.' && decimalSeparator !== ',') {
+    refuseInput('decimalSeparator', `A decimal separator is . or , and not "${shown(decimalSeparator)}".`)
+  }
+  return {
+    format,
+    encoding,
+    delimiter: delimiter ?? undefined,
+    quote: quote === null ? undefined : quote === '' ? null : quote,
+    headerRow,
+    decimalSeparator,
+  }
+}
+
+function refuseInput(field: string, message: string): never {
+  throw new Refusal('INVALID_INPUT', message, ['source', field])
+}
+
+function refuseEmpty(): never {
+  throw new Refusal('FILE_EMPTY', 'The file is empty.')
+}
+
+function shown(text: string): string {
+  return text.length > 20 ? `${text.slice(0, 20).toWellFormed()}…` : text
+}
+
+// ------------------------------------------------------------------------------------------- bytes
+
+function findEncoding(
+  bytes: Buffer,
+  whole: boolean,
+  said: Encoding | 'utf-16' | null,
+): { readonly encoding: Encoding; readonly confidence: number } {
+  const mark = bytes.toString('hex', 0, 3)
+  const big = mark.startsWith('feff')
+  if (said !== null) {
+    return { encoding: said !== 'utf-16' ? said : big ? 'utf-16be' : 'utf-16le', confidence: 1 }
+  }
+  if (mark === 'efbbbf') {
+    return { encoding: 'utf-8', confidence: 1 }
+  }
+  if (big || mark.startsWith('fffe')) {
+    return { encoding: big ? 'utf-16be' : 'utf-16le', confidence: 1 }
+  }
+  const wide = unmarkedUtf16(bytes)
+  if (wide !== null) {
+    return { encoding: wide, confidence: 0.9 }
+  }
+  if (isAscii(bytes)) {
+    // Any encoding would do so far.
+    return { encoding: 'utf-8', confidence: whole ? 1 : 0.9 }
+  }
+  return { encoding: 'utf-8', confidence: isUtf8(whole ? bytes : withoutHalfCharacter(bytes)) ? 0.99 : 0.5 }
+}
+
+/** The ASCII characters of a CSV file (its delimiters and line ends, at least) have a zero as one half in UTF-16. */
+function unmarkedUtf16(bytes: Buffer): Encoding | null {
+  let even = 0
+  let odd = 0
+  for (let at = 0; at < bytes.length; at += 1) {
+    if (bytes[at] === 0) {
+      even += 1 - (at % 2)
+      odd += at % 2
+    }
+  }
+  if (Math.max(even, odd) <= bytes.length * 0.015 || Math.min(even, odd) * 10 >= Math.max(even, odd)) {
+    return null
+  }
+  const encoding = odd > even ? 'utf-16le' : 'utf-16be'
+  const text = new Utf16Transcoder(encoding === 'utf-16be').push(bytes, false)
+  // Pictures and sounds have zeros like that too, but no whole characters and no lines.
+  return isUtf8(text) && text.includes(10) && text.indexOf(0) < 0 ? encoding : null
+}
+
+/** A character that the end of the head cuts in two is no fault of the file. */
+function withoutHalfCharacter(bytes: Buffer): Buffer {
+  let end = bytes.length
+  while (end > 0 && bytes.length - end < 3 && (bytes[end - 1]! & 0xc0) === 0x80) {
+    end -= 1
+  }
+  return bytes.subarray(0, end > 0 && bytes[end - 1]! >= 0xc0 ? end - 1 : bytes.length)
+}
+
+/** Line ends with how often each was seen, most frequent first. */
+type LineEnds = readonly (readonly ['\n' | '\r\n' | '\r', number])[]
+
+interface Wanted {
+  readonly delimiter: string | null
+  readonly quote: string | null
+}
+
+/** The head as UTF-8 without its byte order mark. */
+class Content {
+  readonly data: Buffer
+  readonly text: string
+  readonly #bytes: Buffer
+  readonly #whole: boolean
+  readonly #unitBytes: 1 | 2
+  /** Where `data` starts in the file. */
+  readonly #start: number
+
+  constructor(bytes: Buffer, encoding: Encoding, whole: boolean) {
+    this.#bytes = bytes
+    this.#unitBytes = encoding === 'utf-8' ? 1 : 2
+    const all = encoding === 'utf-8' ? bytes : new Utf16Transcoder(encoding === 'utf-16be').push(bytes, whole)
+    const marked = all[0] === 0xef && all[1] === 0xbb && all[2] === 0xbf
+    this.data = marked ? all.subarray(3) : all
+    this.#start = marked ? (encoding === 'utf-8' ? 3 : 2) : 0
+    this.text = this.data.toString('utf8')
+    this.#whole = whole
+  }
+
+  /** The delimiter that a first line such as `sep=;` declares, as Excel writes and reads it. */
+  separator(): string | undefined {
+    return /^"?sep=([^\r\n"'A-Za-z0-9])"?(?:\r|\n)/i.exec(this.text)?.[1]
+  }
+
+  /** The first rows of the file with as many cells as they have. */
+  rows(wanted: Wanted & { readonly maxRows: number }): readonly Row[] {
+    return this.#scan(this.#scanner(wanted, null), 0, wanted.maxRows)
+  }
+
+  /** Rows below the first `above` ones, as the reader will see them. */
+  dataRows(wanted: Wanted & { readonly columns: readonly string[]; readonly above: number }): readonly Row[] {
+    // What stands above the data is read without columns, as the reader does.
+    const top = this.#scanner(wanted, null)
+    this.#scan(top, 0, wanted.above)
+    const scanner = this.#scanner(wanted, wanted.columns)
+    scanner.number = top.number
+    scanner.byte = top.byte
+    return this.#scan(scanner, top.position, this.data.length)
+  }
+
+  lineEnds(rows: readonly Row[]): LineEnds {
+    const times = new Map<'\n' | '\r\n' | '\r', number>()
+    for (const row of rows) {
+      const last = this.#unitBefore(row.end)
+      const lineEnd =
+        last === 13 ? '\r' : last !== 10 ? null : this.#unitBefore(row.end - this.#unitBytes) === 13 ? '\r\n' : '\n'
+      if (lineEnd !== null) {
+        times.set(lineEnd, (times.get(lineEnd) ?? 0) + 1)
+      }
+    }
+    return [...times].sort((a, b) => b[1] - a[1])
+  }
+
+  #unitBefore(offset: number): number {
+    const at = offset - this.#unitBytes
+    if (at < 0 || offset > this.#bytes.length) {
+      return -1
+    }
+    return this.#unitBytes === 1 ? this.#bytes[at]! : this.#bytes[at]! | this.#bytes[at + 1]!
+  }
+
+  #scan(scanner: CsvScanner, from: number, maxRows: number): readonly Row[] {
+    return scanner.scan(this.data, from, this.data.length, this.#whole, maxRows)
+  }
+
+  #scanner({ delimiter, quote }: Wanted, columns: readonly string[] | null): CsvScanner {
+    const scanner = new CsvScanner({
+      delimiter,
+      quote,
+      columns,
+      unitBytes: this.#unitBytes,
+      cellBytesMax: CELL_BYTES_MAX,
+      // A header with too many columns is refused with their number.
+      cellsPerRowMax: columns === null ? this.data.length : CELLS_PER_ROW_MAX,
+      rowBytesMax: ROW_BYTES_MAX,
+    })
+    scanner.byte = this.#start
+    return scanner
+  }
+}
+
+// ------------------------------------------------------------------------------------------- rows and columns
+
+function headerOf(rows: readonly Row[], from: number, said: number | null): FoundHeader {
+  if (said === null) {
+    return findHeader(rows, from)
+  }
+  if (said === 0) {
+    return { header: null, firstDataRow: from, skipped: 0, proven: true }
+  }
+  const header = rows.find((row) => row.number === said)
+  if (header === undefined) {
+    const last = rows.at(-1)?.number ?? 0
+    refuseInput('headerRow', `Row ${said} is empty or not among the first ${last} rows, where a header is looked for.`)
+  }
+  return { header, firstDataRow: said + 1, skipped: rows.filter((row) => row.number < said).length, proven: true }
+}
+
+function namesOf(rows: readonly Row[], { header, firstDataRow }: FoundHeader): string[] {
+  const data = rows.filter((row) => row.number >= firstDataRow)
+  const widths = data.map((row) => filledWidth(row.cells)).sort((a, b) => b - a)
+  // Without a header a column is one that not only a stray row or two reach; with one, that it names or that has values.
+  const width = widths[header === null ? Math.floor(widths.length / 10) : 0] ?? 0
+  const cells = header === null ? new Array<string>(Math.max(1, width)).fill('') : header.cells
+  const named = filledWidth(cells)
+  const names = header === null ? cells : cells.slice(0, Math.max(1, named, Math.min(cells.length, width)))
+  if (names.length > COLUMNS_MAX) {
+    throw new Refusal('LIMIT_EXCEEDED', `The file has ${names.length} columns; at most ${COLUMNS_MAX} are read.`)
+  }
+  return columnNames(names)
+}
+
+/** Number of cells up to the last one with a value. */
+function filledWidth(cells: readonly string[]): number {
+  return cells.findLastIndex((cell) => cell.trim() !== '') + 1
+}
+
+function describe(
+  name: string,
+  index: number,
+  rows: readonly Row[],
+  whole: boolean,
+  decimalSeparator: string | null,
+): DetectedColumn {
+  const values: string[] = []
+  const times = new Map<string, number>()
+  for (const row of rows) {
+    const value = row.cells[index] ?? ''
+    if (value.trim() !== '') {
+      values.push(value)
+      times.set(value, (times.get(value) ?? 0) + 1)
+    }
+  }
+  const { kind, confidence } = classify(values, { decimalSeparator })
+  const top = [...times].sort((a, b) => b[1] - a[1]).slice(0, DETECTED_TOP_VALUES_MAX)
+  return {
+    index,
+    name,
+    kind,
+    kindConfidence: confidence,
+    fillRate: rows.length === 0 ? 0 : rounded(values.length / rows.length),
+    samples: [...times.keys()].slice(0, DETECTED_SAMPLES_MAX).map(cut),
+    distinctCount: whole ? times.size : null,
+    topValues: top.map(([value, count]) => ({ value: cut(value), count })),
+  }
+}
+
+function estimate(rows: readonly Row[], whole: boolean, byteSize: number): number | null {
+  const first = rows[0]
+  const last = rows.at(-1)
+  if (whole) {
+    return rows.length
+  }
+  if (first === undefined || last === undefined) {
+    return null
+  }
+  return Math.max(rows.length, Math.round((rows.length * (byteSize - first.byte)) / (last.end - first.byte)))
+}
+
+function warningsOf(found: {
+  readonly options: SniffOptions
+  readonly header: FoundHeader
+  readonly names: readonly string[]
+  readonly rows: readonly Row[]
+  readonly top: readonly Row[]
+  readonly lineEnds: LineEnds
+  readonly confidence: number
+}): string[] {
+  const { options, header, names, rows, top } = found
+  const warnings: string[] = []
+  const extension = /\.(xlsx?|xlsb|xlsm|ods|numbers|json|ndjson|jsonl|xml|pdf|zip|gz)$/i.exec(options.name)?.[1]
+  if (extension !== undefined) {
+    warnings.push(`The name ends in .${extension.toLowerCase()}, but the file holds CSV text and is read as such.`)
+  }
+  if (found.confidence < 0.6) {
+    warnings.push('It is not certain which character separates the columns. Check the columns, or set the delimiter.')
+  }
+  if (header.header === null) {
+    warnings.push('The file seems to have no header: its columns are numbered. Set the header row if it has one.')
+  } else if (!header.proven) {
+    warnings.push(`Nothing tells row ${header.header.number} from the rows below it, but it is taken for the header.`)
+  }
+  if (header.skipped > 0) {
+    warnings.push(
+      `${plural(header.skipped, 'row')} above the ${header.header === null ? 'data' : 'header'} will not be read.`,
+    )
+  }
+  if (header.header !== null && header.header.fault !== null) {
+    warnings.push(`The header itself is broken. ${header.header.fault.message}`)
+  }
+  const repeated = repeatedNames(header.header, names)
+  if (repeated.length > 0) {
+    warnings.push(`Columns have the same name and were numbered: ${repeated.slice(0, 5).join(', ')}.`)
+  }
+  if (rows.length === 0) {
+    warnings.push(`There ${top.length === 1 ? 'is a header' : 'are rows'} but no data below.`)
+  }
+  warnings.push(...faultWarnings(rows))
+  if (found.lineEnds.length > 1) {
+    warnings.push('Lines end in different ways; each of them is taken for a line end.')
+  }
+  return warnings
+}
+
+const FAULT_WORDS: readonly (readonly [code: string, what: string])[] = [
+  ['UNPARSABLE_ROW', 'with a broken quote or a NUL'],
+  ['WRONG_COLUMN_COUNT', 'with more cells than there are columns'],
+  ['BAD_ENCODING', 'with bytes that do not fit the encoding (save the file as UTF-8 if it is in another one)'],
+  ['VALUE_TOO_LONG', 'with a value that is too long'],
+  ['ROW_TOO_LARGE', 'that are too large'],
+]
+
+function faultWarnings(rows: readonly Row[]): string[] {
+  return FAULT_WORDS.flatMap(([code, what]) => {
+    const faulty = rows.filter((row) => row.fault?.code === code)
+    const first = faulty[0]
+    return first === undefined
+      ? []
+      : [`Rows ${what}: ${faulty.length} of the first ${rows.length}. The first one is row ${first.number}.`]
+  })
+}
+
+function repeatedNames(header: Row | null, names: readonly string[]): string[] {
+  const given = new Set(names.filter((name, index) => header?.cells[index]?.trim() === name))
+  return names.filter((name) => !given.has(name) && / \(\d+\)$/.test(name)).map((name) => `"${name}"`)
+}
+
+function plural(count: number, word: string): string {
+  return count === 1 ? `${count} ${word}` : `${count} ${word}s`
+}
+
+function cut(value: string): string {
+  return value.length > SAMPLE_LENGTH_MAX ? value.slice(0, SAMPLE_LENGTH_MAX).toWellFormed() : value
+}
+
+function rounded(share: number): number {
+  return Math.round(Math.max(0, share) * 10_000) / 10_000
+}
