@@ -480,21 +480,20 @@ export class CsvScanner {
     const marks = this.#marks
     // One string per row, cut into cells: a cell that someone keeps holds on to its row and to no more than that.
     const text = data.toString('latin1', start, end)
-    const cells = new Array<string>(length)
+    const cells: string[] = []
     const present = count < length ? count : length
     for (let index = 0; index < present; index += 1) {
       const from = bounds[index * 2]!
       const to = bounds[index * 2 + 1]!
       const mark = marks[index]!
-      if (mark === 0) {
-        cells[index] = text.substring(from - start, to - start)
-      } else {
-        const cell = (mark & WIDE) === 0 ? text.substring(from - start, to - start) : data.toString('utf8', from, to)
-        cells[index] = (mark & ESCAPED) === 0 ? cell : unescape(cell, this.#quote)
+      let cell = (mark & WIDE) === 0 ? text.substring(from - start, to - start) : data.toString('utf8', from, to)
+      if ((mark & ESCAPED) !== 0) {
+        cell = unescape(cell, this.#quote)
       }
+      cells.push(cell)
     }
     for (let index = present; index < length; index += 1) {
-      cells[index] = ''
+      cells.push('')
     }
     return cells
   }

@@ -192,7 +192,7 @@ function readOverrides(options: SourceOptions): Overrides {
   if (encoding === undefined) {
     refuseInput('encoding', `"${shown(options.encoding ?? '')}" is none of the encodings UTF-8, UTF-16LE and UTF-16BE.`)
   }
-  if (delimiter !== null && !/^[\t\x01-\x08\x0b\x0c\x0e-\x1f !#$%&*+,\-./:;<=>?@\\^_`|~]$/.test(delimiter)) {
+  if (delimiter !== null && !isDelimiter(delimiter)) {
     refuseInput('delimiter', `A delimiter is one character such as , ; | or a tab, not "${shown(delimiter)}".`)
   }
   if (quote !== null && quote !== '' && quote !== '"' && quote !== "'") {
@@ -212,6 +212,11 @@ function readOverrides(options: SourceOptions): Overrides {
     headerRow,
     decimalSeparator,
   }
+}
+
+function isDelimiter(text: string): boolean {
+  const code = text.charCodeAt(0)
+  return text.length === 1 && code > 0 && code < 127 && !/[A-Za-z0-9"'\r\n]/.test(text)
 }
 
 function refuseInput(field: string, message: string): never {
@@ -396,7 +401,7 @@ function namesOf(rows: readonly Row[], { header, firstDataRow }: FoundHeader): s
   const widths = data.map((row) => filledWidth(row.cells)).sort((a, b) => b - a)
   // Without a header a column is one that not only a stray row or two reach; with one, that it names or that has values.
   const width = widths[header === null ? Math.floor(widths.length / 10) : 0] ?? 0
-  const cells = header === null ? new Array<string>(Math.max(1, width)).fill('') : header.cells
+  const cells = header === null ? Array.from({ length: Math.max(1, width) }, () => '') : header.cells
   const named = filledWidth(cells)
   const names = header === null ? cells : cells.slice(0, Math.max(1, named, Math.min(cells.length, width)))
   if (names.length > COLUMNS_MAX) {
