@@ -2,7 +2,7 @@
  * Logs: JSON lines on standard output, one per event, with a constant message and data in fields. Only the fields named
  * below are ever written: a token, a cell or a file name cannot slip in because nobody thought of hiding it.
  */
-import { pino, stdTimeFunctions } from 'pino'
+import { type Logger, pino, stdTimeFunctions } from 'pino'
 import type { LogLevel } from './config.js'
 
 const textFields = [
@@ -85,23 +85,31 @@ export interface LogOptions {
 
 /** A logger for one process. Lines are written at once, so the last words before a crash are not lost. */
 export function createLog(options: LogOptions, destination: { write(line: string): void } = process.stdout): Log {
-  return pino(
+  const inner = pino(
     {
       level: options.level,
       base: { process: options.process, pid: process.pid },
       timestamp: stdTimeFunctions.isoTime,
-      formatters: {
-        level: (label) => ({ level: label }),
-        log: pick,
-        bindings: pick,
-      },
+      formatters: { level: (label) => ({ level: label }), log: pick },
       serializers: { err: describeError },
     },
     destination,
   )
+  return wrap(inner)
 }
 
-function pick(fields: Record<string, unknown>): Record<string, unknown> {
+/** Pino's own children do not pass their fields through the formatter. */
+function wrap(inner: Logger): Log {
+  return {
+    debug: inner.debug.bind(inner),
+    info: inner.info.bind(inner),
+    warn: inner.warn.bind(inner),
+    error: inner.error.bind(inner),
+    child: (fields) => wrap(inner.child(pick(fields))),
+  }
+}
+
+function pick(fields: object): Record<string, unknown> {
   const kept: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(fields)) {
     if (allowed.has(name) && value !== undefined) {
