@@ -1,0 +1,120 @@
+/**
+ * Headers that mean one thing or another depending on the columns beside them. `Name` is a family name where there is
+ * a column for given names and none for family names, and a whole name elsewhere.
+ */
+import type { RecordTypeName } from '../../records/types.js'
+
+export interface ContextRule {
+  readonly types: readonly RecordTypeName[]
+  /** Headers, separated by commas. */
+  readonly headers: string
+  /** Fields that another column must name outright. */
+  readonly has: readonly string[]
+  /** Fields that no other column may name outright. */
+  readonly lacks: readonly string[]
+  readonly field: string
+  /** By the header alone, and when the values agree. */
+  readonly confidence: readonly [number, number]
+}
+
+const NAME = 'name, nom, nombre, nome, naam, contact name, nom du contact'
+
+export const CONTEXT_RULES: readonly ContextRule[] = [
+  {
+    types: ['contact', 'lead'],
+    headers: NAME,
+    has: ['firstName'],
+    lacks: ['lastName'],
+    field: 'lastName',
+    confidence: [0.92, 0.95],
+  },
+  {
+    types: ['contact', 'lead'],
+    headers: NAME,
+    has: ['lastName'],
+    lacks: ['firstName'],
+    field: 'firstName',
+    confidence: [0.92, 0.95],
+  },
+  {
+    types: ['contact', 'lead'],
+    headers: NAME,
+    has: ['firstName', 'lastName'],
+    lacks: [],
+    field: 'displayName',
+    confidence: [0.93, 0.97],
+  },
+  {
+    types: ['contact', 'lead'],
+    headers: NAME,
+    has: [],
+    lacks: ['firstName', 'lastName'],
+    field: 'displayName',
+    confidence: [0.93, 0.97],
+  },
+  {
+    types: ['contact'],
+    headers: 'title',
+    has: ['jobTitle'],
+    lacks: ['namePrefix'],
+    field: 'namePrefix',
+    confidence: [0.9, 0.95],
+  },
+  {
+    types: ['lead'],
+    headers: 'title, titel, titre, título, titolo',
+    has: ['jobTitle'],
+    lacks: [],
+    field: 'title',
+    confidence: [0.93, 0.97],
+  },
+  {
+    types: ['lead'],
+    headers: 'title, titel, titre, título, titolo',
+    has: [],
+    lacks: ['firstName', 'lastName', 'displayName', 'title'],
+    field: 'title',
+    confidence: [0.92, 0.96],
+  },
+  {
+    types: ['lead'],
+    headers: 'title',
+    has: ['lastName', 'companyName'],
+    lacks: ['jobTitle'],
+    field: 'jobTitle',
+    confidence: [0.91, 0.94],
+  },
+  {
+    types: ['lead'],
+    headers: 'contact email, contact email address, contact e-mail',
+    has: ['email'],
+    lacks: [],
+    field: 'contact.email',
+    confidence: [0.92, 0.96],
+  },
+  {
+    types: ['contact', 'lead', 'property'],
+    headers:
+      'full address, complete address, unparsed address, vollständige adresse, adresse complète, dirección completa, endereço completo, indirizzo completo, volledig adres',
+    has: [],
+    lacks: ['addressLine1', 'city', 'postalCode'],
+    field: 'addressLine1',
+    confidence: [0.91, 0.93],
+  },
+  {
+    types: ['activity'],
+    headers: 'date, datum, fecha, data, activity date',
+    has: [],
+    lacks: ['startAt', 'dueOn'],
+    field: 'startAt',
+    confidence: [0.85, 0.93],
+  },
+  {
+    types: ['activity'],
+    headers: 'ActivityDate',
+    has: ['status'],
+    lacks: ['startAt', 'dueOn'],
+    field: 'dueOn',
+    confidence: [0.92, 0.95],
+  },
+]

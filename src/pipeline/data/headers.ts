@@ -1,0 +1,80 @@
+/** Words that stand in headers around the name of a field. All in folded form: lower case, no accents. */
+
+/** What a prefix says the column belongs to: `Person - Name`, `Deal.Owner`, `Property City`. */
+export const ENTITY_WORDS = {
+  contact:
+    'contact contacts person persons people client clients customer customers kontakt kontakte kunde kunden personne persona pessoa persoon klant cliente member contato contatto contacto',
+  lead: 'lead leads deal deals opportunity opportunities prospect prospects inquiry enquiry interessent buyer anfrage',
+  property:
+    'property properties listing listings immobilie immobilien objekt bien inmueble propiedad imovel immobile woning object pand',
+  activity:
+    'activity activities task tasks event events call calls meeting meetings note notes engagement engagements appointment showing aktivitat aufgabe termin actividad atividade attivita activiteit taak',
+  organization:
+    'organization organizations organisation organisations company companies account accounts firma unternehmen org societe entreprise empresa azienda bedrijf',
+} as const
+
+/**
+ * Somebody or something else than the record itself. A header with one of these only means what the synonyms say
+ * outright: the phone of an assistant is not the phone of the contact.
+ */
+export const FOREIGN_WORDS =
+  'spouse spouses wife husband partner partners assistant assistants manager managers supervisor referrer referral referred parent child children emergency yomi phonetic maiden nickname attorney lender coborrower coapplicant previous former old bounced bounce hash encrypted count ehepartner ehefrau ehemann assistent assistentin vorgesetzter conjoint assistante conyuge asistente conjuge assistente coniuge echtgenoot partnernaam verified validation valid recent modifiedby createdby label types photo picture image avatar opened clicked delivered replied'
+
+/** Units, currencies and hints behind a name that leave its meaning alone: `Area (m²)`, `Price in EUR`, `Name (required)`. */
+export const HARMLESS_WORDS =
+  'm2 qm sqm mq sqft ft2 sf eur euro euros usd gbp chf cad aud brl mxn dollar dollars required optional mandatory pflichtfeld pflicht obligatoire obligatorio obbligatorio verplicht optionnel opcional opzionale optioneel dd mm yyyy yy jj jjjj aaaa tt hh ss ymd utc e164'
+
+/** Words without a meaning of their own, at the start of a header of a form: `Your email`, `What is your phone number?`. */
+export const FILLER_WORDS =
+  'your my the their please enter what is are whats votre su seu ihre ihr uw il la le der die das'
+
+/** Which of a person's addresses a column belongs to, in order of preference, the one without any such word first. */
+export const ADDRESS_GROUPS: readonly { readonly name: string; readonly words: string; readonly preference: number }[] =
+  [
+    {
+      name: 'mailing',
+      words: 'mailing postal correspondence primary main preferred postanschrift postale correspondencia',
+      preference: 0.9,
+    },
+    {
+      name: 'home',
+      words:
+        'home private personal residential residence current privat private privatadresse domicile personnel personnelle particular casa residencial abitazione residenza domicilio thuis prive hogar residencia',
+      preference: 0.8,
+    },
+    {
+      name: 'work',
+      words:
+        'work business office professional geschaftlich geschaeftlich dienstlich buro buero bureau professionnel professionnelle travail trabajo oficina comercial trabalho escritorio lavoro ufficio werk zakelijk kantoor',
+      preference: 0.76,
+    },
+    {
+      name: 'billing',
+      words: 'billing invoice rechnung rechnungs facturation facturacion cobranca fatturazione factuur facturatie',
+      preference: 0.6,
+    },
+    { name: 'physical', words: 'physical legal registered permanent visiting sede legale', preference: 0.5 },
+    {
+      name: 'shipping',
+      words: 'shipping delivery liefer lieferung livraison envio entrega spedizione consegna bezorg levering',
+      preference: 0.4,
+    },
+    {
+      name: 'company',
+      words: 'company firma organization organisation entreprise societe empresa azienda bedrijf',
+      preference: 0.3,
+    },
+    {
+      name: 'other',
+      words: 'other alternate alternative secondary additional weitere andere autre otra outro altro overig',
+      preference: 0.2,
+    },
+  ]
+
+/** Left over when such a word is taken out: `Calle del trabajo`. */
+export const CONNECTOR_WORDS =
+  'de del della dell di do da du des der dem la le el il lo of the for van von zum zur en in al el d l'
+
+/** What sources call a column without a name. */
+export const NAMELESS =
+  /^(?:column|unnamed|field|spalte|feld|colonne|champ|columna|coluna|colonna|campo|kolom|veld|col|var|f|c|x)?[\s:_-]*\d*$/

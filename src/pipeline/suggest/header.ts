@@ -1,0 +1,208 @@
+/** Takes a header apart, so that `Person - E-Mail (Work)*`, `person_email_work` and `PersonEmailWork` read alike. */
+import {
+  CONNECTOR_WORDS,
+  ENTITY_WORDS,
+  FILLER_WORDS,
+  FOREIGN_WORDS,
+  HARMLESS_WORDS,
+  NAMELESS,
+} from '../data/headers.js'
+
+export type Entity = keyof typeof ENTITY_WORDS
+
+/** One way to read a header, as words; two readings are the same when their `key` is. */
+export interface Reading {
+  /** The words without blanks: what synonyms are looked up by. */
+  readonly key: string
+  readonly words: readonly string[]
+  /** What was left out of the header to read it so; null if nothing was. */
+  readonly without: string | null
+}
+
+export interface Header {
+  readonly text: string
+  /** From the whole header to ever less of it; the first one that a vocabulary knows counts. */
+  readonly readings: readonly Reading[]
+  /** The words of the first reading. */
+  readonly words: readonly string[]
+  /** What a prefix says that the column belongs to, and whether a separator made it clear (`Deal - Title`); or null. */
+  readonly entity: { readonly names: readonly Entity[]; readonly explicit: boolean } | null
+  /** The reading without that prefix; null where there is none. */
+  readonly unprefixed: Reading | null
+  /** Which of several it is (`Phone 2`, `Phone (2)`); null where the header does not count. */
+  readonly ordinal: number | null
+  /** Names the kind of another column's value (`Email 1 - Type`), or has a word that makes it somebody else's. */
+  readonly foreign: boolean
+  /** No name at all, or one made up by whoever wrote the file (`Column 3`). */
+  readonly nameless: boolean
+}
+
+const wordSet = (list: string): ReadonlySet<string> => new Set(list.split(' '))
+
+const entityNames = new Map<string, Entity[]>()
+for (const [entity, words] of Object.entries(ENTITY_WORDS) as [Entity, string][]) {
+  for (const word of words.split(' ')) {
+    entityNames.set(word, [...(entityNames.get(word) ?? []), entity])
+  }
+}
+const foreignWords = wordSet(FOREIGN_WORDS)
+const harmlessWords = wordSet(HARMLESS_WORDS)
+const fillerWords = wordSet(FILLER_WORDS)
+const connectorWords = wordSet(CONNECTOR_WORDS)
+
+const LETTERS: Readonly<Record<string, string>> = {
+  ß: 'ss',
+  ø: 'o',
+  æ: 'ae',
+  œ: 'oe',
+  ł: 'l',
+  đ: 'd',
+  ı: 'i',
+  '€': ' eur ',
+  $: ' usd ',
+  '£': ' gbp ',
+}
+
+/** `text` in lower case without accents; letters that have no accent to lose are written as most keyboards would. */
+export function fold(text: string): string {
+  return text
+    .normalize('NFKD')
+    .replace(/\p{M}+/gu, '')
+    .toLowerCase()
+    .replace(/[ßøæœłđı€$£]/g, (letter) => LETTERS[letter]!)
+}
+
+/** The words of `text`, folded; `FirstName`, `first_name` and `E-Mail` have two, two and one. */
+export function wordsOf(text: string): string[] {
+  const spaced = text
+    .replace(/№|#/g, ' number ')
+    .replace(/&/g, ' and ')
+    .replace(/(\p{Ll}|\d)(\p{Lu})/gu, '$1 $2')
+    .replace(/(\p{Lu})(\p{Lu}\p{Ll})/gu, '$1 $2')
+  const words = fold(spaced)
+    .split(/[^\p{L}\p{N}]+/u)
+    .filter((word) => word !== '')
+    .flatMap((word) => {
+      const numbered = /^(\p{L}{3,})(\d{1,2})$/u.exec(word)
+      return numbered === null ? [word] : [numbered[1]!, numbered[2]!]
+    })
+  for (let i = 0; i + 1 < words.length; i++) {
+    if (words[i] === 'e' && words[i + 1]!.startsWith('mail')) {
+      words.splice(i, 2, `e${words[i + 1]}`)
+    }
+  }
+  return words
+}
+
+/** What synonyms and headers are compared by. */
+export function keyOf(words: readonly string[]): string {
+  return words.join('')
+}
+
+export function readHeader(name: string): Header {
+  const text = name.replaceAll('\uFEFF', '').trim()
+  // `__c` marks a custom field and `__r` the way to another object; stars and colons mark what a form requires.
+  let bare = text
+    .replace(/^["']+|["']+$/g, '')
+    .replace(/(__p?c|__s)(?=\.|$)/g, '')
+    .replace(/__r(?=\.)/g, '')
+    .replace(/[\s*:?!]+$/u, '')
+    .replace(/^[\s*]+/u, '')
+    .replace(/^\(?\d{1,3}\s*[.):-]\s*(?=\p{L})/u, '')
+  // A source makes equal names unique by a number in brackets.
+  const repeated = /\s*\((\d{1,2})\)$/.exec(bare)
+  bare = repeated === null ? bare : bare.slice(0, repeated.index)
+
+  let words = wordsOf(bare)
+  const numberAt = words.findIndex((word) => /^\d{1,2}$/.test(word))
+  const ordinal = repeated !== null ? Number(repeated[1]) : numberAt < 0 ? null : Number(words[numberAt])
+  // In `E-mail 1 - Label` it is the other column, `Value`, that holds the address.
+  const labelled = ordinal !== null && ['type', 'label'].includes(words.at(-1) ?? '')
+  if (ordinal !== null && words.at(-1) === 'value') {
+    words = words.slice(0, -1)
+  }
+
+  const readings: Reading[] = []
+  const add = (candidate: readonly string[], without: string | null): void => {
+    const key = keyOf(candidate)
+    if (key !== '' && !readings.some((reading) => reading.key === key)) {
+      readings.push({ key, words: candidate, without })
+    }
+  }
+  const uncounted = numberAt < 0 ? words : words.toSpliced(numberAt, 1)
+  if (repeated !== null) {
+    // The second `Phone` is read as `Phone 2`, never as another `Phone`.
+    add([...words, String(ordinal)], null)
+  } else {
+    add(words, null)
+    if (numberAt >= 0) {
+      add([...uncounted, String(ordinal)], null)
+    }
+  }
+  if (!labelled && (ordinal === null || ordinal === 1)) {
+    add(uncounted, null)
+    add(withoutEnd(uncounted), 'unit')
+    if (fillerWords.has(uncounted[0] ?? '')) {
+      add(withoutEnd(uncounted.slice(uncounted.findIndex((word) => !fillerWords.has(word)))), 'filler')
+    }
+    // HubSpot's own properties: hs_price.
+    if (uncounted[0] === 'hs') {
+      add(uncounted.slice(1), 'prefix')
+    }
+    if (uncounted[0] === 'address' && uncounted.length > 1) {
+      add(uncounted.slice(1), 'prefix')
+    }
+  }
+  return {
+    text,
+    readings,
+    words,
+    ...entityOf(bare, uncounted, ordinal),
+    ordinal,
+    // A third phone number is no near miss of the second one.
+    foreign: labelled || (ordinal !== null && ordinal > 1) || words.some((word) => foreignWords.has(word)),
+    nameless: NAMELESS.test(fold(text)),
+  }
+}
+
+/** `words` without those in `left`, and without what then hangs loose at its ends. */
+export function withoutWords(words: readonly string[], left: ReadonlySet<string>): readonly string[] {
+  const rest = words.filter((word) => !left.has(word))
+  while (rest.length > 0 && connectorWords.has(rest.at(-1)!)) {
+    rest.pop()
+  }
+  while (rest.length > 0 && connectorWords.has(rest[0]!)) {
+    rest.shift()
+  }
+  return rest
+}
+
+/** `words` without a unit, a currency or a format at their end. */
+function withoutEnd(words: readonly string[]): readonly string[] {
+  let end = words.length
+  while (end > 1 && harmlessWords.has(words[end - 1]!)) {
+    end--
+  }
+  // `Wohnfläche in m²`
+  if (end > 1 && end < words.length && ['in', 'en', 'em'].includes(words[end - 1]!)) {
+    end--
+  }
+  return words.slice(0, end)
+}
+
+function entityOf(
+  bare: string,
+  words: readonly string[],
+  ordinal: number | null,
+): Pick<Header, 'entity' | 'unprefixed'> {
+  const separated = /^([\p{L}\s]+?)\s*(?:\s[-–—:>|]\s|::|\.|>|\/\/)\s*(\S.*)$/u.exec(bare)
+  const prefix = separated === null ? null : wordsOf(separated[1]!)
+  const explicit = prefix !== null && prefix.length === 1 && entityNames.has(prefix[0]!)
+  const names = entityNames.get(words[0] ?? '')
+  if (names === undefined || words.length < 2) {
+    return { entity: null, unprefixed: null }
+  }
+  const rest = withoutEnd(words.slice(1))
+  const counted = ordinal !== null && ordinal !== 1 ? [...rest, String(ordinal)] : rest
+  return { entity: { names, explicit }, unprefixed: { key: keyOf(counted), words: counted, without: 'prefix' } }
+}
