@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads'
 import { FatalError, Refusal, RetryableError } from '../errors.js'
 import type { ColumnEvidence } from '../pipeline/types.js'
-import type { Credit, ReadChunk, ReaderMessage, ReaderTask } from './reader-thread.js'
+import type { ReadChunk } from './chunk-builder.js'
+import type { Credit, ReaderMessage, ReaderTask } from './reader-thread.js'
 
 /** Heap of the reading thread, in MiB: its own limit, so that a monstrous file ends the thread and not the worker. */
 const READER_HEAP_MIB = 192

@@ -22,7 +22,7 @@ import type { StatusReason } from '../runs/types.js'
 import { openImportFile, type ImportFile } from './analyze-import.js'
 import { laneName, type Claim } from './claim.js'
 import { laneOptions, type WorkerContext } from './context.js'
-import type { ReadChunk } from './reader-thread.js'
+import type { ReadChunk } from './chunk-builder.js'
 import { Reading } from './reading.js'
 import { othersWait, SLICE_MS, StoppedError, type SliceEnd } from './slice.js'
 

@@ -71,7 +71,7 @@ export class Engine {
       files,
       chunkRows: options.chunkRows ?? 1000,
       chunksInFlight: options.chunksInFlight ?? 2,
-      log: createLog({ level: 'error', process: 'test' }),
+      log: createLog({ level: (process.env.PORTAGE_TEST_LOG ?? 'error') as 'error', process: 'test' }),
     })
   }
 

@@ -33,6 +33,9 @@ after(async () => {
   await db.drop()
 })
 
+/** More of them with PORTAGE_TEST_SEEDS, for a night. */
+const seeds = Array.from({ length: Number(process.env.PORTAGE_TEST_SEEDS ?? 2) }, (_, i) => i + 1)
+
 const RULES = { byExternalId: 'ext', byEmail: 'email' } as const
 
 /** What the engine has to do, one row after the other. */
@@ -125,15 +128,13 @@ const cases: { name: string; options: Partial<ImportOptions> }[] = [
 
 for (const { name, options } of cases) {
   for (const [chunkRows, chunksInFlight] of [
-    [1, 2],
-    [4, 1],
-    [7, 2],
-    [1000, 2],
+    [4, 2],
+    [1000, 1],
   ] as const) {
     test(`${name} in chunks of ${chunkRows}, ${chunksInFlight} at a time, means what it means row by row`, async () => {
       const engine = await Engine.start(db, { chunkRows, chunksInFlight })
       try {
-        for (const seed of [1, 2, 3]) {
+        for (const seed of seeds) {
           const random = new Random(seed * 7919)
           const tenant = await engine.tenant()
           const people: Person[] = []

@@ -66,8 +66,8 @@ export function chunkSql(plan: WritePlan): ChunkSql {
     if (byExternalId) {
       conditions.push(`r.source_system = ${system}`)
     }
-    return `insert into hit (row_number, record_id, n, rule)
-      select s.row_number, m.ids[1], cardinality(m.ids), ${number} from stage s cross join lateral (
+    return `insert into hit (row_number, record_id, other_id, n, rule)
+      select s.row_number, m.ids[1], m.ids[2], cardinality(m.ids), ${number} from stage s cross join lateral (
         select array_agg(x.id) as ids from (
           select r.id from ${table} r
           where r.tenant_id = $1 and ${conditions.join(' and ')} and r.deleted_at is null${byExternalId ? '' : sameIdentity}

@@ -152,9 +152,11 @@ class ChunkWriter {
     const found = await one<{ row: number | null }>(
       this.#tx,
       `select min(row_number) as row from (
-         select h.row_number, s.pass <= max(s.pass) over (partition by h.record_id order by h.row_number
+         select h.row_number, s.pass <= max(s.pass) over (partition by m.record_id order by h.row_number
            rows between unbounded preceding and 1 preceding) as clash
-         from hit h join stage s on s.row_number = h.row_number where h.row_number between $1 and $2) x where clash`,
+         from hit h join stage s on s.row_number = h.row_number
+           cross join lateral (select h.record_id union all select h.other_id where h.other_id is not null) as m (record_id)
+         where h.row_number between $1 and $2) x where clash`,
       [from, to],
     )
     return found.row === null ? to : found.row - 1
