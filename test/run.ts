@@ -69,17 +69,24 @@ async function runTests(files: string[], testNamePatterns: RegExp[], signal: Abo
     ...(testNamePatterns.length > 0 ? { testNamePatterns } : {}),
   })
   let success = false
-  stream.on('test:summary', ({ file, counts, success: all }) => {
+  let executed = 0
+  // A file without a test that ran is reported as a test itself, which proves nothing.
+  const count = ({ name }: { readonly name: string }) => (executed += files.includes(name) ? 0 : 1)
+  stream.on('test:pass', count).on('test:fail', count)
+  stream.on('test:summary', (summary) => {
     // Each file has a summary of its own; the one without a file is that of the whole run.
-    if (file === undefined) {
-      success = all && counts.passed > 0
+    if (summary.file === undefined) {
+      success = summary.success
     }
   })
   const reporter = stream.compose(new spec())
   for await (const text of reporter) {
     process.stdout.write(String(text))
   }
-  return success && !signal.aborted
+  if (executed === 0) {
+    console.error('no test ran')
+  }
+  return success && executed > 0 && !signal.aborted
 }
 
 /** Databases of earlier runs, or of this one. The template stays. */
