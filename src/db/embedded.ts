@@ -312,8 +312,10 @@ function binary(native: string, name: 'initdb' | 'postgres' | 'pg_ctl'): string 
 }
 
 function rootHome(): string {
-  mkdirSync(ROOT_HOME, { recursive: true, mode: 0o755 })
+  mkdirSync(ROOT_HOME, { recursive: true })
   refuseForeign(ROOT_HOME)
+  // Whatever our umask made of it: the server's user must be able to pass.
+  chmodSync(ROOT_HOME, 0o755)
   return ROOT_HOME
 }
 
