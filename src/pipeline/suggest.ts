@@ -6,7 +6,7 @@ import { recordTypes } from '../records/index.js'
 import type { FieldKind, RecordType, RecordTypeName } from '../records/types.js'
 import { chooseAddress, groupedMeaning, type Grouped } from './suggest/addresses.js'
 import { assign, type Option } from './suggest/assign.js'
-import { isEmail, isSpelledPhone, isUrl, Values } from './suggest/evidence.js'
+import { isEmail, isSpelledPhone, isUrl, Values } from './suggest/fit.js'
 import { type Entity, type Header, readHeader } from './suggest/header.js'
 import { type Lexicon, lexiconOf, type Meaning, ownMeaning, type Pack, type Target } from './suggest/lexicon.js'
 import type { Language } from './data/words.js'
@@ -314,6 +314,12 @@ interface ExactMeanings {
 
 /** What the vocabulary says outright about `header`, read in full or without what does not matter. */
 function exactMeanings(header: Header, type: RecordType, lexicon: Lexicon): ExactMeanings {
+  if (header.text.includes('.')) {
+    const own = ownMeanings(header, lexicon)
+    if (own !== null) {
+      return own
+    }
+  }
   for (const reading of header.readings) {
     const meanings = lexicon.exact.get(reading.key)
     if (meanings !== undefined) {

@@ -215,10 +215,6 @@ export const activityWords: Words = {
     nl: 'contact id, klantnummer, contactnummer, klant id, id contact, relatienummer',
     weak: { 'who id': [0.5, 0.6], 'associated contact ids': [0.85, 0.93], 'name id': [0.3, 0.4] },
   },
-  'contact.phone': {
-    en: 'contact phone, contact phone number, client phone, customer phone',
-    weak: { phone: [0.75, 0.85], 'phone number': [0.75, 0.85] },
-  },
   'lead.externalId': {
     en: 'lead id, deal id, opportunity id, lead external id, associated deal id, associated lead id, lead record id, lead number, lead key, inquiry id, enquiry id',
     de: 'leadnummer, anfragenummer, deal id, lead nr, anfrage id',
@@ -255,7 +251,7 @@ export const activityWords: Words = {
     es: 'id inmueble, id del inmueble, id propiedad, id de la propiedad',
     pt: 'id do imóvel, id imóvel',
     it: 'id immobile, id dell’immobile',
-    nl: 'woning id, object id, pand id',
+    nl: 'woning id, pand id',
     weak: { 'what id': [0.3, 0.4] },
   },
 }

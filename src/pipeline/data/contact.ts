@@ -23,7 +23,7 @@ export const contactWords: Words = {
     es: 'departamento, departamento empresa',
     pt: 'departamento, setor departamento',
     it: 'reparto, dipartimento, divisione, ufficio reparto',
-    nl: 'afdeling, departement',
+    nl: 'afdeling',
     weak: { team: [0.6, 0.7], division: [0.7, 0.8], bereich: [0.6, 0.7], área: [0.6, 0.7], divisie: [0.7, 0.8] },
   },
   secondaryEmail: {
@@ -34,7 +34,7 @@ export const contactWords: Words = {
     pt: 'email 2, e-mail 2, e-mail secundário, email alternativo, segundo e-mail, email secundário, outro email, e-mail alternativo, outro e-mail, e-mail pessoal',
     it: 'email 2, e-mail 2, email secondaria, altra email, email alternativa, seconda email, e-mail secondaria, email personale, e-mail personale, altro indirizzo email',
     nl: 'e-mail 2, tweede e-mail, alternatief e-mailadres, e-mailadres 2, privé e-mail, e-mail privé, tweede e-mailadres, ander e-mailadres, extra e-mailadres, secundair e-mailadres',
-    weak: { 'work email': [0.88, 0.92], 'personal email': [0.9, 0.94], 'business email': [0.86, 0.9] },
+    weak: { 'work email': [0.88, 0.92], 'personal email': [0.88, 0.92], 'business email': [0.86, 0.9] },
   },
   homePhone: {
     en: 'home phone, phone home, home telephone, private phone, home number, residential phone, evening phone, home phone number, home tel, telephone home, home telephone number, personal phone, home phone 1, night phone',
@@ -158,6 +158,7 @@ export const contactWords: Words = {
     pt: `${recordWords.externalId.pt}, id do contato, id do contacto, id contato, código do cliente, id cliente, número do cliente, id do cliente, id contacto, código cliente, nº cliente, código do contato`,
     it: `${recordWords.externalId.it}, id contatto, codice cliente, id cliente, numero cliente, codice contatto, id del contatto, id persona, n cliente, cod cliente`,
     nl: `${recordWords.externalId.nl}, contact id, klantnummer, klant id, contactnummer, relatienummer, klantnr, klantcode, id contact, persoons id, relatie id, debiteurnummer`,
+    weak: { ...recordWords.externalId.weak, 'contact number': [0.4, 0.6] },
   },
   ownerEmail: {
     ...recordWords.ownerEmail,

@@ -131,7 +131,7 @@ export const leadWords: Words = {
   email: {
     ...personWords.email,
     en: `${personWords.email.en}, lead email, prospect email, email address lead`,
-    weak: { 'contact email address': [0.82, 0.88] },
+    weak: { 'contact email': [0.82, 0.88], 'contact email address': [0.82, 0.88] },
   },
   budgetMin: {
     en: 'budget min, min budget, minimum budget, budget from, price min, min price, price from, minimum price, budget minimum, price range min, lowest price, price range from, search price min',
@@ -311,6 +311,6 @@ export const leadWords: Words = {
     es: 'id del inmueble, id inmueble, id propiedad, id de la propiedad',
     pt: 'id do imóvel, id imóvel',
     it: 'id immobile, id dell’immobile',
-    nl: 'woning id, object id',
+    nl: 'woning id, pand id',
   },
 }

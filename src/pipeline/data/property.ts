@@ -131,8 +131,8 @@ export const propertyWords: Words = {
   unitNumber: {
     en: 'unit number, unit, unit no, apartment number, suite number, apt number, unit #, apt no, flat number, space number, suite, apt, flat no, unit nr, apartment no',
     de: 'wohnungsnummer, einheit, we nummer, whg nr, einheit nr, wohnungs nr, wohneinheit nr, wohnung nr, we nr',
-    fr: 'numéro d’appartement, numéro de lot, n° de lot, lot, n appartement, numéro lot, numéro appartement',
-    es: 'puerta, número de piso, número de apartamento, nº puerta, número apartamento, piso y puerta',
+    fr: 'numéro d’appartement, numéro de lot, n° de lot, n appartement, numéro lot, numéro appartement',
+    es: 'puerta, número de piso, número de apartamento, nº puerta, número apartamento',
     pt: 'número do apartamento, fração, unidade, nº apartamento, número da unidade, número apartamento',
     it: 'interno, numero interno, unità, numero appartamento, unità immobiliare',
     nl: 'huisnummertoevoeging, appartementnummer, unitnummer, busnummer, toevoeging, bus, unit nr',
@@ -144,8 +144,8 @@ export const propertyWords: Words = {
   },
   addressLine1: {
     ...placeWords.addressLine1,
-    en: `${placeWords.addressLine1.en}, property address, property street, property address 1, listing address, site address, situs address`,
-    weak: { ...placeWords.addressLine1.weak, location: [0.4, 0.5] },
+    en: `${placeWords.addressLine1.en}, property address, property street, property address 1, site address, situs address`,
+    weak: { ...placeWords.addressLine1.weak, location: [0.4, 0.5], 'listing address': [0.7, 0.85] },
   },
   countyOrParish: {
     en: 'county, county or parish, parish, county name, county parish, district',
@@ -430,6 +430,7 @@ export const propertyWords: Words = {
     pt: 'url do anúncio, link do anúncio, link, url, link do imóvel, url imóvel',
     it: 'url annuncio, link annuncio, link, url, link immobile, url immobile, link all’annuncio',
     nl: 'advertentie url, link, objectlink, url, link advertentie, link naar advertentie, object url, advertentielink',
+    weak: { 'listing address': [0.7, 0.97] },
   },
   virtualTourUrl: {
     en: 'virtual tour, virtual tour url, virtual tour link, 3d tour, video tour, matterport, virtual tour url unbranded, vtour, tour url, 3d tour url, 3d tour link, matterport link, virtual tour unbranded, matterport url, video tour url, vr tour, 360 tour',
@@ -457,7 +458,7 @@ export const propertyWords: Words = {
     pt: 'proprietário, nome do proprietário, vendedor, senhorio, dono, nome proprietário, nome do dono',
     it: 'proprietario, nome proprietario, venditore, locatore, nome del proprietario, nominativo proprietario',
     nl: 'eigenaar, naam eigenaar, verkoper, verhuurder, naam verkoper, naam van eigenaar',
-    weak: { owner: [0.88, 0.94] },
+    weak: { owner: [0.9, 0.94] },
   },
   ownerPhone: {
     en: 'owner phone, owner phone number, seller phone, landlord phone, owner mobile, owner telephone, owner tel, seller phone number, vendor phone, owner cell, property owner phone, owner contact number',

@@ -127,8 +127,8 @@ function build(type: RecordType): Lexicon {
         languages: null,
       })
     }
-    const labels = target.name.includes('.') ? [target.name] : [target.name, target.label]
-    for (const text of labels) {
+    // `contact.email` is ours as it stands, but `Contact Email` is anybody's and needs a synonym.
+    for (const text of target.name.includes('.') ? [] : [target.name, target.label]) {
       const words = wordsOf(text)
       add(keyOf(words), ownMeaning(target))
       phrases.push(phraseOf(target, words, text))
@@ -190,7 +190,9 @@ function build(type: RecordType): Lexicon {
     return {
       source,
       meanings,
-      telling: new Set([...meanings.keys()].filter((key) => !exact.has(key) && !contexts.has(key))),
+      telling: new Set(
+        [...meanings.keys()].filter((key) => !contexts.has(key) && !exact.get(key)?.some(({ alone }) => alone >= 0.9)),
+      ),
     }
   })
   // Names that only one system uses are good synonyms in any file, where nothing else claims them.

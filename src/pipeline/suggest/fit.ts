@@ -1,10 +1,11 @@
 /** What the values of a column say about a field. */
 import { plainWord } from '../text.js'
+import { valueParser } from '../values.js'
 import type { FieldDefinition, FieldKind } from '../../records/types.js'
 import { recordTypes } from '../../records/index.js'
 import type { Target } from './lexicon.js'
 
-export interface Evidence {
+export interface Fit {
   /** From -1 (the values cannot be this field) over 0 (they say nothing) to 1 (they look exactly like it). */
   readonly verdict: number
   /** Whether values like these are rare in other fields, so that they may decide what a header leaves open. */
@@ -40,7 +41,7 @@ export class Values {
   }
 
   /** How well the values fit `target`. */
-  fit(target: Target): Evidence {
+  fit(target: Target): Fit {
     if (this.samples.length === 0) {
       return this.#fitKind(target.value.kind)
     }
@@ -58,7 +59,7 @@ export class Values {
   }
 
   /** Without samples, what was detected in the file. */
-  #fitKind(wanted: FieldKind): Evidence {
+  #fitKind(wanted: FieldKind): Fit {
     const found = KIND_FAMILIES[this.#kind]
     if (this.#kindConfidence < 0.8 || found === 'text') {
       return SILENT
@@ -68,7 +69,7 @@ export class Values {
       : { verdict: -0.8, telling: false, reason: 'The values are of another kind.' }
   }
 
-  #fitSamples(target: Target): Evidence {
+  #fitSamples(target: Target): Fit {
     const field = target.value
     const special = SPECIAL[target.name] ?? SPECIAL[field.name]
     if (special !== undefined) {
@@ -89,7 +90,7 @@ export class Values {
       case 'MONEY':
         return fitNumber(this, field)
       case 'BOOLEAN':
-        return this.#judge('boolean', (value) => isBoolean(value, field), 'mean yes or no', false)
+        return this.#judge(`parsed ${field.name}`, parses(field), 'mean yes or no', false)
       case 'ENUM':
         return fitOptions(this, field)
       default:
@@ -97,13 +98,13 @@ export class Values {
     }
   }
 
-  #judge(name: string, test: (value: string) => boolean, what: string, telling: boolean): Evidence {
+  #judge(name: string, test: (value: string) => boolean, what: string, telling: boolean): Fit {
     const share = this.share(name, test)
     return { verdict: verdictOf(share), telling: telling && share >= 0.8, reason: this.count(share, what) }
   }
 }
 
-const SILENT: Evidence = { verdict: 0, telling: false, reason: null }
+const SILENT: Fit = { verdict: 0, telling: false, reason: null }
 
 /** Nine in ten make up for a few bad values; half and half says nothing. */
 function verdictOf(share: number): number {
@@ -192,30 +193,15 @@ function isNumber(value: string): boolean {
   return numberIn(value) !== null
 }
 
-const BOOLEANS = new Set(
-  'true false t f yes no y n 1 0 x on off ja nein wahr falsch oui non vrai faux si sí verdadero falso sim não nao verdadeiro vero waar onwaar nee'.split(
-    ' ',
-  ),
-)
-
-function isBoolean(value: string, field: FieldDefinition): boolean {
-  return BOOLEANS.has(value.toLowerCase()) || knownWords(field).has(plainWord(value))
-}
-
 const PREFIXES = new Set(
-  'mr mrs ms miss mx dr prof sir madam rev hon herr frau hr fr drmed profdr dipling ing monsieur madame mademoiselle m mme mlle mm sr sra srta don dona señor señora senor senora dhr mevr mw heer mevrouw sig sigra sigrina signor signora dott dottssa avv sra dra eng dhrmevr herrdr fraudr herrnfrau mrmrs familie fam'.split(
-    ' ',
-  ),
+  'mr mrs ms miss mx dr prof profdr sir madam rev hon med herr frau hr fr ing dipling monsieur madame mademoiselle m mme mlle mm sr sra srta don dona señor señora senhor senhora dhr mevr mw heer mevrouw sig sigra sigrina signor signora dott dottssa avv dra eng fam familie'
+    .split(' ')
+    .map(plainWord),
 )
 
 function isPrefix(value: string): boolean {
-  return (
-    value.length <= 30 &&
-    value
-      .split(/[\s./]+/)
-      .filter((word) => word !== '')
-      .every((word) => PREFIXES.has(plainWord(word)))
-  )
+  const words = value.split(/[\s/&]+/).map(plainWord)
+  return value.length <= 30 && words.every((word) => word === '' || PREFIXES.has(word))
 }
 
 /** Letters with the few signs that names of people and places have; no digits. */
@@ -231,7 +217,7 @@ const hasDigit = (value: string): boolean => /\d/.test(value)
 
 // ------------------------------------------------------------------------------------------------- tests of one column
 
-function fitDate(values: Values, kind: FieldKind): Evidence {
+function fitDate(values: Values, kind: FieldKind): Fit {
   const dates = values.share('date', isDate)
   if (dates < 0.5) {
     const times = values.share('time of day', (value) => TIME_ONLY.test(value))
@@ -254,7 +240,7 @@ function fitDate(values: Values, kind: FieldKind): Evidence {
   }
 }
 
-function fitNumber(values: Values, field: FieldDefinition): Evidence {
+function fitNumber(values: Values, field: FieldDefinition): Fit {
   const { min, max, kind } = field
   const numbers = values.share('number', isNumber)
   if (numbers < 0.5) {
@@ -274,21 +260,21 @@ function fitNumber(values: Values, field: FieldDefinition): Evidence {
   return { verdict: verdictOf(inside), telling: false, reason: values.count(inside, what) }
 }
 
-const wordsOfFields = new WeakMap<FieldDefinition, ReadonlySet<string>>()
+const parsers = new WeakMap<FieldDefinition, (value: string) => boolean>()
 
-/** What the value parser knows for a choice or a yes and no: options and their synonyms. */
-function knownWords(field: FieldDefinition): ReadonlySet<string> {
-  let words = wordsOfFields.get(field)
-  if (words === undefined) {
-    words = new Set([...(field.options ?? []), ...Object.values(field.synonyms ?? {}).flat()].map(plainWord))
-    wordsOfFields.set(field, words)
+/** Whether the importer would read a value as one of `field`; for choices and for yes and no, which need no format. */
+function parses(field: FieldDefinition): (value: string) => boolean {
+  let test = parsers.get(field)
+  if (test === undefined) {
+    const parser = valueParser(field, { format: null, timeZone: 'UTC', defaultCountry: null })
+    test = (value) => parser.parse(value) !== null
+    parsers.set(field, test)
   }
-  return words
+  return test
 }
 
-function fitOptions(values: Values, field: FieldDefinition): Evidence {
-  const known = knownWords(field)
-  const share = values.share(`option ${[...known].join()}`, (value) => known.has(plainWord(value)))
+function fitOptions(values: Values, field: FieldDefinition): Fit {
+  const share = values.share(`parsed ${field.name} ${field.options?.join()}`, parses(field))
   const reason = values.count(share, `are known values of ${field.label}`)
   if (share >= 0.5) {
     return { verdict: verdictOf(share), telling: share >= 0.8, reason }
@@ -305,7 +291,7 @@ const LOOKS = [
 ] as const
 
 /** Text can be anything, so what counts is what it had better not be. */
-function fitText(values: Values, field: FieldDefinition): Evidence {
+function fitText(values: Values, field: FieldDefinition): Fit {
   for (const [name, test, what] of LOOKS) {
     const share = values.share(name, test)
     if (share >= 0.5) {
@@ -330,11 +316,11 @@ function fitText(values: Values, field: FieldDefinition): Evidence {
   return { verdict: 0.8, telling: false, reason: 'The values are text, as in this field.' }
 }
 
-type Fit = (values: Values, fillRate: number) => Evidence
+type Judge = (values: Values, fillRate: number) => Fit
 
 /** Words of names, places and the like: letters without digits. */
 const words =
-  (what: string): Fit =>
+  (what: string): Judge =>
   (values) => {
     const share = values.share('words', isWords)
     return {
@@ -345,7 +331,7 @@ const words =
   }
 
 const identifiers =
-  (own: boolean): Fit =>
+  (own: boolean): Judge =>
   (values, fillRate) => {
     const joined = values.share('list', (value) => /[;,|]\s*\S/.test(value))
     if (joined >= 0.3) {
@@ -368,17 +354,13 @@ const identifiers =
     }
   }
 
-/** Words for the state of a lead, a listing or a task: they tell a Spanish `Estado` from another. */
-const statusWords: ReadonlySet<string> = new Set(
-  [
-    ...Object.values(recordTypes).flatMap((type) =>
-      type.fields.filter((field) => field.name === 'status' || field.name === 'standardStatus'),
-    ),
-  ].flatMap((field) => [...knownWords(field)]),
+/** Fields for the state of a lead, a listing or a task: their words tell one Spanish `Estado` from another. */
+const statusFields = Object.values(recordTypes).flatMap((type) =>
+  type.fields.filter((field) => field.options !== null && (field.name === 'status' || field.name === 'standardStatus')),
 )
 
-const region: Fit = (values) => {
-  const states = values.share('status', (value) => statusWords.has(plainWord(value)))
+const region: Judge = (values) => {
+  const states = values.share('status', (value) => statusFields.some((field) => parses(field)(value)))
   if (states >= 0.5) {
     return { verdict: -1, telling: false, reason: values.count(states, 'are words for a status') }
   }
@@ -390,7 +372,7 @@ const region: Fit = (values) => {
 }
 
 /** Fields whose kind says too little about their values, by name of the target or of the field that it is read as. */
-const SPECIAL: Readonly<Record<string, Fit>> = {
+const SPECIAL: Readonly<Record<string, Judge>> = {
   namePrefix: (values) => {
     const share = values.share('prefix', isPrefix)
     return { verdict: verdictOf(share), telling: share >= 0.8, reason: values.count(share, 'are salutations') }
