@@ -52,6 +52,12 @@ export class Database implements TenantSource<PoolTx> {
     return em.transactional((inner) => work({ tenantId, em: inner, query: (sql, params) => query(inner, sql, params) }))
   }
 
+  /** Name of the newest migration that the database has had. Throws while it does not answer. */
+  async schemaVersion(): Promise<string> {
+    const rows = await this.#orm.em.fork().getConnection().execute<{ name: string }[]>('select name from portage.migration order by id desc limit 1')
+    return rows[0]?.name ?? ''
+  }
+
   /** Throws while the database does not answer. */
   async ping(): Promise<void> {
     await this.#orm.em.fork().getConnection().execute('select 1')

@@ -4,9 +4,10 @@ import pg from 'pg'
 import { FatalError } from '../errors.js'
 import { Migration20261122000001_foundation } from '../../migrations/Migration20261122000001_foundation.js'
 import { Migration20261122000002_records } from '../../migrations/Migration20261122000002_records.js'
+import { Migration20261122000003_run_files } from '../../migrations/Migration20261122000003_run_files.js'
 import { API_ROLE, OWNER_ROLE, WORKER_ROLE } from './roles.js'
 
-const migrations = [Migration20261122000001_foundation, Migration20261122000002_records]
+const migrations = [Migration20261122000001_foundation, Migration20261122000002_records, Migration20261122000003_run_files]
 
 /** PostgreSQL 18 brought `RETURNING old.*, new.*`, which before-images are taken with. */
 const MINIMUM_SERVER_VERSION = 180_000

@@ -1,0 +1,47 @@
+import type { Caller } from '../access/identify.js'
+import type { Permission } from '../access/permissions.js'
+import type { FileStore } from '../adapters/files/storage.js'
+import type { Config } from '../config.js'
+import type { Database, PoolTx } from '../db/database.js'
+import { withTenant } from '../db/tx.js'
+import type { EventFeed } from '../events.js'
+import type { Log } from '../log.js'
+import { createLoaders, type Loaders } from './loaders.js'
+
+/** What an API process has open, the same for every request. */
+export interface Services {
+  readonly config: Config
+  readonly database: Database
+  readonly files: FileStore
+  readonly events: EventFeed
+  readonly log: Log
+}
+
+/** What a resolver gets: who asks, and what to answer with. One per request; on a socket one per operation. */
+export interface ApiContext {
+  readonly caller: Caller
+  readonly services: Services
+  readonly loaders: Loaders
+  /** Aborted when the caller has gone. */
+  readonly signal: AbortSignal
+}
+
+/** The context of one operation of `caller`. */
+export function createContext(services: Services, caller: Caller, signal: AbortSignal): ApiContext {
+  return {
+    caller,
+    services,
+    loaders: createLoaders((work) => withTenant(services.database, caller.tenantId, work)),
+    signal,
+  }
+}
+
+/** Runs `work` in a transaction of the caller's tenant. */
+export function inTenant<R>(context: ApiContext, work: (tx: PoolTx) => Promise<R>): Promise<R> {
+  return withTenant(context.services.database, context.caller.tenantId, work)
+}
+
+/** Whether the caller may do this; for what is shown in part. */
+export function may(context: ApiContext, permission: Permission): boolean {
+  return context.caller.permissions.has(permission)
+}

@@ -1,0 +1,68 @@
+import 'reflect-metadata'
+import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql'
+import type { Detection } from '../adapters/files/sniff.js'
+import { Refusal } from '../errors.js'
+import { decodeId } from '../ids.js'
+import { guessRecordType, suggestMapping } from '../pipeline/suggest.js'
+import type { SourceOptions } from '../pipeline/types.js'
+import { recordTypes } from '../records/index.js'
+import { defaultImportOptions } from '../runs/imports.js'
+import { RecordTypeEnum } from '../schema/enums.js'
+import { SourceOptionsInput } from '../schema/files.js'
+import { MappingSuggestion } from '../schema/mapping.js'
+import { type ApiContext, inTenant, may } from './context.js'
+import { findFile } from './files.js'
+import { checkMapping, over, sourceOptions } from './inputs.js'
+import { requirePermission } from './permission.js'
+import { asked } from './refusals.js'
+import { detect } from './uploads.js'
+import { hideValues, recordTypeEnum, recordTypeOf } from './views.js'
+
+@Resolver()
+export class MappingResolver {
+  @Query(() => MappingSuggestion, {
+    description:
+      'What an import of this file would suggest, from the beginning of the file; the import itself looks at all of it. With `recordType` null the type is guessed too.',
+  })
+  mappingSuggestion(
+    @Ctx() context: ApiContext,
+    @Arg('fileId', () => ID) fileId: string,
+    @Arg('recordType', () => RecordTypeEnum, { nullable: true }) recordType?: keyof typeof RecordTypeEnum | null,
+    @Arg('source', () => SourceOptionsInput, { nullable: true }) source?: SourceOptionsInput | null,
+  ): Promise<MappingSuggestion> {
+    requirePermission(context, 'Query.mappingSuggestion')
+    return asked(async () => {
+      const said = sourceOptions(source)
+      const file = await inTenant(context, (tx) => findFile(tx, decodeId('file', fileId)))
+      if (file === null) {
+        throw new Refusal('NOT_FOUND', 'There is no file with this id, or its retention has ended.', ['fileId'])
+      }
+      const options = over(file.sourceOptions as SourceOptions | null, said)
+      const detection =
+        said === null
+          ? (file.detection as Detection)
+          : await detect(context.services.files, { key: file.storageKey, byteSize: file.byteSize }, file.name, options)
+      const { columns } = detection
+      const guess =
+        recordType == null ? guessRecordType(columns) : { recordType: recordTypeOf(recordType), confidence: 1 }
+      const type = recordTypes[guess.recordType]
+      const mapping = suggestMapping({ type, columns, minConfidence: defaultImportOptions.minConfidence })
+      const { conflicts, unmappedRequired } = checkMapping({
+        type,
+        columns,
+        mapping,
+        options: defaultImportOptions,
+        source: options,
+      })
+      return {
+        recordType: recordTypeEnum(guess.recordType),
+        recordTypeConfidence: guess.confidence,
+        mapping: {
+          columns: mapping,
+          conflicts: may(context, 'PII_READ') ? conflicts : conflicts.map((conflict) => hideValues(type, conflict)),
+          unmappedRequiredFields: unmappedRequired,
+        },
+      }
+    })
+  }
+}

@@ -1,0 +1,57 @@
+import 'reflect-metadata'
+import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql'
+import { findApiKey } from '../access/apiKeys.js'
+import { findMember } from '../access/members.js'
+import { findRecord } from '../adapters/crm/read.js'
+import type { PoolTx } from '../db/database.js'
+import { parseId } from '../ids.js'
+import { findRun } from '../runs/read.js'
+import { Node, type Typed } from '../schema/common.js'
+import { showApiKey } from './api-keys.js'
+import { type ApiContext, inTenant } from './context.js'
+import { findFile } from './files.js'
+import { showMember } from './members.js'
+import { nodePermissions, requireOneOf, requirePermission } from './permission.js'
+import { showRecord } from './records.js'
+import { showFile, showRun } from './views.js'
+
+@Resolver()
+export class NodeResolver {
+  @Query(() => Node, { nullable: true, description: 'Anything that has an id; null where there is nothing.' })
+  async node(@Ctx() context: ApiContext, @Arg('id', () => ID) id: string): Promise<Typed | null> {
+    requirePermission(context, 'Query.node')
+    const parsed = parseId(id)
+    if (parsed === null || parsed.kind === 'tenant') {
+      return null
+    }
+    const { kind, uuid } = parsed
+    requireOneOf(context, nodePermissions[kind])
+    return inTenant(context, (tx) => find(context, tx, kind, uuid))
+  }
+}
+
+async function find(
+  context: ApiContext,
+  tx: PoolTx,
+  kind: keyof typeof nodePermissions,
+  uuid: string,
+): Promise<Typed | null> {
+  const show = <T>(found: T | null, shown: (found: T) => Typed): Typed | null => (found === null ? null : shown(found))
+  switch (kind) {
+    case 'contact':
+    case 'lead':
+    case 'property':
+    case 'activity':
+      return show(await findRecord(tx, kind, uuid), (row) => showRecord(context, row))
+    case 'file':
+      return show(await findFile(tx, uuid), (file) => showFile(context, file))
+    case 'run':
+      return show(await findRun(tx, uuid), (run) => showRun(context, run))
+    case 'member':
+      return show(await findMember(tx, uuid), showMember)
+    case 'apiKey':
+      return show(await findApiKey(tx, uuid), showApiKey)
+    default:
+      return kind satisfies never
+  }
+}

@@ -1,0 +1,83 @@
+/** Which operation needs which permission: the one table, and the one way to ask it. */
+import { GraphQLError } from 'graphql'
+import type { Permission } from '../access/permissions.js'
+import type { ApiContext } from './context.js'
+
+/** One of these is needed; none: being signed in is enough. The first one is named to who lacks them. */
+export type Needed = readonly Permission[]
+
+const runs: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN']
+
+/** Every operation of the API. A test compares it with the schema. */
+export const permissionTable = {
+  'Query.viewer': [],
+  // By the kind of what it finds: see `nodePermissions`.
+  'Query.node': [],
+  'Query.contacts': ['RECORD_READ'],
+  'Query.leads': ['RECORD_READ'],
+  'Query.properties': ['RECORD_READ'],
+  'Query.activities': ['RECORD_READ'],
+  'Query.recordSchema': [],
+  'Query.file': ['IMPORT_RUN'],
+  'Query.mappingSuggestion': ['IMPORT_RUN'],
+  'Query.run': runs,
+  'Query.runs': runs,
+  'Query.importRun': runs,
+  'Query.rollbackPreview': ['ROLLBACK_RUN'],
+  'Query.apiKeys': ['SETTINGS_MANAGE'],
+  // Owners are named by e-mail wherever records are shown.
+  'Query.members': ['RECORD_READ', 'SETTINGS_MANAGE'],
+  'Mutation.fileUpload': ['IMPORT_RUN'],
+  'Mutation.importCreate': ['IMPORT_RUN'],
+  'Mutation.importMappingUpdate': ['IMPORT_RUN'],
+  // A rollback in hand is its own kind of run: see `controlPermissions`.
+  'Mutation.runPause': runs,
+  'Mutation.runResume': runs,
+  'Mutation.runCancel': runs,
+  'Mutation.runRollback': ['ROLLBACK_RUN'],
+  'Mutation.recordUpdate': ['RECORD_WRITE'],
+  'Mutation.recordDelete': ['RECORD_WRITE'],
+  'Mutation.memberSave': ['SETTINGS_MANAGE'],
+  'Mutation.apiKeyCreate': ['SETTINGS_MANAGE'],
+  'Mutation.apiKeyRevoke': ['SETTINGS_MANAGE'],
+  'Subscription.runEvents': runs,
+  'Subscription.tenantEvents': runs,
+} as const satisfies Readonly<Record<string, Needed>>
+
+export type Operation = keyof typeof permissionTable
+
+/** What `node` needs, by the kind of the id. */
+export const nodePermissions = {
+  contact: ['RECORD_READ'],
+  lead: ['RECORD_READ'],
+  property: ['RECORD_READ'],
+  activity: ['RECORD_READ'],
+  file: ['IMPORT_RUN'],
+  run: runs,
+  member: permissionTable['Query.members'],
+  apiKey: permissionTable['Query.apiKeys'],
+} as const satisfies Readonly<Record<string, Needed>>
+
+/** What pausing, resuming and cancelling needs, by the kind of the run. */
+export const controlPermissions = {
+  IMPORT: ['IMPORT_RUN'],
+  ROLLBACK: ['ROLLBACK_RUN'],
+} as const satisfies Readonly<Record<string, Needed>>
+
+/** The error for a caller who lacks `permission`. */
+export function forbidden(permission: Permission): GraphQLError {
+  return new GraphQLError(`This needs the permission ${permission}.`, { extensions: { code: 'FORBIDDEN', permission } })
+}
+
+/** Throws FORBIDDEN unless the caller has one of the needed permissions. */
+export function requireOneOf(context: ApiContext, needed: Needed): void {
+  const [first] = needed
+  if (first !== undefined && !needed.some((permission) => context.caller.permissions.has(permission))) {
+    throw forbidden(first)
+  }
+}
+
+/** Throws FORBIDDEN unless the caller may call this operation. Every resolver of an operation begins with it. */
+export function requirePermission(context: ApiContext, operation: Operation): void {
+  requireOneOf(context, permissionTable[operation])
+}

@@ -1,0 +1,52 @@
+import 'reflect-metadata'
+import type { GraphQLSchema } from 'graphql'
+import { buildSchemaSync, type NonEmptyArray } from 'type-graphql'
+import { ApiKeyResolver } from './api-keys.js'
+import { EventResolver } from './events.js'
+import { DetectedColumnResolver, FileResolver, SourceFileResolver } from './files.js'
+import { ImportResolver } from './imports.js'
+import { MappingResolver } from './mapping.js'
+import { MemberResolver } from './members.js'
+import { NodeResolver } from './node.js'
+import { RecordSchemaResolver } from './record-schema.js'
+import { ActivityResolver, RecordListResolver, RecordResolver, referenceResolvers } from './records.js'
+import { ImportRowResolver, ImportRunResolver, RollbackRunResolver, RunListResolver, RunResolver } from './runs.js'
+import { ViewerResolver } from './viewer.js'
+
+const resolvers: NonEmptyArray<Function> = [
+  ViewerResolver,
+  NodeResolver,
+  RecordListResolver,
+  RecordResolver,
+  ActivityResolver,
+  ...referenceResolvers,
+  RecordSchemaResolver,
+  FileResolver,
+  SourceFileResolver,
+  DetectedColumnResolver,
+  MappingResolver,
+  ImportResolver,
+  RunListResolver,
+  RunResolver,
+  ImportRunResolver,
+  ImportRowResolver,
+  RollbackRunResolver,
+  EventResolver,
+  MemberResolver,
+  ApiKeyResolver,
+]
+
+/** The API's schema with its resolvers. */
+export const apiSchema: GraphQLSchema = buildSchemaSync({
+  resolvers,
+  // Only what can be reached from an operation is part of the API.
+  orphanedTypes: [],
+  validate: false,
+  // Subscriptions bring streams of their own; the library insists on a publisher.
+  pubSub: {
+    publish: () => undefined,
+    subscribe: () => {
+      throw new Error('no subscription goes by topics')
+    },
+  },
+})

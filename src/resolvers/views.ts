@@ -1,0 +1,130 @@
+/** Files and runs as the API shows them to one caller. */
+import { isSensitive, MASK, masked } from '../access/privacy.js'
+import type { DetectedColumn, Detection } from '../adapters/files/sniff.js'
+import type { SourceFile } from '../db/entities.js'
+import { encodeId } from '../ids.js'
+import type { MappingConflict } from '../pipeline/types.js'
+import { recordTypes } from '../records/index.js'
+import type { FieldDefinition, RecordType, RecordTypeName } from '../records/types.js'
+import type { ImportRunRow, RollbackRunRow, RunRow } from '../runs/types.js'
+import type { RecordTypeEnum } from '../schema/enums.js'
+import type { Mapping } from '../schema/mapping.js'
+import type { ImportOptionsType } from '../schema/runs.js'
+import { type ApiContext, may } from './context.js'
+
+/** The record type of an enum value of the API. */
+export function recordTypeOf(value: keyof typeof RecordTypeEnum): RecordTypeName {
+  return value.toLowerCase() as RecordTypeName
+}
+
+/** The enum value of a record type. */
+export function recordTypeEnum(name: RecordTypeName): keyof typeof RecordTypeEnum {
+  return name.toUpperCase() as keyof typeof RecordTypeEnum
+}
+
+/** An uploaded file as the API shows it. */
+export interface FileView {
+  readonly __typename: 'SourceFile'
+  readonly id: string
+  readonly name: string
+  readonly byteSize: number
+  readonly sha256: string
+  readonly uploadedAt: Date
+  readonly expiresAt: Date
+  readonly detection: Detection
+}
+
+/** What the caller may see of a file. */
+export function showFile(context: ApiContext, file: SourceFile): FileView {
+  // Once a file is purged, what it held is to be forgotten too.
+  const open = may(context, 'PII_READ') && file.purgedAt == null
+  const detection = file.detection as Detection
+  return {
+    __typename: 'SourceFile',
+    id: encodeId('file', file.id),
+    name: file.name,
+    byteSize: file.byteSize,
+    sha256: file.sha256,
+    uploadedAt: file.uploadedAt,
+    expiresAt: file.expiresAt,
+    detection: open ? detection : { ...detection, columns: detection.columns.map(withoutValues) },
+  }
+}
+
+function withoutValues(column: DetectedColumn): DetectedColumn {
+  return { ...column, samples: [], topValues: [] }
+}
+
+/** A run as the API shows it: its row, which answers most fields by itself, under a public id. */
+export type RunView =
+  | (Omit<ImportRunRow, 'recordType' | 'mapping' | 'options'> & {
+      readonly __typename: 'ImportRun'
+      readonly options: ImportOptionsType
+      readonly run: ImportRunRow
+      readonly recordType: keyof typeof RecordTypeEnum
+      readonly mapping: Mapping
+    })
+  | (RollbackRunRow & { readonly __typename: 'RollbackRun'; readonly run: RollbackRunRow })
+
+export type ImportRunView = Extract<RunView, { __typename: 'ImportRun' }>
+export type RollbackRunView = Extract<RunView, { __typename: 'RollbackRun' }>
+
+/** What the caller may see of a run. */
+export function showRun(context: ApiContext, run: RunRow): RunView {
+  const id = encodeId('run', run.id)
+  return run.kind === 'IMPORT'
+    ? {
+        ...run,
+        __typename: 'ImportRun',
+        id,
+        run,
+        recordType: recordTypeEnum(run.recordType),
+        mapping: showMapping(context, run),
+        options: { ...run.options, onMissingRelation: run.options.onMissingRelation ?? 'FAIL_ROW' },
+      }
+    : { ...run, __typename: 'RollbackRun', id, run, ofRunId: encodeId('run', run.ofRunId) }
+}
+
+function showMapping(context: ApiContext, run: ImportRunRow): Mapping {
+  const type = recordTypes[run.recordType]
+  const open = may(context, 'PII_READ')
+  return {
+    columns: run.mapping,
+    conflicts: run.conflicts.map((conflict) => (open ? conflict : hideValues(type, conflict))),
+    unmappedRequiredFields: run.unmappedRequired,
+  }
+}
+
+/** A conflict without the values that it quotes, where its field is sensitive. */
+export function hideValues(type: RecordType, conflict: MappingConflict): MappingConflict {
+  if (!isSensitive(type, conflict.field)) {
+    return conflict
+  }
+  const readings = conflict.readings.map(({ format }) => ({ format, exampleValue: MASK, exampleReading: MASK }))
+  return { ...conflict, values: conflict.values.map(() => MASK), readings }
+}
+
+/** The field that a change is about. Changes name columns, `contactId` for what the API calls `contact`; null for a column of our own. */
+export function storedField(type: RecordType, column: string): FieldDefinition | null {
+  return (
+    type.fields.find(
+      (field) => field.column.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()) === column,
+    ) ?? null
+  )
+}
+
+/** A stored value of a change as the caller may see it: references by public id, owners by e-mail address. */
+export async function showStored(
+  context: ApiContext,
+  field: FieldDefinition,
+  value: string | null,
+): Promise<string | null> {
+  if (value === null) {
+    return null
+  }
+  if (field.reference !== null) {
+    const { to } = field.reference
+    return to === 'member' ? context.loaders.memberEmail(value) : encodeId(to, value)
+  }
+  return field.sensitive && !may(context, 'PII_READ') ? masked(value) : value
+}

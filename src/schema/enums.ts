@@ -1,0 +1,154 @@
+import 'reflect-metadata'
+import { registerEnumType } from 'type-graphql'
+import { permissions } from '../access/permissions.js'
+import { runStatuses } from '../runs/status.js'
+
+/** Registers an enum whose values are their own names, as they are everywhere inside the service. */
+export function enumOf<const V extends readonly string[]>(
+  name: string,
+  values: V,
+  description?: string,
+): { readonly [K in V[number]]: K } {
+  const object = Object.fromEntries(values.map((value) => [value, value])) as { readonly [K in V[number]]: K }
+  registerEnumType(object, { name, description })
+  return object
+}
+
+export const UserErrorCode = enumOf('UserErrorCode', [
+  'NOT_FOUND',
+  'INVALID_INPUT',
+  'INVALID_STATE',
+  'IDEMPOTENCY_KEY_REUSED',
+  'FILE_TOO_LARGE',
+  'FILE_EMPTY',
+  'FILE_UNREADABLE',
+  'FILE_ENCRYPTED',
+  'FILE_TYPE_UNSUPPORTED',
+  'FILE_UNSAFE',
+  'FILE_CHECKSUM_MISMATCH',
+  'UNKNOWN_COLUMN',
+  'UNKNOWN_FIELD',
+  'FIELD_MAPPED_TWICE',
+  'REQUIRED_FIELD_UNMAPPED',
+  'MATCH_FIELD_UNMAPPED',
+  'LIMIT_EXCEEDED',
+  'NOT_REVERSIBLE',
+  'VERSION_CONFLICT',
+  'UPLOAD_INCOMPLETE',
+])
+
+export const RecordTypeEnum = enumOf('RecordType', ['CONTACT', 'LEAD', 'PROPERTY', 'ACTIVITY'])
+
+export const FieldKindEnum = enumOf('FieldKind', [
+  'TEXT',
+  'LONG_TEXT',
+  'EMAIL',
+  'PHONE',
+  'URL',
+  'INTEGER',
+  'DECIMAL',
+  'MONEY',
+  'BOOLEAN',
+  'DATE',
+  'DATE_TIME',
+  'ENUM',
+  'MULTI_ENUM',
+  'REFERENCE',
+])
+
+export const FileFormat = enumOf('FileFormat', ['CSV'])
+
+export const FileCompression = enumOf('FileCompression', ['NONE'])
+
+export const MappingConflictCode = enumOf('MappingConflictCode', [
+  'FIELD_MAPPED_TWICE',
+  'REQUIRED_UNMAPPED',
+  'UNKNOWN_VALUES',
+  'MATCH_FIELD_UNMAPPED',
+  'AMBIGUOUS_FORMAT',
+])
+
+export const RunKindEnum = enumOf('RunKind', ['IMPORT', 'ROLLBACK'])
+
+export const RunStatusEnum = enumOf('RunStatus', runStatuses)
+
+export const RunActionEnum = enumOf('RunAction', ['MAP', 'PAUSE', 'RESUME', 'CANCEL', 'ROLL_BACK', 'DOWNLOAD'])
+
+export const RunFileKind = enumOf('RunFileKind', ['SOURCE', 'FAILED_ROWS'])
+
+export const RowOutcomeEnum = enumOf('RowOutcome', [
+  'CREATED',
+  'UPDATED',
+  'UNCHANGED',
+  'SKIPPED',
+  'FAILED',
+  'UNPROCESSED',
+  'REVERTED',
+  'KEPT',
+  'DELETED',
+])
+
+export const OnDuplicate = enumOf('OnDuplicate', ['UPDATE', 'FILL_BLANKS', 'SKIP', 'CREATE', 'FAIL'])
+
+export const OnInvalidRow = enumOf('OnInvalidRow', ['SKIP_ROW', 'DROP_VALUE', 'FAIL_RUN'])
+
+export const Confirmation = enumOf('Confirmation', ['ASK', 'IF_NO_ERRORS', 'ALWAYS'])
+
+export const ImportOperation = enumOf('ImportOperation', ['UPSERT', 'UPDATE_ONLY', 'DELETE'])
+
+export const OnBlankCell = enumOf('OnBlankCell', ['KEEP', 'CLEAR'])
+
+export const OnMissingRelation = enumOf('OnMissingRelation', ['FAIL_ROW', 'DROP_LINK'])
+
+export const IssueSeverityEnum = enumOf('IssueSeverity', ['ERROR', 'WARNING'])
+
+export const IssueCodeEnum = enumOf('IssueCode', [
+  'UNPARSABLE_ROW',
+  'WRONG_COLUMN_COUNT',
+  'BAD_ENCODING',
+  'VALUE_TOO_LONG',
+  'ROW_TOO_LARGE',
+  'REQUIRED_MISSING',
+  'INVALID_EMAIL',
+  'INVALID_PHONE',
+  'INVALID_URL',
+  'INVALID_DATE',
+  'AMBIGUOUS_DATE',
+  'INVALID_NUMBER',
+  'NUMBER_OUT_OF_RANGE',
+  'INVALID_BOOLEAN',
+  'INVALID_ENUM_VALUE',
+  'FORMULA_CELL',
+  'DUPLICATE_IN_FILE',
+  'DUPLICATE_RECORD',
+  'AMBIGUOUS_MATCH',
+  'RECORD_NOT_FOUND',
+  'RELATION_NOT_FOUND',
+  'RELATION_AMBIGUOUS',
+  'OWNER_NOT_FOUND',
+  'CONSTRAINT_VIOLATION',
+  'INTERNAL',
+])
+
+export const OnRollbackConflictEnum = enumOf('OnRollbackConflict', ['KEEP', 'FORCE', 'ABORT'])
+
+export const FilterOperator = enumOf('FilterOperator', [
+  'EQ',
+  'NEQ',
+  'LT',
+  'LTE',
+  'GT',
+  'GTE',
+  'IN',
+  'NOT_IN',
+  'CONTAINS',
+  'STARTS_WITH',
+  'IS_NULL',
+  'IS_NOT_NULL',
+])
+
+export const OrderDirection = enumOf('OrderDirection', ['ASC', 'DESC'])
+
+export const LinkRole = enumOf('LinkRole', ['PRIMARY', 'ATTENDEE', 'RELATED'])
+
+export const PermissionEnum = enumOf('Permission', permissions)

@@ -1,0 +1,172 @@
+import 'reflect-metadata'
+import type { FileUpload } from 'graphql-upload-ts'
+import { Field, Float, InputType, Int, ObjectType } from 'type-graphql'
+import type { FieldKind } from '../records/types.js'
+import { Node, Payload } from './common.js'
+import { FieldKindEnum, FileCompression, FileFormat } from './enums.js'
+import { DateTime, SafeInt, Upload } from './scalars.js'
+
+@ObjectType('ValueCount')
+export class ValueCount {
+  @Field(() => String)
+  readonly value!: string
+
+  @Field(() => SafeInt)
+  readonly count!: number
+}
+
+@ObjectType('DetectedColumn', { description: 'What the beginning of the file says about one column.' })
+export class DetectedColumn {
+  @Field(() => Int)
+  readonly index!: number
+
+  @Field(() => String)
+  readonly name!: string
+
+  @Field(() => FieldKindEnum)
+  readonly kind!: FieldKind
+
+  @Field(() => Float)
+  readonly kindConfidence!: number
+
+  @Field(() => Float)
+  readonly fillRate!: number
+
+  @Field(() => [String], { description: 'Empty without PII_READ.' })
+  readonly samples!: readonly string[]
+
+  @Field(() => SafeInt, {
+    nullable: true,
+    description: 'In the rows that were looked at; null where there were too many to count.',
+  })
+  readonly distinctCount!: number | null
+}
+
+@ObjectType('FileDetection', {
+  description:
+    'What was found by looking at the bytes, each with a confidence from 0 to 1. Every part can be overridden in SourceOptionsInput.',
+})
+export class FileDetection {
+  @Field(() => FileFormat)
+  readonly format!: string
+
+  @Field(() => FileCompression)
+  readonly compression!: string
+
+  @Field(() => String, { nullable: true })
+  readonly encoding!: string | null
+
+  @Field(() => Float, { nullable: true })
+  readonly encodingConfidence!: number | null
+
+  @Field(() => String, { nullable: true })
+  readonly delimiter!: string | null
+
+  @Field(() => String, { nullable: true })
+  readonly quote!: string | null
+
+  @Field(() => Float, { nullable: true })
+  readonly dialectConfidence!: number | null
+
+  @Field(() => String, { nullable: true })
+  readonly lineTerminator!: string | null
+
+  @Field(() => Int, { nullable: true, description: 'Row number of the header; null when the file has none.' })
+  readonly headerRow!: number | null
+
+  @Field(() => [DetectedColumn])
+  readonly columns!: readonly DetectedColumn[]
+
+  @Field(() => SafeInt, { nullable: true })
+  readonly estimatedRowCount!: number | null
+
+  @Field(() => [String])
+  readonly warnings!: readonly string[]
+}
+
+@InputType('SourceOptionsInput', {
+  description: 'What a person says about the file, over what was detected. Absent: as detected.',
+})
+export class SourceOptionsInput {
+  @Field(() => FileFormat, { nullable: true })
+  readonly format?: keyof typeof FileFormat | null
+
+  @Field(() => String, { nullable: true, description: '`UTF-8`, `UTF-16LE` or `UTF-16BE`.' })
+  readonly encoding?: string | null
+
+  @Field(() => String, { nullable: true, description: 'One character.' })
+  readonly delimiter?: string | null
+
+  @Field(() => String, { nullable: true, description: '`"`, `\'`, or an empty text where quotes are ordinary text.' })
+  readonly quote?: string | null
+
+  @Field(() => Int, { nullable: true, description: 'Row number of the header; 0 for a file without one.' })
+  readonly headerRow?: number | null
+
+  @Field(() => String, { nullable: true, description: '`.` or `,`.' })
+  readonly decimalSeparator?: string | null
+
+  @Field(() => String, { nullable: true, description: 'Format of all dates, e.g. `dd/MM/yyyy`.' })
+  readonly dateFormat?: string | null
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'IANA name, e.g. `Europe/Berlin`; times without an offset are read in it. UTC by default.',
+  })
+  readonly timeZone?: string | null
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'ISO 3166-1 alpha-2 code for phone numbers without a country code; without it such numbers stay as they stand.',
+  })
+  readonly defaultCountry?: string | null
+}
+
+@ObjectType('SourceFile', { implements: Node, description: 'An uploaded file. It never changes.' })
+export class SourceFileType {
+  @Field(() => String)
+  readonly name!: string
+
+  @Field(() => SafeInt)
+  readonly byteSize!: number
+
+  @Field(() => String)
+  readonly sha256!: string
+
+  @Field(() => DateTime)
+  readonly uploadedAt!: Date
+
+  @Field(() => DateTime)
+  readonly expiresAt!: Date
+
+  @Field(() => FileDetection)
+  readonly detection!: FileDetection
+}
+
+@InputType('FileUploadInput')
+export class FileUploadInput {
+  @Field(() => Upload)
+  readonly file!: Promise<FileUpload>
+
+  @Field(() => String, { nullable: true, description: 'Instead of the name that came with the file.' })
+  readonly name?: string | null
+
+  @Field(() => String, {
+    nullable: true,
+    description: '64 hexadecimal digits; a file that arrived otherwise is refused.',
+  })
+  readonly sha256?: string | null
+
+  @Field(() => SourceOptionsInput, { nullable: true })
+  readonly source?: SourceOptionsInput | null
+
+  @Field(() => String, { nullable: true })
+  readonly idempotencyKey?: string | null
+}
+
+@ObjectType('FileUploadPayload')
+export class FileUploadPayload extends Payload {
+  @Field(() => SourceFileType, { nullable: true })
+  readonly file!: SourceFileType | null
+}

@@ -1,0 +1,163 @@
+/** Downloads by signed links: the link is the permission. */
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { NextFunction, Request, Response } from 'express'
+import { LINK_PATH, readLink, type LinkTarget } from '../access/links.js'
+import { SourceFile } from '../db/entities.js'
+import { first, withTenant } from '../db/tx.js'
+import { mappableNames, recordTypes } from '../records/index.js'
+import type { RecordTypeName } from '../records/types.js'
+import type { Services } from '../resolvers/context.js'
+import { failedRowsName, safeName } from '../resolvers/names.js'
+
+/** Path pattern of links in the router. */
+export const DOWNLOAD_ROUTE = `${LINK_PATH}/:signed/{:name}`
+
+interface Download {
+  readonly name: string
+  readonly byteSize: number
+  /** Strong: stored files never change. Null for what is made on the spot. */
+  readonly etag: string | null
+  open(start: number, end: number): Readable
+}
+
+/** Answers a link with its file, or with 404 whatever is wrong with it. */
+export function downloads(services: Services) {
+  return async (request: Request, response: Response, next: NextFunction): Promise<void> => {
+    try {
+      const target = readLink(services.config, String(request.params.signed))
+      const download = target === null ? null : await find(services, target)
+      if (download === null) {
+        response
+          .status(404)
+          .json({
+            errors: [{ message: 'There is no such file, or the link has ended.', extensions: { code: 'NOT_FOUND' } }],
+          })
+        return
+      }
+      await send(request, response, download)
+    } catch (error) {
+      if (response.headersSent) {
+        // The file ended early or the client left: a short body must not look like a whole one.
+        response.destroy()
+        return
+      }
+      next(error)
+    }
+  }
+}
+
+async function find(services: Services, { kind, tenantId, object }: LinkTarget): Promise<Download | null> {
+  switch (kind) {
+    case 'template':
+      return template(object)
+    case 'source':
+      return withTenant(services.database, tenantId, async (tx) => {
+        const file = await tx.em.findOne(SourceFile, { tenantId, id: object, purgedAt: null })
+        return file === null ? null : stored(services, file.storageKey, file.byteSize, file.sha256, file.name)
+      })
+    case 'failed-rows':
+      return withTenant(services.database, tenantId, async (tx) => {
+        const file = await first<{ storage_key: string; byte_size: number; sha256: string; name: string }>(
+          tx,
+          `select f.storage_key, f.byte_size::float8 as byte_size, f.sha256, s.name from run_file f
+           join run r on r.tenant_id = f.tenant_id and r.id = f.run_id
+           join source_file s on s.tenant_id = r.tenant_id and s.id = r.source_file_id
+           where f.tenant_id = $1 and f.run_id = $2 and f.kind = 'FAILED_ROWS'`,
+          [tenantId, object],
+        )
+        return file === null
+          ? null
+          : stored(services, file.storage_key, file.byte_size, file.sha256, failedRowsName(file.name))
+      })
+    default:
+      return kind satisfies never
+  }
+}
+
+async function stored(
+  services: Services,
+  key: string,
+  byteSize: number,
+  sha256: string,
+  name: string,
+): Promise<Download | null> {
+  const { files } = services
+  return (await files.stat(key)) === null
+    ? null
+    : { name, byteSize, etag: `"${sha256}"`, open: (start, end) => files.read(key, { start, end }) }
+}
+
+function template(name: string): Download | null {
+  const type = Object.hasOwn(recordTypes, name) ? recordTypes[name as RecordTypeName] : null
+  if (type === null) {
+    return null
+  }
+  const bytes = Buffer.from(`${mappableNames(type).join(',')}\r\n`)
+  return {
+    name: `${name}-template.csv`,
+    byteSize: bytes.length,
+    etag: null,
+    open: (start, end) => Readable.from([bytes.subarray(start, end)]),
+  }
+}
+
+async function send(request: Request, response: Response, download: Download): Promise<void> {
+  response.setHeader('content-type', 'text/csv; charset=utf-8')
+  response.setHeader('content-disposition', attachment(download.name))
+  response.setHeader('x-content-type-options', 'nosniff')
+  response.setHeader('cache-control', 'no-store')
+  response.setHeader('accept-ranges', 'bytes')
+  if (download.etag !== null) {
+    response.setHeader('etag', download.etag)
+  }
+  const range = rangeOf(request, download)
+  if (range === 'unsatisfiable') {
+    response.setHeader('content-range', `bytes */${download.byteSize}`)
+    response
+      .status(416)
+      .json({ errors: [{ message: `The file has ${download.byteSize} bytes.`, extensions: { code: 'BAD_REQUEST' } }] })
+    return
+  }
+  const { start, end } = range ?? { start: 0, end: download.byteSize }
+  response.status(range === null ? 200 : 206)
+  response.setHeader('content-length', end - start)
+  if (range !== null) {
+    response.setHeader('content-range', `bytes ${start}-${end - 1}/${download.byteSize}`)
+  }
+  if (request.method === 'HEAD') {
+    response.end()
+    return
+  }
+  await pipeline(download.open(start, end), response)
+}
+
+/** One range, as RFC 9110 section 14 has it; null for the whole file, also where several are asked for. */
+function rangeOf(
+  request: Request,
+  { byteSize, etag }: Download,
+): { readonly start: number; readonly end: number } | 'unsatisfiable' | null {
+  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(request.headers.range ?? '')
+  const condition = request.headers['if-range']
+  if (match === null || (condition !== undefined && condition !== etag)) {
+    return null
+  }
+  const [, from = '', to = ''] = match
+  if (from === '' && to === '') {
+    return null
+  }
+  const start = from === '' ? Math.max(0, byteSize - Number(to)) : Number(from)
+  const end = from === '' || to === '' ? byteSize : Math.min(Number(to) + 1, byteSize)
+  return start >= byteSize || end <= start ? 'unsatisfiable' : { start, end }
+}
+
+/** RFC 6266: a plain name for old clients, the whole one in UTF-8 for the others; neither can leave the header or the folder. */
+export function attachment(name: string): string {
+  const safe = safeName(name)
+  const plain = safe.replaceAll(/[^\x20-\x7e]|["\\%]/g, '_')
+  const encoded = encodeURIComponent(safe).replaceAll(
+    /['()*!]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+  return `attachment; filename="${plain}"; filename*=UTF-8''${encoded}`
+}

@@ -1,0 +1,157 @@
+/** Everything that the API answers over HTTP, on one address. All of it is JSON, errors included, but for metrics and files. */
+import type { ApolloServer } from '@apollo/server'
+import { expressMiddleware } from '@as-integrations/express5'
+import express, { type Express, type NextFunction, type Request, type Response } from 'express'
+import helmet from 'helmet'
+import { identify, type Caller } from '../access/identify.js'
+import { Unauthenticated } from '../access/tokens.js'
+import { SCHEMA_VERSION } from '../db/schema-version.js'
+import { BODY_BYTES_MAX } from '../limits.js'
+import { serveMetrics } from '../metrics.js'
+import { createContext, type ApiContext, type Services } from '../resolvers/context.js'
+import { DOWNLOAD_ROUTE, downloads } from './downloads.js'
+import { describeError, isUnavailable } from './errors.js'
+import { refuse, refuseBody } from './refuse.js'
+import { uploads } from './uploads.js'
+
+/** Where GraphQL is answered, on HTTP and on sockets. */
+export const GRAPHQL_PATH = '/graphql'
+
+/** What the routes of a process share. */
+export interface HttpState {
+  readonly services: Services
+  readonly engine: ApolloServer<ApiContext>
+  /** True from the moment at which the process is told to stop. */
+  stopping: boolean
+}
+
+/** The routes of the API. */
+export function createApp(state: HttpState): Express {
+  const { services } = state
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.use(helmet())
+  app.get('/livez', (_request, response) => {
+    response.setHeader('cache-control', 'no-store').json({ status: 'ok' })
+  })
+  app.get('/readyz', (_request, response, next) => {
+    ready(state, response).catch(next)
+  })
+  app.get('/metrics', (request, response, next) => {
+    serveMetrics(request, response).catch(next)
+  })
+  app.get(DOWNLOAD_ROUTE, downloads(services))
+  app.use(
+    GRAPHQL_PATH,
+    noStore,
+    authenticated(services),
+    uploads(services.config.maxUploadBytes),
+    express.json({ limit: BODY_BYTES_MAX, strict: false }),
+    withBody,
+    expressMiddleware(state.engine, {
+      context: async ({ req, res }) => contextOf(services, req as Request, res as Response),
+    }),
+  )
+  app.use((_request, response) => {
+    refuse(response, 404, 'NOT_FOUND', 'There is nothing here.')
+  })
+  app.use(failed(services))
+  return app
+}
+
+/** In which a database that is well answers, in milliseconds. */
+const READY_MS = 2000
+
+async function ready({ services, stopping }: HttpState, response: Response): Promise<void> {
+  response.setHeader('cache-control', 'no-store')
+  if (stopping) {
+    refuse(response, 503, 'STOPPING', 'This process is about to stop.')
+    return
+  }
+  const version = await Promise.race([
+    services.database.schemaVersion().catch(() => null),
+    new Promise<null>((resolve) => setTimeout(() => resolve(null), READY_MS).unref()),
+  ])
+  if (version === SCHEMA_VERSION) {
+    response.json({ status: 'ok' })
+    return
+  }
+  const message =
+    version === null
+      ? 'The database does not answer.'
+      : 'The database has another version of the schema than this process.'
+  response.setHeader('retry-after', '1')
+  refuse(response, 503, 'UNAVAILABLE', message)
+}
+
+function noStore(_request: Request, response: Response, next: NextFunction): void {
+  response.setHeader('cache-control', 'no-store')
+  next()
+}
+
+/** Nobody gets further without a valid token or key: what follows reads bodies. */
+function authenticated(services: Services) {
+  return (request: Request, response: Response, next: NextFunction): void => {
+    identify(request.headers.authorization ?? null, services).then(
+      (caller) => {
+        response.locals.caller = caller
+        next()
+      },
+      (error: unknown) => {
+        if (error instanceof Unauthenticated) {
+          response.setHeader('www-authenticate', 'Bearer')
+          refuseBody(request, response, 401, error.code, error.message)
+          return
+        }
+        next(error)
+      },
+    )
+  }
+}
+
+/** The engine wants a body, which a request without one does not have. */
+function withBody(request: Request, _response: Response, next: NextFunction): void {
+  request.body ??= {}
+  next()
+}
+
+function contextOf(services: Services, _request: Request, response: Response): ApiContext {
+  const gone = new AbortController()
+  response.once('close', () => {
+    if (!response.writableFinished) {
+      gone.abort()
+    }
+  })
+  return createContext(services, response.locals.caller as Caller, gone.signal)
+}
+
+/** The last resort: whatever was thrown on the way, as JSON. */
+function failed(services: Services) {
+  return (error: unknown, request: Request, response: Response, _next: NextFunction): void => {
+    if (response.headersSent) {
+      response.destroy()
+      return
+    }
+    const { status, expose, message, type } = error as {
+      status?: unknown
+      expose?: unknown
+      message?: unknown
+      type?: unknown
+    }
+    if (typeof status === 'number' && status >= 400 && status < 500) {
+      // From the readers of bodies: their messages are about the request, but those of the JSON parser quote it.
+      const text =
+        type === 'entity.parse.failed' || expose !== true || typeof message !== 'string'
+          ? 'The request cannot be read.'
+          : message
+      refuseBody(request, response, status, status === 413 ? 'REQUEST_TOO_LARGE' : 'BAD_REQUEST', text)
+      return
+    }
+    const described = describeError(error, services.log)
+    if (isUnavailable(error)) {
+      response.setHeader('retry-after', '1')
+    }
+    response.status(isUnavailable(error) ? 503 : 500).json({ errors: [described] })
+  }
+}

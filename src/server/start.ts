@@ -1,0 +1,71 @@
+/** An API process: GraphQL over HTTP and WebSocket, uploads, downloads, health and metrics on one address. */
+import { createServer, type Server } from 'node:http'
+import { join } from 'node:path'
+import { localFileStore } from '../adapters/files/storage.js'
+import type { Config } from '../config.js'
+import { Database } from '../db/database.js'
+import { API_ROLE, roleUrl } from '../db/roles.js'
+import { EventFeed } from '../events.js'
+import { createLog } from '../log.js'
+import type { Services } from '../resolvers/context.js'
+import { createEngine } from './graphql.js'
+import { createApp, GRAPHQL_PATH, type HttpState } from './http.js'
+import { serveSockets } from './sockets.js'
+import { useTemporaryFolder } from './uploads.js'
+
+export interface Api {
+  /** Refuses new work, lets what is in hand end, and closes everything in reverse. */
+  close(): Promise<void>
+}
+
+/** A statement of a request that takes longer is ended by the server, in milliseconds. */
+const STATEMENT_MS = 30_000
+
+/** An upload may take so long; anything that takes longer is no client. Milliseconds. */
+const REQUEST_MS = 6 * 3_600_000
+
+/** Starts an API process. Resolves when it answers; the database may still be away, which /readyz tells. */
+export async function startApi(config: Config): Promise<Api> {
+  const log = createLog({ level: config.logLevel, process: 'api' })
+  const temporary = useTemporaryFolder(config.dataDir)
+  const url = roleUrl(config.databaseUrl ?? '', API_ROLE, config.secret.text('database role portage_api'))
+  const database = await Database.open({
+    url,
+    applicationName: 'portage api',
+    poolSize: config.databasePool,
+    statementMs: STATEMENT_MS,
+  })
+  const events = new EventFeed({ source: database, listenerUrl: url, log })
+  await events.start()
+  const services: Services = { config, database, files: localFileStore(join(config.dataDir, 'files')), events, log }
+
+  const http = createServer()
+  http.requestTimeout = REQUEST_MS
+  const sockets = serveSockets(http, GRAPHQL_PATH, services)
+  // Sockets first and the streams behind them later: a stream that ended would tell its client that all is said.
+  const engine = createEngine(config, log, http, () => sockets.close())
+  await engine.start()
+  const state: HttpState = { services, engine, stopping: false }
+  http.on('request', createApp(state))
+  await listening(http, config)
+
+  return {
+    close: async () => {
+      state.stopping = true
+      await engine.stop()
+      await events.close()
+      await database.close()
+      temporary.remove()
+    },
+  }
+}
+
+function listening(http: Server, { host, port }: Config): Promise<void> {
+  return new Promise((resolve, reject) => {
+    http.once('error', reject)
+    http.listen(port, host, () => {
+      http.off('error', reject)
+      resolve()
+    })
+  })
+}
