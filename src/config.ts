@@ -4,7 +4,7 @@
  * stay small (zod alone is 19 MB of its memory, measured).
  */
 import { createPrivateKey, createPublicKey, hkdfSync, randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 export type ProcessRole = 'all' | 'api' | 'worker'
@@ -356,6 +356,28 @@ export function loadConfig(env: Environment = process.env): Config {
   }
 }
 
+/** What the command line needs besides. */
+export interface CliSettings {
+  /** PORTAGE_URL, or where the API of this machine would be. Unchecked. */
+  readonly url: string
+  /** PORTAGE_TOKEN; null when not set. */
+  readonly token: string | null
+  /** Whether there is a secret to make tokens with. Where there is none, `loadConfig` would make a useless one. */
+  readonly hasSecret: boolean
+}
+
+/** The command line's settings: nothing is checked and nothing is made, because most commands only call an API. */
+export function cliSettings(env: Environment = process.env): CliSettings {
+  const given = (name: string) => env[name]?.trim() ?? ''
+  const value = (name: SettingName) => given(name) || table[name].fallback
+  const here = value('PORTAGE_PUBLIC_URL') || httpUrl(value('PORTAGE_HOST'), Number(value('PORTAGE_PORT')))
+  return {
+    url: given('PORTAGE_URL') || here,
+    token: given('PORTAGE_TOKEN') || null,
+    hasSecret: value('PORTAGE_SECRET') !== '' || existsSync(join(resolve(value('PORTAGE_DATA_DIR')), 'secret')),
+  }
+}
+
 /** What the supervisor lays over the environment of a process it starts. */
 export interface ChildSettings {
   readonly role: ProcessRole
@@ -489,4 +511,9 @@ function readSecret(path: string): string {
 
 function codeOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? 'unknown error'
+}
+
+/** Where libraries that ask the operating system for a folder of temporary files get one in this process from now on. */
+export function setTemporaryFolder(path: string): void {
+  process.env.TMPDIR = path
 }
