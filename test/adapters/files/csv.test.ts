@@ -265,7 +265,7 @@ test('a long value with line breaks and commas stays one value', async () => {
   ])
 })
 
-test('a broken quote cannot make reading slow', async () => {
+test('no file makes reading slow', async () => {
   // Each line opens a quote that the next one closes, up to one that breaks them all.
   const chained = `${'"x\n",'.repeat(300_000)}"x"y\n`
   const started = process.cpuUsage()
@@ -273,6 +273,8 @@ test('a broken quote cannot make reading slow', async () => {
   await rowsOf(`"a""b"\n`.repeat(200_000) + `"`)
   await rowsOf(`"a\n`.repeat(300_000))
   await rowsOf(`"""\n`.repeat(300_000), { columns: ['A'] })
+  // One long row, which arrives in many small blocks.
+  await rowsOf(`${'x'.repeat(1_000_000)},2,3\n`, {}, { blockBytes: 64 })
   const { user } = process.cpuUsage(started)
   assert.ok(user < 5_000_000, `${user} us`)
 })
@@ -324,11 +326,13 @@ test('holds the limits at their edges', async () => {
   assert.deepEqual(await codes(`${long},${long},123456789`), ['ROW_TOO_LARGE', 'good'])
   assert.deepEqual(await codes('1,,,,'), ['good', 'good'])
   assert.deepEqual(await codes('1,,,,,'), ['ROW_TOO_LARGE', 'good'])
+  // Lines below a broken quote belong to its value as far as a row may go.
+  assert.deepEqual(await codes(`1,"x"y"\nz"${'z'.repeat(40)}`), ['UNPARSABLE_ROW', 'ROW_TOO_LARGE', 'good'])
   // A quote that is not closed within a row's limit is broken.
   assert.deepEqual(await codes(`"a\n${'b,'.repeat(20)}",3`), ['UNPARSABLE_ROW', 'ROW_TOO_LARGE', 'good'])
 })
 
-test('reads values and rows up to the documented limits and stays small above them', async () => {
+test('reads values and rows up to the documented limits', async () => {
   const value = 'v'.repeat(CELL_BYTES_MAX)
   const huge = `${'h'.repeat(ROW_BYTES_MAX / 4)},`.repeat(12)
   const rows = await rowsOf(
@@ -346,6 +350,22 @@ test('reads values and rows up to the documented limits and stays small above th
     ],
   )
   assert.equal(rows[0]?.cells[1], value)
+})
+
+test('holds no more in memory for a line without an end', async () => {
+  const path = await file(
+    Buffer.concat([Buffer.from('"'), Buffer.alloc(10 * ROW_BYTES_MAX, 'x'), Buffer.from('\n1,2,3')]),
+  )
+  const source = await openCsv(path, dialect())
+  const before = process.memoryUsage().arrayBuffers
+  const codes: unknown[] = []
+  let held = 0
+  for await (const group of source.rows(null, live)) {
+    codes.push(...group.map((row) => row.fault?.code))
+    held = Math.max(held, process.memoryUsage().arrayBuffers - before)
+  }
+  assert.deepEqual(codes, ['ROW_TOO_LARGE', undefined])
+  assert.ok(held < 6 * ROW_BYTES_MAX, `${held} bytes`)
 })
 
 test('hands rows over in groups of at most a limit', async () => {
@@ -366,6 +386,9 @@ test('starts at the first data row, also where lines above it are broken', async
   const how = dialect({ delimiter: ';', columns: ['A', 'B'], firstDataRow: 5 })
   assert.deepEqual(brief(await read(path, how)), [[5, '1', '2']])
   assert.deepEqual(brief(await read(path, { ...how, firstDataRow: 9 })), [])
+  // What looks like swallowed rows is a remark as long as no header said how many columns there are.
+  const remark = await file(`"remark\n${'x;y\n'.repeat(20)}end"\nA;B\n1;2\n`)
+  assert.deepEqual(brief(await read(remark, { ...how, firstDataRow: 3 })), [[3, '1', '2']])
 })
 
 test('shows single rows by their cursor', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -52,9 +53,10 @@ async function* failed(rows: readonly Row[], errors = 'wrong'): AsyncGenerator<F
   }
 }
 
-/** Counts how often reading starts anew, and whether all that started was ended. */
-function counting(source: Source): Source & { readonly seeks: number; readonly open: number } {
+/** Counts how often reading starts anew, and tells when all that started has ended. */
+function counting(source: Source): Source & { readonly seeks: number; readonly open: number; closed(): Promise<void> } {
   const counts = { seeks: 0, open: 0 }
+  const ended = new EventEmitter()
   return {
     columns: source.columns,
     get seeks() {
@@ -70,6 +72,12 @@ function counting(source: Source): Source & { readonly seeks: number; readonly o
         yield* source.rows(from, signal)
       } finally {
         counts.open -= 1
+        ended.emit('end')
+      }
+    },
+    async closed() {
+      while (counts.open > 0) {
+        await once(ended, 'end')
       }
     },
   }
@@ -179,6 +187,8 @@ test('closes the file when its reader goes away, and passes errors on', async ()
     break
   }
   assert.ok(csv.destroyed)
+  assert.equal(source.seeks, 2)
+  await source.closed()
   async function* broken(): AsyncGenerator<FailedRow> {
     yield* failed(rows.slice(0, 2))
     throw new Error('the database is gone')
@@ -188,5 +198,5 @@ test('closes the file when its reader goes away, and passes errors on', async ()
   controller.abort(new Error('stopping'))
   const aborted = failedRowsCsv({ source, rows: failed(rows), columns: source.columns, signal: controller.signal })
   await assert.rejects(text(aborted), /stopping/)
-  assert.equal(source.open, 0)
+  await source.closed()
 })
