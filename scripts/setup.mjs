@@ -34,7 +34,8 @@ function isInstalled() {
     return false
   }
   return Object.entries(wanted).every(
-    ([path, entry]) => path === '' || !isForThisMachine(entry) || installed[path]?.version === entry.version,
+    ([path, entry]) =>
+      path === '' || !isForThisMachine(entry) || (installed[path]?.version === entry.version && existsSync(path)),
   )
 }
 

@@ -110,7 +110,8 @@ async function openDatabase(config: Config, log: Log, stop: AbortSignal, moved: 
     const { databaseUrl } = config
     return { url: () => databaseUrl, stop: async () => undefined }
   }
-  let server = await startEmbedded({ dataDir: config.dataDir, log })
+  const options = { dataDir: config.dataDir, log, signal: stop }
+  let server = await startEmbedded(options)
   let returning: Promise<void> = Promise.resolve()
   const watch = (running: EmbeddedServer) => {
     running.onExit(() => {
@@ -124,7 +125,7 @@ async function openDatabase(config: Config, log: Log, stop: AbortSignal, moved: 
     for (let delay = FIRST_DELAY_MS; !stop.aborted; delay = Math.min(2 * delay, LONGEST_DELAY_MS)) {
       try {
         const { url } = server
-        server = await startEmbedded({ dataDir: config.dataDir, log })
+        server = await startEmbedded(options)
         watch(server)
         log.info({ childPid: server.pid, port: server.port }, 'PostgreSQL is back')
         if (server.url !== url) {
@@ -132,8 +133,10 @@ async function openDatabase(config: Config, log: Log, stop: AbortSignal, moved: 
         }
         return
       } catch (err) {
-        log.error({ err }, 'PostgreSQL does not start')
-        await pause(delay)
+        if (!stop.aborted) {
+          log.error({ err }, 'PostgreSQL does not start')
+          await pause(delay)
+        }
       }
     }
   }
@@ -244,6 +247,12 @@ class Child {
       }
     })
     child.once('exit', (code, signal) => this.#died(child, code, signal))
+    child.on('error', (err) => {
+      this.#log.error({ child: this.name, err }, 'could not be started or reached')
+      if (child.pid === undefined) {
+        this.#died(child, null, null)
+      }
+    })
   }
 
   /** Ends the child; it comes back with fresh settings. */

@@ -43,6 +43,8 @@ export interface EmbeddedOptions {
   readonly durable?: boolean
   /** Server settings over those chosen by the machine's size. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Gives the start up: a server that is not ready yet is told to stop, which loses nothing. */
+  readonly signal?: AbortSignal
 }
 
 export interface EmbeddedServer {
@@ -128,7 +130,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
   try {
     const state = ensureCluster(dataDir, native, account, options)
     const cluster = resolve(dataDir, state.cluster)
-    const running = await findRunning(cluster, account)
+    const running = await findRunning(cluster, account, options.signal)
     if (running !== null) {
       options.log.info({ childPid: running.pid, port: running.port }, 'adopted the running PostgreSQL')
       return serverHandle({ cluster, native, account, lock, dataDir, adopted: true }, state, running, null)
@@ -543,7 +545,7 @@ function signalQuietly(pid: number, signal: NodeJS.Signals): void {
 }
 
 /** The live server of this cluster once it takes connections; null if there is none, or if it was on its way out. */
-async function findRunning(cluster: string, account: Account | null): Promise<Postmaster | null> {
+async function findRunning(cluster: string, account: Account | null, signal?: AbortSignal): Promise<Postmaster | null> {
   const first = readPostmaster(cluster)
   // A process id alone proves nothing: after a reboot it is anybody's.
   const ours = first !== null && (processesOf(cluster, account)?.includes(first.pid) ?? isAlive(first.pid))
@@ -556,7 +558,7 @@ async function findRunning(cluster: string, account: Account | null): Promise<Po
     if (now?.pid === first.pid && now.status === 'ready') {
       return now
     }
-    await pause(POLL_MS)
+    await pause(POLL_MS, undefined, { signal })
   }
   return null
 }
@@ -633,6 +635,10 @@ async function startPostmaster(
     const postmaster = readPostmaster(place.cluster)
     if (postmaster?.pid === child.pid && postmaster?.status === 'ready') {
       return { postmaster, child }
+    }
+    if (options.signal?.aborted === true && child.pid !== undefined) {
+      await stopPostmaster(place, child.pid)
+      options.signal.throwIfAborted()
     }
     const waited = performance.now() - started
     if (waited > START_MS) {

@@ -299,6 +299,16 @@ test('says why when the server does not start', async () => {
   await stop(await start())
 })
 
+test('can be told to give up while the server is starting, and leaves none behind', async () => {
+  await assert.rejects(() => startEmbedded({ ...options(dataDir), signal: AbortSignal.abort() }), {
+    name: 'AbortError',
+  })
+  const server = await start()
+  assert.equal(server.adopted, false)
+  await survives(server)
+  await stop(server)
+})
+
 test('takes memory by the size of the machine, within bounds', () => {
   const gibibyte = 1024 ** 3
   assert.deepEqual(sizeSettings(24 * gibibyte, 100 * gibibyte), {
