@@ -858,7 +858,7 @@ function scanBody(start: number, end: number): number {
   const firstSeparator = at
   let points = 0
   let commas = 0
-  let others = 0
+  let lastOther = -1
   let lastPoint = -1
   let lastComma = -1
   for (; at < end; at++) {
@@ -873,7 +873,7 @@ function scanBody(start: number, end: number): number {
       commas++
       lastComma = at
     } else if (isSpace(code) || isApostrophe(code)) {
-      others++
+      lastOther = at
     } else {
       return Reading.NONE
     }
@@ -881,11 +881,11 @@ function scanBody(start: number, end: number): number {
   if (!isDigit(text.charCodeAt(end - 1))) {
     return Reading.NONE
   }
-  if (others > 0) {
-    if (points + commas > 1) {
+  if (lastOther >= 0) {
+    numberDecimal = Math.max(lastPoint, lastComma)
+    if (points + commas > 1 || (numberDecimal >= 0 && numberDecimal < lastOther)) {
       return Reading.NONE
     }
-    numberDecimal = Math.max(lastPoint, lastComma)
     numberGroup = text.charCodeAt(firstSeparator)
     return groupsFit(start, numberDecimal < 0 ? end : numberDecimal, numberGroup) ? Reading.PLAIN : Reading.NONE
   }

@@ -37,6 +37,7 @@ export function compileMapping(resolved: ResolvedMapping, type: RecordType): Row
   return new CompiledMapper({
     stageColumns,
     steps: steps.filter((step) => step.index >= 0),
+    constants: steps.filter((step) => step.index < 0),
     values,
     builds: builders.map((builder) => builder.build),
     missing: compileRequirements(type, stageColumns, supplied),
@@ -161,6 +162,7 @@ function compileValueMap(
 interface Compiled {
   readonly stageColumns: readonly StageColumn[]
   readonly steps: readonly Step[]
+  readonly constants: readonly Step[]
   readonly values: (string | null)[]
   readonly builds: readonly ((values: (string | null)[]) => void)[]
   readonly missing: (values: readonly (string | null)[]) => readonly string[] | null
@@ -175,6 +177,8 @@ class CompiledMapper implements RowMapper {
   #issues: Issue[] | null = null
   #cleared: string[] | null = null
   #ok = true
+  /** The constants have been wiped with everything else. */
+  #emptied = false
 
   constructor(compiled: Compiled) {
     this.#compiled = compiled
@@ -185,6 +189,12 @@ class CompiledMapper implements RowMapper {
   map(row: Row): MappedRow {
     const { steps, values, builds, missing, clearText } = this.#compiled
     const { cells } = row
+    if (this.#emptied) {
+      this.#emptied = false
+      for (const { slot, constant } of this.#compiled.constants) {
+        values[slot] = constant
+      }
+    }
     this.#issues = null
     this.#cleared = null
     this.#ok = true
@@ -235,9 +245,8 @@ class CompiledMapper implements RowMapper {
 
   /** A row whose line could not be read has no values and one issue. */
   #broken(row: Row): MappedRow {
-    for (const step of this.#compiled.steps) {
-      this.#compiled.values[step.slot] = null
-    }
+    this.#compiled.values.fill(null)
+    this.#emptied = true
     const { code, message } = row.fault!
     const answer = this.#row
     answer.cleared = null

@@ -81,14 +81,18 @@ function fullNumber(number: string): string | null {
 }
 
 function fullPlanOf(callingCode: string): FullPlan | null {
-  const all = new Metadata(metadata)
-  if (!Object.hasOwn(metadata.country_calling_codes, callingCode)) {
+  const countries = Object.entries(metadata.country_calling_codes).find(([code]) => code === callingCode)?.[1]
+  if (countries === undefined) {
     return null
   }
-  all.selectNumberingPlan(callingCode as CountryCode)
-  const plan = all.numberingPlan as unknown as LibraryPlan
-  const prefix = plan.nationalPrefixForParsing() ?? ''
-  return { lengths: new Set(plan.possibleLengths()), prefix: prefix === '' ? null : new RegExp(`^(?:${prefix})`) }
+  const main = libraryPlan(callingCode as CountryCode)
+  const prefix = main.nationalPrefixForParsing() ?? ''
+  // Countries that share a code may differ in lengths; one that all of them have needs no look at which country it is.
+  const lengths = countries.map((country) => new Set(libraryPlan(country).possibleLengths()))
+  return {
+    lengths: new Set(main.possibleLengths().filter((length) => lengths.every((known) => known.has(length)))),
+    prefix: prefix === '' ? null : new RegExp(`^(?:${prefix})`),
+  }
 }
 
 /** The part of the library's numbering plan that its type declarations leave out. */
@@ -181,10 +185,15 @@ function parsed(text: string, defaultCountry: string | null): string | null {
   return number.ext === undefined ? number.number : `${number.number};ext=${number.ext}`
 }
 
-function planOf(country: string): NationalPlan {
+/** The library's plan of a country, or of a calling code, which its declarations leave out too. */
+function libraryPlan(country: CountryCode): LibraryPlan {
   const selected = new Metadata(metadata)
-  selected.selectNumberingPlan(country as CountryCode)
-  const plan = selected.numberingPlan as unknown as LibraryPlan
+  selected.selectNumberingPlan(country)
+  return selected.numberingPlan as unknown as LibraryPlan
+}
+
+function planOf(country: string): NationalPlan {
+  const plan = libraryPlan(country as CountryCode)
   const prefix = plan.nationalPrefixForParsing() ?? ''
   const lengths = plan.possibleLengths()
   const international = plan.IDDPrefix()
