@@ -1,7 +1,7 @@
 /** Rows to values: everything that a mapping says is compiled once, and a row then costs little more than its cells. */
 import type { Row } from '../adapters/source.js'
 import { fieldOf, keyField, referencePath } from '../records/index.js'
-import type { FieldDefinition, RecordType } from '../records/types.js'
+import type { FieldDefinition, FieldKind, RecordType } from '../records/types.js'
 import type { MappedRow, RowMapper, StageColumn } from './mapped.js'
 import { firstLine, fullName, joined, type NameParts, splitName } from './names.js'
 import { cut, trimmed } from './text.js'
@@ -93,6 +93,8 @@ class Step {
   readonly parser: ValueParser
   /** What value maps lead to, in text form, by exact and by lower-case text; null for no value map. */
   readonly valueMap: ReadonlyMap<string, string> | null
+  /** The value is the text of the cell or a part of it, and may hold what cannot be stored. */
+  readonly keepsText: boolean
   /** What a cell that empties the field becomes. KEEP: it cannot be emptied. */
   readonly onClear: 'CLEAR' | 'EMPTY_LIST' | 'KEEP'
   readonly clearsBlank: boolean
@@ -126,6 +128,7 @@ class Step {
       defaultCountry: resolved.defaultCountry,
     })
     this.valueMap = compileValueMap(read, column, resolved)
+    this.keepsText = textKinds.has(read.kind)
     this.onClear = field.sqlType.endsWith('[]')
       ? 'EMPTY_LIST'
       : field.required || field.neverCleared === true
@@ -134,6 +137,8 @@ class Step {
     this.clearsBlank = column.onBlank === 'CLEAR' && this.onClear !== 'KEEP'
   }
 }
+
+const textKinds: ReadonlySet<FieldKind> = new Set(['TEXT', 'LONG_TEXT', 'EMAIL', 'PHONE', 'URL', 'MULTI_ENUM'])
 
 function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
@@ -229,7 +234,7 @@ class CompiledMapper implements RowMapper {
       } else if (value === '') {
         values[step.slot] = null
       } else {
-        values[step.slot] = isStorable(value) ? value : this.#stripped(step, row, value)
+        values[step.slot] = !step.keepsText || isStorable(value) ? value : this.#stripped(step, row, value)
       }
     }
     for (let at = 0; at < builds.length; at++) {

@@ -357,8 +357,8 @@ test(`every number format reads back what it writes, and a column proves it (see
 test(`no text makes a reader fail or answer something that is no date or number (seed ${seed})`, () => {
   const random = new Random(seed)
   const alphabet = [
-    ...'0123456789',
-    ...'0123456789',
+    ...'0123456789'.split(''),
+    ...'0123456789'.split(''),
     '/',
     '-',
     '.',

@@ -70,7 +70,6 @@ export function resolveFile(file: TestFile): Resolution & { readonly type: Recor
   const names = inFile.map((column, index) => column.column ?? `${column.field ?? 'Column'} ${index}`)
   const rows = rowsOf(inFile.map((column) => column.cells ?? []))
   const mapping = file.columns.map((column): ColumnMapping => {
-    const { cells: _, ...entry } = column
     const index = inFile.indexOf(column)
     return {
       column: index < 0 ? null : (names[index] ?? null),
@@ -83,7 +82,7 @@ export function resolveFile(file: TestFile): Resolution & { readonly type: Recor
       confidence: null,
       reasons: [],
       alternatives: [],
-      ...entry,
+      ...column,
     }
   })
   const resolution = resolveMapping({

@@ -10,7 +10,7 @@ function refused(file: TestFile, code: string, words: RegExp, field?: readonly s
   assert.throws(
     () => resolveFile(file),
     (error: unknown) => {
-      assert.ok(error instanceof Refusal, `${error}`)
+      assert.ok(error instanceof Refusal, String(error))
       assert.equal(error.code, code)
       assert.match(error.message, words)
       if (field !== undefined) {
