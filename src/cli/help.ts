@@ -1,0 +1,99 @@
+/** What `--help` shows. */
+
+const connection = `  --url URL              where the API is (default: PORTAGE_URL, else this machine)
+  --token TOKEN          sign-in token (default: PORTAGE_TOKEN, else one for the tenant "demo" of this machine)`
+
+const overview = `portage: move data into and out of Portage
+
+Usage: npm run -s portage -- COMMAND [options]
+
+  import FILE --type T   import a CSV file and watch it to its end
+  runs                   list runs, newest first
+  watch RUN              watch a run to its end, or show how it went
+  rollback RUN           undo an import
+  tenant create NAME     make a tenant (needs the database)
+  tenant list            list tenants (needs the database)
+  token                  make a sign-in token (needs this machine's secret)
+
+  COMMAND --help         more about one command
+
+Exit codes: 0 completed, 2 completed with errors (or with conflicts), 1 failed or refused, 130 interrupted.`
+
+const texts: Readonly<Record<string, string>> = {
+  import: `portage import: import a CSV file and watch it to its end
+
+Usage: npm run -s portage -- import FILE --type contact|lead|property|activity [options]
+
+  --type T               what the rows are
+  --yes, -y              do not ask whether the mapping is right
+  --map "Column=field"   the column becomes this field; "Column=" leaves it out; may be repeated
+  --format "Column=F"    how dates or numbers of the column are written, e.g. "Born=dd/MM/yyyy"; may be repeated
+  --on-duplicate D       update (default), fill-blanks, skip, create or fail
+  --match-on FIELDS      how existing records are found, e.g. email or firstName,lastName; may be repeated, tried in order
+  --operation O          upsert (default), update-only or delete
+  --source-system S      the system that the external ids in the file belong to
+  --date-format F        how all dates in the file are written
+  --time-zone Z          time zone of date-times without one, e.g. Europe/Berlin
+  --country C            country of phone numbers without a code, e.g. DE
+  --json                 JSON lines instead of text: one per event, the report last
+${connection}
+
+Without --yes the suggested mapping is shown first and you are asked; without a terminal the command then refuses.
+
+Example: npm run -s portage -- import examples/contacts.csv --type contact --map "Fax no.=fax" --yes`,
+  runs: `portage runs: list runs, newest first
+
+Usage: npm run -s portage -- runs [options]
+
+  --first N              how many (default 20, at most 500)
+  --status S             only runs in this status, e.g. running or completed-with-errors; may be repeated
+  --json                 one run per line, as JSON
+${connection}`,
+  watch: `portage watch: watch a run to its end, or show how it went
+
+Usage: npm run -s portage -- watch RUN [options]
+
+  --json                 JSON lines instead of text: one per event, the report last
+${connection}
+
+The run does not need you: Ctrl-C ends the watching only.`,
+  rollback: `portage rollback: undo an import
+
+Usage: npm run -s portage -- rollback RUN [options]
+
+  --on-conflict C        what happens to fields that were changed since the import:
+                         keep (default) keeps the later change and lists it,
+                         force puts the old value back, abort undoes nothing if there is any
+  --json                 JSON lines instead of text: one per event, the report last
+${connection}`,
+  tenant: `portage tenant: make and list tenants
+
+Usage: npm run -s portage -- tenant create NAME
+       npm run -s portage -- tenant list
+
+  --json                 JSON instead of text
+
+Works on the database: the one of DATABASE_URL, or the one that \`npm start\` runs on this machine.`,
+  token: `portage token: make a sign-in token; prints the token and nothing else
+
+Usage: npm run -s portage -- token --tenant T --actor A --permissions all|LIST [--expires 1h]
+
+  --tenant T             name or id of the tenant
+  --actor A              who acts, e.g. an e-mail address; shown on runs
+  --permissions P        all, or a list with commas, e.g. RECORD_READ,IMPORT_RUN,ROLLBACK_RUN
+  --expires D            how long it is good: 90s, 15m, 1h (default), 7d
+
+Works with this machine's secret and database, where sign-in tokens are Portage's own.
+
+Example: export PORTAGE_TOKEN=$(npm run -s portage -- token --tenant demo --actor ada@example.com --permissions all)`,
+}
+
+/** Help of a command; the overview for null and for one that there is not. */
+export function help(command: string | null): string {
+  return texts[command ?? ''] ?? overview
+}
+
+/** Whether there is such a command. */
+export function isCommand(name: string): boolean {
+  return Object.hasOwn(texts, name)
+}

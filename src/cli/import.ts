@@ -1,0 +1,292 @@
+/** `portage import`: upload, show what becomes what, start, watch, report. */
+import { randomUUID } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { type Api, ApiError, throwUserErrors, type UserError } from './api.js'
+import { type Assignment, assignments, choice, matchRules, only, parse, UsageError } from './arguments.js'
+import { bytes, clean, counted, type Io, table } from './io.js'
+import type { MappingConflict } from './runs.js'
+import { watchRun } from './watch.js'
+
+/** Of the API's ColumnMapping, what is shown and sent back. */
+export interface SuggestedColumn {
+  readonly column: string | null
+  readonly columnIndex: number | null
+  readonly field: string | null
+  readonly constant: string | null
+  readonly defaultValue: string | null
+  readonly valueMap: readonly { readonly from: string; readonly to: string }[]
+  readonly confidence: number | null
+  readonly reasons: readonly string[]
+  readonly alternatives: readonly { readonly field: string; readonly confidence: number }[]
+}
+
+interface Suggestion {
+  readonly mapping: {
+    readonly columns: readonly SuggestedColumn[]
+    readonly conflicts: readonly MappingConflict[]
+    readonly unmappedRequiredFields: readonly string[]
+  }
+}
+
+interface Uploaded {
+  readonly id: string
+  readonly name: string
+  readonly byteSize: number
+  readonly sha256: string
+  readonly detection: { readonly estimatedRowCount: number | null; readonly warnings: readonly string[] }
+}
+
+const uploadMutation = `mutation Upload($input: FileUploadInput!) { fileUpload(input: $input) {
+  file { id name byteSize sha256 detection { estimatedRowCount warnings } }
+  userErrors { code field message } } }`
+
+const suggestionQuery = `query Suggestion($fileId: ID!, $recordType: RecordType!, $source: SourceOptionsInput) {
+  mappingSuggestion(fileId: $fileId, recordType: $recordType, source: $source) { mapping {
+    columns { column columnIndex field constant defaultValue valueMap { from to } confidence reasons alternatives { field confidence } }
+    conflicts { field columns message code values readings { format exampleValue exampleReading } }
+    unmappedRequiredFields } } }`
+
+const createMutation = `mutation Import($input: ImportCreateInput!) { importCreate(input: $input) {
+  importRun { id } userErrors { code field message } } }`
+
+const recordTypes = ['CONTACT', 'LEAD', 'PROPERTY', 'ACTIVITY']
+
+/** How often the upload's progress is drawn, in bytes. */
+const DRAWN_EVERY = 4_000_000
+
+/** Runs the command; answers its exit code. */
+export async function importFile(
+  args: readonly string[],
+  connect: (values: { url?: string; token?: string }) => Api,
+  io: Io,
+): Promise<number> {
+  const { values, positionals } = parse(args, {
+    type: { type: 'string' },
+    'on-duplicate': { type: 'string' },
+    'match-on': { type: 'string', multiple: true, default: [] },
+    map: { type: 'string', multiple: true, default: [] },
+    format: { type: 'string', multiple: true, default: [] },
+    'source-system': { type: 'string' },
+    operation: { type: 'string' },
+    'date-format': { type: 'string' },
+    'time-zone': { type: 'string' },
+    country: { type: 'string' },
+    yes: { type: 'boolean', short: 'y', default: false },
+    json: { type: 'boolean', default: false },
+    url: { type: 'string' },
+    token: { type: 'string' },
+  })
+  const path = only(positionals, 'FILE')
+  if (values.type === undefined) {
+    throw new UsageError('--type is missing: contact, lead, property or activity.')
+  }
+  const recordType = choice('--type', values.type, recordTypes)
+  const matchOn = matchRules(values['match-on'])
+  const options = set({
+    onDuplicate: choice('--on-duplicate', values['on-duplicate'], ['UPDATE', 'FILL_BLANKS', 'SKIP', 'CREATE', 'FAIL']),
+    matchOn: matchOn.length === 0 ? undefined : matchOn,
+    sourceSystem: values['source-system'],
+    operation: choice('--operation', values.operation, ['UPSERT', 'UPDATE_ONLY', 'DELETE']),
+  })
+  const source = set({
+    dateFormat: values['date-format'],
+    timeZone: values['time-zone'],
+    defaultCountry: values.country?.toUpperCase(),
+  })
+  const maps = assignments(values.map)
+  const formats = assignments(values.format)
+  const byteSize = await sizeOf(path)
+  const api = connect(values)
+
+  const file = await upload(api, { path, name: basename(path), byteSize }, source, io)
+  if (values.json) {
+    io.out(JSON.stringify({ event: 'uploaded', file }))
+  } else {
+    const rows =
+      file.detection.estimatedRowCount === null ? '' : `, about ${counted(file.detection.estimatedRowCount, 'row')}`
+    io.note(`Uploaded ${clean(file.name)} (${bytes(file.byteSize)}${rows})`)
+    file.detection.warnings.forEach((warning) => io.note(`Note: ${clean(warning)}`))
+  }
+
+  const { mappingSuggestion } = await api.run<{ mappingSuggestion: Suggestion }>(suggestionQuery, {
+    fileId: file.id,
+    recordType,
+    source: orNull(source),
+  })
+  const { columns, conflicts, unmappedRequiredFields } = mappingSuggestion.mapping
+  const chosen = choose(columns, maps, formats)
+  if (values.json) {
+    io.out(JSON.stringify({ event: 'mapping', columns: chosen, conflicts, unmappedRequiredFields }))
+  } else {
+    mappingLines(chosen).forEach((line) => io.note(line))
+    conflicts.forEach((conflict) => io.note(`Note: ${clean(conflict.message)}`))
+  }
+  const asked = !values.yes
+  if (asked && !(await agreed(io))) {
+    return 1
+  }
+  // A mapping that a person has seen or given is sent as it is; otherwise the server applies what it is sure of.
+  const mapping =
+    asked || maps.length > 0 || formats.length > 0 ? chosen.filter(({ field }) => field !== null).map(toInput) : null
+  const { importCreate } = await api.run<{
+    importCreate: { importRun: { id: string } | null; userErrors: UserError[] }
+  }>(createMutation, {
+    input: set({
+      fileId: file.id,
+      recordType,
+      source: orUndefined(source),
+      mapping: mapping ?? undefined,
+      options: orUndefined(options),
+      confirmation: 'ALWAYS',
+      idempotencyKey: randomUUID(),
+    }),
+  })
+  throwUserErrors(importCreate.userErrors)
+  const runId = importCreate.importRun?.id ?? ''
+  if (values.json) {
+    io.out(JSON.stringify({ event: 'started', runId }))
+  } else {
+    io.note(`Started ${runId}`)
+  }
+  return watchRun(api, runId, io, values.json)
+}
+
+async function sizeOf(path: string): Promise<number> {
+  const stats = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(
+      error.code === 'ENOENT' ? `There is no file "${path}".` : `"${path}" cannot be read: ${error.message}.`,
+    )
+  })
+  if (!stats.isFile()) {
+    throw new UsageError(`"${path}" is not a file.`)
+  }
+  return stats.size
+}
+
+async function upload(
+  api: Api,
+  file: { path: string; name: string; byteSize: number },
+  source: Readonly<Record<string, unknown>>,
+  io: Io,
+): Promise<Uploaded> {
+  let drawn = 0
+  const onProgress = (sent: number) => {
+    if (sent - drawn >= DRAWN_EVERY) {
+      drawn = sent
+      io.status(`Uploading ${clean(file.name)}: ${bytes(sent)} of ${bytes(file.byteSize)}`)
+    }
+  }
+  const input = set({ name: file.name, source: orUndefined(source), idempotencyKey: randomUUID() })
+  try {
+    const { fileUpload } = await api.upload<{ fileUpload: { file: Uploaded | null; userErrors: UserError[] } }>(
+      uploadMutation,
+      input,
+      {
+        ...file,
+        onProgress,
+      },
+    )
+    throwUserErrors(fileUpload.userErrors)
+    if (fileUpload.file === null) {
+      throw new ApiError('NO_ANSWER', 'The server neither took nor refused the file.')
+    }
+    return fileUpload.file
+  } finally {
+    io.status('')
+  }
+}
+
+type Chosen = SuggestedColumn & { readonly format?: string }
+
+/**
+ * The suggestion with what the person said over it. A field that the person gives to one column is taken from the column
+ * that it was suggested for. Throws UsageError for a column that the file does not have.
+ */
+export function choose(
+  columns: readonly SuggestedColumn[],
+  maps: readonly Assignment[],
+  formats: readonly Assignment[],
+): Chosen[] {
+  const fields = new Map(maps.map(({ column, field }) => [find(columns, column), field]))
+  const formatOf = new Map(formats.map(({ column, field }) => [find(columns, column), field]))
+  const taken = new Set(fields.values())
+  return columns.map((column) => {
+    const format = formatOf.get(column) ?? null
+    const shaped = format === null ? column : { ...column, format }
+    const given = fields.get(column)
+    if (given !== undefined) {
+      return { ...shaped, field: given, confidence: null, valueMap: given === column.field ? column.valueMap : [] }
+    }
+    return column.field !== null && taken.has(column.field) ? { ...shaped, field: null } : shaped
+  })
+}
+
+function find(columns: readonly SuggestedColumn[], name: string): SuggestedColumn {
+  const alike = columns.filter(({ column }) => column?.toLowerCase() === name.toLowerCase())
+  const found = columns.find(({ column }) => column === name) ?? (alike.length === 1 ? alike[0] : undefined)
+  if (found === undefined) {
+    const names = columns.map(({ column }) => `"${clean(column ?? '')}"`).join(', ')
+    throw new UsageError(`The file has no column "${name}". Its columns: ${names}.`)
+  }
+  return found
+}
+
+function toInput(column: Chosen): object {
+  const { column: name, columnIndex, field, constant, defaultValue, valueMap, format } = column
+  return set({
+    column: name ?? undefined,
+    columnIndex: columnIndex ?? undefined,
+    field: field ?? undefined,
+    constant: constant ?? undefined,
+    defaultValue: defaultValue ?? undefined,
+    valueMap: valueMap.length === 0 ? undefined : valueMap.map(({ from, to }) => ({ from, to })),
+    format,
+  })
+}
+
+/** One line per column: what it becomes, how sure that is and why, or what it might be. */
+export function mappingLines(columns: readonly Chosen[]): string[] {
+  const rows = columns.map(({ column, constant, field, confidence, reasons, alternatives }) => {
+    const name = clean(column ?? `"${constant ?? ''}"`)
+    if (field === null) {
+      const maybe = alternatives[0]
+      return [
+        name,
+        '(left out)',
+        '',
+        maybe === undefined ? '' : `perhaps ${clean(maybe.field)} (${maybe.confidence.toFixed(2)})`,
+      ]
+    }
+    return [name, clean(field), confidence === null ? 'you' : confidence.toFixed(2), clean(reasons[0] ?? '')]
+  })
+  return table([['Column', 'becomes', 'sure', 'because'], ...rows], [2]).map((line) => `  ${line}`)
+}
+
+async function agreed(io: Io): Promise<boolean> {
+  const answer = await io.ask('Import with this mapping? [y/N] ')
+  if (answer === null) {
+    io.note(
+      'Nobody is there to agree to this mapping. Say --yes to import with it, or change it with --map "Column=field".',
+    )
+    return false
+  }
+  if (!/^\s*(y|yes)\s*$/i.test(answer)) {
+    io.note('Nothing was imported. Change the mapping with --map "Column=field"; "Column=" leaves a column out.')
+    return false
+  }
+  return true
+}
+
+/** Without the members that are undefined. */
+function set(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
+}
+
+function orUndefined(values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> | undefined {
+  return Object.keys(values).length === 0 ? undefined : values
+}
+
+function orNull(values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> | null {
+  return orUndefined(values) ?? null
+}
