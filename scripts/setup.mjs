@@ -3,7 +3,17 @@
  * Node npm itself runs on; everything after it runs on the Node 24 that comes with the packages.
  */
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -52,9 +62,16 @@ function isForThisMachine({ os, cpu, libc }) {
   return fits(os, process.platform) && fits(cpu, process.arch) && fits(libc, 'glibc')
 }
 
-/** Some versions of npm leave this link out, because several packages for other machines want the same name. */
+/**
+ * Some versions of npm leave this link out, because several packages for other machines want the same name. And our
+ * scripts begin with `exec`, so that signals reach node and not a shell that keeps them: where the shell does not know the
+ * word, it is a command that runs the rest.
+ */
 function linkNode() {
   const link = join('node_modules', '.bin', 'node')
+  if (windows) {
+    writeFileSync(join('node_modules', '.bin', 'exec.cmd'), '@%*\r\n')
+  }
   const name = `node-${process.platform}-${process.arch}`
   if (!windows && !existsSync(link) && existsSync(join('node_modules', name, 'bin', 'node'))) {
     mkdirSync(dirname(link), { recursive: true })

@@ -36,6 +36,9 @@ const PORT_WAIT_MS = 3000
 /** The two workers of one supervisor: one works, the other one waits for its lock. */
 const WORKER_SLOT = 'local'
 
+/** Where the command line looks for the API without being told. */
+const USUAL_URL = 'http://127.0.0.1:4000'
+
 /** Runs until it is told to stop (SIGTERM, SIGINT, SIGHUP); throws FatalError if it cannot start. */
 export async function supervise(config: Config): Promise<void> {
   const started = performance.now()
@@ -358,8 +361,9 @@ function greet(config: Config, demo: Demo, milliseconds: number): void {
       `Sign-in token of the tenant "demo", good until ${demo.expiresAt.slice(0, 10)}:`,
       '',
       `  export PORTAGE_TOKEN=${demo.token}`,
+      ...(config.publicUrl === USUAL_URL ? [] : [`  export PORTAGE_URL=${config.publicUrl}`]),
       '',
-      'Try next, in another terminal, after that line:',
+      'Try next, in another terminal, after that:',
       '',
       '  npm run -s portage -- import examples/contacts.csv --type contact --yes',
       '  npm run -s portage -- runs',
