@@ -153,6 +153,8 @@ const shapeFormats: readonly (readonly [DateFormat, DateFormat])[] = [
 const YEAR_MIN = 1000
 /** Two-digit years up to this one are of this century, as POSIX has it. */
 const SHORT_YEAR_PIVOT = 68
+/** Two-digit years of dates in the past up to this one are of this century: somebody born in 55 is not born in 2055. */
+const PAST_YEAR_PIVOT = 26
 /** 9 September 2001 and 18 May 2033: milliseconds between them have 13 digits and begin with 1. */
 const EPOCH_MS_MIN = 1_000_000_000_000
 const EPOCH_MS_MAX = 2_000_000_000_000
@@ -177,6 +179,8 @@ let scannedFraction = ''
 let scannedOffset = Number.NaN
 /** Milliseconds since 1970, of an epoch. */
 let scannedEpoch = 0
+/** Set before a scan: the last two-digit year of this century. */
+let shortYearPivot = SHORT_YEAR_PIVOT
 
 const ZERO = 48
 const SPACE = 32
@@ -364,7 +368,7 @@ function scanNamedDate(text: string): number {
 }
 
 function longYear(short: number): number {
-  return short <= SHORT_YEAR_PIVOT ? 2000 + short : 1900 + short
+  return short <= shortYearPivot ? 2000 + short : 1900 + short
 }
 
 const monthLengths = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
@@ -584,11 +588,16 @@ function readsMonthFirst(format: DateFormat): boolean {
 /** Turns the text of a date into `YYYY-MM-DD`, `''` for one that says there is none, or null where it is no date. */
 export type DateReader = (text: string) => string | null
 
-/** A reader of days. A time behind the day is left out, whatever its offset: a day is never shifted. */
-export function dayReader(format: DateFormat): DateReader {
+/**
+ * A reader of days. A time behind the day is left out, whatever its offset: a day is never shifted. Two-digit years are
+ * of 1969 to 2068, or for days in the `past` of 1927 to 2026.
+ */
+export function dayReader(format: DateFormat, options: { readonly past: boolean } = { past: false }): DateReader {
   const monthFirst = readsMonthFirst(format)
   const seconds = format === 'epoch seconds'
+  const pivot = options.past ? PAST_YEAR_PIVOT : SHORT_YEAR_PIVOT
   return (text) => {
+    shortYearPivot = pivot
     const shape = scanDate(text)
     if (shape === Shape.YEAR_DASH && text.length === 10) {
       return text
@@ -612,6 +621,7 @@ export function momentReader(format: DateFormat, zone: Zone): DateReader {
   const monthFirst = readsMonthFirst(format)
   const seconds = format === 'epoch seconds'
   return (text) => {
+    shortYearPivot = SHORT_YEAR_PIVOT
     const shape = scanDate(text)
     if (shape === Shape.EPOCH_MS) {
       return momentText(scannedEpoch, '')

@@ -302,14 +302,18 @@ function formatOf(base: Base, entry: ColumnMapping, context: FormatContext): For
 
 function dateFormatOf(base: Base, entry: ColumnMapping, context: FormatContext): FormatChoice {
   const { dateFormat } = base.request.source
-  const said =
-    entry.format !== null
-      ? namedOrRefused(dateFormatNamed(entry.format), entry.format, DATE_FORMATS, [...context.where, 'format'])
-      : dateFormat !== null
-        ? namedOrRefused(dateFormatNamed(dateFormat), dateFormat, DATE_FORMATS, ['source', 'dateFormat'])
-        : null
-  if (said !== null) {
-    return { format: said, conflict: null }
+  if (entry.format !== null) {
+    return {
+      format: namedOrRefused(dateFormatNamed(entry.format), entry.format, DATE_FORMATS, [...context.where, 'format']),
+      conflict: null,
+    }
+  }
+  if (dateFormat !== null) {
+    const said = namedOrRefused(dateFormatNamed(dateFormat), dateFormat, DATE_FORMATS, ['source', 'dateFormat'])
+    // What was said of the whole file is about dates with two readings; a column of others is what its values prove.
+    const [only, other] = context.evidence?.dateFormats ?? []
+    const proven = only !== undefined && other === undefined && !/^(?:dd|MM)[/-]/.test(only)
+    return { format: proven ? only : said, conflict: null }
   }
   const formats = context.evidence?.dateFormats ?? null
   const values = context.evidence?.ambiguousValues ?? []

@@ -107,9 +107,9 @@ function reader(field: FieldDefinition, options: ReadingOptions): (text: string)
     case 'MONEY':
       return boundedNumberReader(field, numberFormat(options))
     case 'BOOLEAN':
-      return booleanReader(field)
+      return choiceReader(field)
     case 'DATE':
-      return dayReader(dateFormat(options))
+      return dayReader(dateFormat(options), { past: field.form === 'PAST' })
     case 'DATE_TIME':
       return momentReader(dateFormat(options), zoneOf(options.timeZone) ?? utc)
     case 'ENUM':
@@ -446,18 +446,20 @@ function choiceWords(field: FieldDefinition): Map<string, string> {
   return words
 }
 
-function booleanReader(field: FieldDefinition): (text: string) => string | null {
-  const words = choiceWords(field)
-  return remembering((text) => words.get(wordKey(text)) ?? null)
-}
+/** Longer texts are no choice; looking for one in them would take long. */
+const CHOICE_LENGTH_MAX = 100
 
 function choiceReader(field: FieldDefinition): (text: string) => string | null {
   const words = choiceWords(field)
-  return remembering((text) => words.get(wordKey(text)) ?? null)
+  const read = remembering((text) => words.get(wordKey(text)) ?? null)
+  return (text) => (text.length > CHOICE_LENGTH_MAX ? null : read(text))
 }
 
 /** The option that a text most likely means; null where none is near. */
 function nearestOption(field: FieldDefinition, text: string): string | null {
+  if (text.length > CHOICE_LENGTH_MAX) {
+    return null
+  }
   const word = plainWord(text)
   let nearest: string | null = null
   // A third of the letters may differ.
@@ -474,7 +476,7 @@ function nearestOption(field: FieldDefinition, text: string): string | null {
 
 // ------------------------------------------------------------------------------------------------------------ lists
 
-const listSeparators = /\s*(?:[;,|]|:::)\s*/
+const listSeparators = /[;,|]|:::/
 
 function tagsReader(max: number): (text: string) => string | null {
   return remembering((text) => {

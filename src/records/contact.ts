@@ -59,7 +59,7 @@ export const contact: RecordType = {
     f.phone('fax', 'Fax', 'Fax number.'),
     f.url('website', 'Website', 'Web site of the person or organization.'),
     ...f.addressFields,
-    f.date('birthDate', 'Birth date', 'Day of birth.', { sensitive: true }),
+    f.date('birthDate', 'Birth date', 'Day of birth.', { sensitive: true, form: 'PAST' }),
     f.text('gender', 'Gender', 40, 'Gender as stated.', { sensitive: true }),
     f.text('language', 'Language', 40, 'Preferred language, as a name or code.'),
     f.text('industry', 'Industry', 100, 'Line of business.'),

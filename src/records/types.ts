@@ -46,8 +46,11 @@ export interface FieldDefinition {
   readonly sensitive: boolean
   /** For REFERENCE: the record type and which of its fields can name the record in a file. `member` is an owner. */
   readonly reference: ReferenceDefinition | null
-  /** A text with a canonical form: COUNTRY is ISO 3166-1 alpha-2 where known, CURRENCY is ISO 4217. Absent for none. */
-  readonly form?: 'COUNTRY' | 'CURRENCY'
+  /**
+   * What more is known of the values: a COUNTRY is ISO 3166-1 alpha-2 where known, a CURRENCY is ISO 4217, a PAST date is
+   * never in the future, which decides the century of a two-digit year. Absent for nothing.
+   */
+  readonly form?: 'COUNTRY' | 'CURRENCY' | 'PAST'
   /**
    * Words that files use for a value of an ENUM or BOOLEAN, by value; compared without case, space and punctuation.
    * Words under `''` mean that there is no value. Absent for none.

@@ -138,6 +138,14 @@ test('two-digit years are of 1969 to 2068', () => {
   assert.equal(read('29.02.00'), '2000-02-29')
 })
 
+test('two-digit years of days in the past are of 1927 to 2026', () => {
+  const read = dayReader('MM/dd/yy', { past: true })
+  assert.equal(read('6/15/55'), '1955-06-15')
+  assert.equal(read('6/15/26'), '2026-06-15')
+  assert.equal(read('6/15/27'), '1927-06-15')
+  assert.equal(dayReader('MM/dd/yy')('6/15/55'), '2055-06-15')
+})
+
 test('epoch seconds are read where the mapping says so', () => {
   assert.equal(dayReader('yyyy-MM-dd')('1772323200'), null)
   assert.equal(dayReader('epoch seconds')('1772323200'), '2026-03-01')

@@ -153,6 +153,24 @@ test('dates that can be read in two ways wait for a person, with both readings',
   )
 })
 
+test('what is said of the dates of the whole file does not touch columns with one reading', () => {
+  const { resolved, conflicts: none } = resolveFile({
+    type: 'lead',
+    columns: [
+      person,
+      { field: 'receivedAt', cells: ['2026-03-01 10:00'] },
+      { field: 'expectedCloseDate', cells: ['03/04/2026'] },
+      { field: 'nextFollowUpAt', cells: [''] },
+    ],
+    source: { dateFormat: 'MM/dd/yyyy' },
+  })
+  assert.deepEqual(none, [])
+  assert.deepEqual(
+    resolved.columns.map(({ format }) => format),
+    [null, 'yyyy-MM-dd', 'MM/dd/yyyy', 'MM/dd/yyyy'],
+  )
+})
+
 test('the same dates mean nothing to a column of text', () => {
   assert.deepEqual(conflicts({ type: 'contact', columns: [person, { field: 'notes', cells: ['03/04/1980'] }] }), [])
 })

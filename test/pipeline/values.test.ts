@@ -452,6 +452,34 @@ test('messages about sensitive fields do not repeat the value', () => {
   }
 })
 
+reads('a birth date is not in the future', field('contact', 'birthDate'), { ...plain, format: 'MM/dd/yy' }, [
+  ['6/15/55', '1955-06-15'],
+  ['15 Jun 55', '1955-06-15'],
+  ['6/15/2001', '2001-06-15'],
+])
+
+test('huge cells are refused without ado', () => {
+  const texts = [
+    'x'.repeat(1_000_000),
+    ' ;'.repeat(500_000),
+    `a${' '.repeat(500_000)}b`,
+    '1'.repeat(1_000_000),
+    '<'.repeat(500_000),
+    '@'.repeat(500_000),
+  ]
+  const started = process.cpuUsage()
+  for (const name of ['kind', 'email', 'phone', 'website', 'birthDate', 'emailOptOut', 'tags', 'country', 'notes']) {
+    const parser = valueParser(field('contact', name), plain)
+    for (const text of texts) {
+      if (parser.parse(text) === null) {
+        assert.ok(parser.fault(text).message.length < 500, name)
+      }
+    }
+  }
+  const { user } = process.cpuUsage(started)
+  assert.ok(user < 5_000_000, `${user} µs`)
+})
+
 test('a long value is cut where a message shows it', () => {
   const { message } = valueParser(field('property', 'yearBuilt'), plain).fault('y'.repeat(5_000))
   assert.ok(message.length < 300)
