@@ -30,7 +30,6 @@ export type JwtAlgorithm = 'RS256' | 'ES256' | 'EdDSA'
 export type KeyLabel =
   | 'token signing'
   | 'link signing'
-  | 'cursor signing'
   | 'database role portage_api'
   | 'database role portage_worker'
 
