@@ -44,14 +44,17 @@ import { forbidden, requirePermission } from './permission.js'
 import { asked, settled } from './refusals.js'
 import { recordTypeEnum, recordTypeOf } from './views.js'
 
-/** A record as the API shows it: fields by name, references still as ids under `references`. */
+/** A record as the API shows it: fields by name. What resolvers need beside them stands under `$`, where no field can be. */
 export interface RecordView {
   readonly __typename: string
-  readonly type: RecordTypeName
-  readonly uuid: string
   readonly id: string
   readonly recordType: string
-  readonly references: Readonly<Record<string, string | null>>
+  readonly $: {
+    readonly type: RecordTypeName
+    readonly uuid: string
+    /** References as plain UUIDs, by field. */
+    readonly references: Readonly<Record<string, string | null>>
+  }
   readonly [field: string]: unknown
 }
 
@@ -74,15 +77,13 @@ export function showRecord(context: ApiContext, row: RecordRow): RecordView {
   return {
     ...fields,
     __typename: recordTypeNames[row.type],
-    type: row.type,
-    uuid: row.id,
+    $: { type: row.type, uuid: row.id, references },
     id: encodeId(row.type, row.id),
     recordType: recordTypeEnum(row.type),
     version: row.version,
     createdAt: row.createdAt,
     updatedAt: row.updatedAt,
     customFields: open ? row.customFields : row.customFields.map(({ key, value }) => ({ key, value: masked(value) })),
-    references,
   }
 }
 
@@ -250,13 +251,13 @@ export class RecordResolver {
     @Ctx() context: ApiContext,
     @Arg('first', () => Int, { nullable: true, defaultValue: 10 }) first?: number | null,
   ): Promise<object[]> {
-    const touches: readonly Touch[] = await context.loaders.provenance(record.type, record.uuid, first ?? 10)
+    const touches: readonly Touch[] = await context.loaders.provenance(record.$.type, record.$.uuid, first ?? 10)
     return touches.map((touch) => ({ ...touch, runId: encodeId('run', touch.runId) }))
   }
 
   @FieldResolver(() => [RecordIdentity])
   identities(@Root() record: RecordView, @Ctx() context: ApiContext): Promise<readonly Identity[]> {
-    return context.loaders.identities(record.type, record.uuid)
+    return context.loaders.identities(record.$.type, record.$.uuid)
   }
 }
 
@@ -283,7 +284,7 @@ async function referred(
   field: string,
   to: RecordTypeName,
 ): Promise<RecordView | null> {
-  const id = record.references[field] ?? null
+  const id = record.$.references[field] ?? null
   const row = id === null ? null : await context.loaders.record(to, id)
   return row === null ? null : showRecord(context, row)
 }

@@ -28,11 +28,9 @@ export function downloads(services: Services) {
       const target = readLink(services.config, String(request.params.signed))
       const download = target === null ? null : await find(services, target)
       if (download === null) {
-        response
-          .status(404)
-          .json({
-            errors: [{ message: 'There is no such file, or the link has ended.', extensions: { code: 'NOT_FOUND' } }],
-          })
+        response.status(404).json({
+          errors: [{ message: 'There is no such file, or the link has ended.', extensions: { code: 'NOT_FOUND' } }],
+        })
         return
       }
       await send(request, response, download)

@@ -29,8 +29,7 @@ function rootOf(error: unknown): unknown {
 }
 
 function describe(root: unknown, located: GraphQLError | null, log: Pick<Log, 'error'>): GraphQLFormattedError {
-  if (root instanceof GraphQLError) {
-    // Written by us or by the GraphQL library about the caller's own operation.
+  if (root instanceof GraphQLError && isAboutTheOperation(root, located)) {
     const extensions = { ...root.extensions, ...located?.extensions }
     const kept = Object.fromEntries(
       shown.flatMap((name) => (extensions[name] === undefined ? [] : [[name, extensions[name]]])),
@@ -53,6 +52,15 @@ function describe(root: unknown, located: GraphQLError | null, log: Pick<Log, 'e
   }
   log.error({ err: root, errorId }, 'a request met a fault')
   return { message: `Internal error, reference ${errorId}.`, extensions: { code: 'INTERNAL_SERVER_ERROR', errorId } }
+}
+
+/** Written by us, or by the GraphQL library about what the caller sent; not about what a resolver answered. */
+function isAboutTheOperation(root: GraphQLError, located: GraphQLError | null): boolean {
+  return (
+    root.extensions.code !== undefined ||
+    located?.path === undefined ||
+    /^(Argument|Variable|Directive) /.test(root.message)
+  )
 }
 
 /** The library suggests names of fields and types that look alike: a way to learn a schema that is not shown. */
