@@ -27,11 +27,7 @@ export type Verification =
 export type JwtAlgorithm = 'RS256' | 'ES256' | 'EdDSA'
 
 /** One derived key per purpose: knowing one tells nothing about another. Never rename a label, it changes the key. */
-export type KeyLabel =
-  | 'token signing'
-  | 'link signing'
-  | 'database role portage_api'
-  | 'database role portage_worker'
+export type KeyLabel = 'token signing' | 'link signing' | 'database role portage_api' | 'database role portage_worker'
 
 /** The master secret. Cannot be printed, logged or serialised by accident: only keys derived from it come out. */
 export class Secret {
