@@ -123,13 +123,14 @@ export const contactWords: Words = {
     },
   },
   source: {
-    en: 'source, lead source, contact source, original source, source of contact, how did you hear about us, origin, acquisition source, referral source, source of lead, record source, marketing source, where from',
+    en: 'source, lead source, contact source, original source, source of contact, how did you hear about us, acquisition source, referral source, source of lead, record source, marketing source, where from',
     de: 'quelle, herkunft, lead-quelle, kontaktquelle, ursprung, leadherkunft, kontaktherkunft, ursprüngliche quelle, akquisequelle, wie sind sie auf uns aufmerksam geworden',
     fr: 'source, origine, source du contact, provenance, origine du contact, source du lead, source d’origine, source originale, comment nous avez-vous connu, canal d’acquisition',
     es: 'fuente, origen, procedencia, origen del contacto, fuente del contacto, fuente original, origen del lead, fuente de origen, cómo nos conoció, fuente del lead',
     pt: 'fonte, origem, origem do contato, origem do lead, origem do contacto, fonte original, fonte do lead, como nos conheceu, origem do cliente',
     it: 'fonte, origine, provenienza, origine contatto, fonte contatto, fonte del contatto, fonte originale, origine del contatto, come ci ha conosciuto, fonte lead, origine lead',
     nl: 'bron, herkomst, contactbron, oorsprong, leadbron, bron van contact, oorspronkelijke bron, herkomst contact, hoe heeft u ons gevonden',
+    weak: { origin: [0.75, 0.85] },
   },
   doNotCall: {
     en: 'do not call, dont call, no calls, phone opt out, do not phone, call opt out, do not contact by phone, opted out of calls',

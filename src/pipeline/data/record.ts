@@ -126,7 +126,7 @@ export const placeWords = {
     fr: 'adresse, rue, adresse 1, adresse ligne 1, ligne d’adresse 1, adresse postale, numéro et rue, voie, n° et rue, n et rue, adresse rue, adresse postale ligne 1, numéro et nom de rue',
     es: 'dirección, calle, domicilio, dirección 1, dirección línea 1, línea de dirección 1, calle y número, dirección postal, calle y nº, calle 1, dirección calle',
     pt: 'endereço, morada, rua, logradouro, endereço 1, linha de endereço 1, endereço linha 1, rua e número, morada 1, morada linha 1, endereço postal',
-    it: 'indirizzo, via, indirizzo 1, riga indirizzo 1, indirizzo riga 1, via e numero, via e numero civico, indirizzo postale, via piazza, indirizzo e numero civico',
+    it: 'indirizzo, via, domicilio, indirizzo 1, riga indirizzo 1, indirizzo riga 1, via e numero, via e numero civico, indirizzo postale, via piazza, indirizzo e numero civico',
     nl: 'adres, straat, straat en huisnummer, adresregel 1, adres 1, straatnaam en huisnummer, straat en nummer, straat nr, postadres, straat huisnummer',
     weak: {
       'full address': [0.75, 0.8],

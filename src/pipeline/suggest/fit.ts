@@ -93,9 +93,13 @@ export class Values {
         return this.#judge(`parsed ${field.name}`, parses(field), 'mean yes or no', false)
       case 'ENUM':
         return fitOptions(this, field)
-      default:
+      case 'TEXT':
+      case 'LONG_TEXT':
+      case 'MULTI_ENUM':
+      case 'REFERENCE':
         return fitText(this, field)
     }
+    return field.kind satisfies never
   }
 
   #judge(name: string, test: (value: string) => boolean, what: string, telling: boolean): Fit {

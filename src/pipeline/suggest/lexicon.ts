@@ -72,6 +72,8 @@ export interface Lexicon {
   nearly(key: string, words: readonly string[]): readonly Meaning[]
 }
 
+/** From here on a header names a field outright; below it can mean other things as well. */
+export const CLEAR = 0.9
 /** Confidence of a synonym without values to look at, and the most that values can make of it. */
 const SYNONYM = [0.93, 0.98] as const
 /** The same for the field's own name, as in our exports and templates. */
@@ -191,7 +193,9 @@ function build(type: RecordType): Lexicon {
       source,
       meanings,
       telling: new Set(
-        [...meanings.keys()].filter((key) => !contexts.has(key) && !exact.get(key)?.some(({ alone }) => alone >= 0.9)),
+        [...meanings.keys()].filter(
+          (key) => !contexts.has(key) && !exact.get(key)?.some(({ alone }) => alone >= CLEAR),
+        ),
       ),
     }
   })

@@ -1,0 +1,245 @@
+/** Everything that each column of a file may become, and how sure that is. */
+import type { RecordType } from '../../records/types.js'
+import type { Language } from '../data/words.js'
+import { addressMeanings } from './addresses.js'
+import type { ColumnLike } from './column.js'
+import { isEmail, isSpelledPhone, isUrl, Values } from './fit.js'
+import { type Entity, type Header, readHeader } from './header.js'
+import { type Lexicon, type Meaning, ownMeaning, type Target, CLEAR } from './lexicon.js'
+import { packedMeaning, recognise } from './packs.js'
+
+/** One field that a column may become. */
+export interface Candidate {
+  readonly target: Target
+  readonly confidence: number
+  readonly reasons: readonly string[]
+}
+
+export interface Reading {
+  /** Candidates of each column, the surest first; empty where nothing comes to mind. */
+  readonly candidates: readonly (readonly Candidate[])[]
+  /** Columns that the system whose file this is always has, and that have no place in the record type. */
+  readonly placeless: readonly (string | null)[]
+}
+
+/** Guesses below this are noise, to people and to the assignment. */
+export const LEAST_CONFIDENCE = 0.15
+/** What a header loses that belongs to this record type by its prefix only: `Client phone`. */
+const PREFIX_COST = 0.005
+/** Part of the columns that must be named as our fields are for the file to count as one of ours. */
+const OWN_NAMES_SHARE = 0.8
+/** Columns that must speak some language before a word of another one counts less, and part of them that makes a language. */
+const LANGUAGE_COLUMNS = 3
+const LANGUAGE_SHARE = 0.15
+/** What is left of a word of a language that nothing else in the file speaks. */
+const STRANGE = [0.8, 0.86] as const
+/** Reads the header row as a whole and each column in its light. */
+export function candidatesOf(columns: readonly ColumnLike[], type: RecordType, lexicon: Lexicon): Reading {
+  const headers = columns.map(({ name }) => readHeader(name))
+  const pack = recognise(headers, lexicon.packs)
+  const packed = headers.map((header) => (pack === null ? undefined : packedMeaning(header, pack)))
+  const ownNames = hasOwnNames(headers, lexicon)
+  const exact = inOneLanguage(
+    headers.map((header) => (ownNames ? ownMeanings(header, lexicon) : null) ?? exactMeanings(header, type, lexicon)),
+  )
+  const named = namedOutright(exact)
+  const addresses = addressMeanings(
+    columns.map(({ fillRate }, index) => ({ fillRate, header: headers[index]!, exact: exact[index]! })),
+    type,
+    lexicon,
+  )
+  const hasEmail = exact.some((meanings) =>
+    meanings.some(({ target, alone }) => target.value.kind === 'EMAIL' && alone >= CLEAR),
+  )
+
+  const candidates = headers.map((header, index) => {
+    const system = packed[index]
+    if (system === null) {
+      return []
+    }
+    const values = new Values(columns[index]!)
+    const meanings: Meaning[] = []
+    const offer = (more: readonly Meaning[]): void => {
+      meanings.push(...more.filter(({ target }) => !meanings.some((other) => other.target === target)))
+    }
+    // The first to speak of a field has the say about it.
+    offer(system === undefined ? [] : [system])
+    offer(contextMeanings(header, type, lexicon, named, index))
+    offer(addresses.get(index) ?? [])
+    offer(exact[index]!)
+    if (meanings.length === 0 && !header.nameless && mayBeNear(header, type)) {
+      const reading = header.unprefixed !== null && isOwn(header, type) ? header.unprefixed : header.readings.at(-1)
+      offer(reading === undefined ? [] : lexicon.nearly(reading.key, reading.words))
+    }
+    if (meanings.length === 0 || header.nameless) {
+      offer(meaningsOfValues(values, type, lexicon, hasEmail))
+    }
+    return meanings
+      .map((meaning) => weigh(meaning, values))
+      .filter(({ confidence }) => confidence >= LEAST_CONFIDENCE)
+      .sort((a, b) => b.confidence - a.confidence)
+  })
+  return { candidates, placeless: packed.map((meaning) => (meaning === null ? pack!.source : null)) }
+}
+
+/** Confidence of a header's meaning in the light of the values. */
+function weigh(meaning: Meaning, values: Values): Candidate {
+  const { target, alone, withValues, reason } = meaning
+  const { verdict, telling, reason: valueReason } = values.fit(target)
+  // Values that any field could have confirm a clear header; only telling ones decide an unclear one.
+  const lift = alone >= CLEAR || telling ? verdict : verdict * 0.3
+  const confidence = verdict >= 0 ? alone + (withValues - alone) * lift : alone * (1 + 0.65 * verdict)
+  return { target, confidence, reasons: valueReason === null ? [reason] : [reason, valueReason] }
+}
+
+/** What the vocabulary says outright about `header`, read in full or without what does not matter. */
+export function exactMeanings(header: Header, type: RecordType, lexicon: Lexicon): readonly Meaning[] {
+  if (header.text.includes('.')) {
+    const own = ownMeanings(header, lexicon)
+    if (own !== null) {
+      return own
+    }
+  }
+  for (const reading of header.readings) {
+    const meanings = lexicon.exact.get(reading.key)
+    if (meanings !== undefined) {
+      // The very name of a field, in its spelling, is that field even where the words could mean others.
+      const own = meanings.filter(({ target }) => target.name === header.text)
+      return own.length > 0 ? own : alsoSpokenBy(meanings, header, lexicon)
+    }
+    if (lexicon.contexts.has(reading.key)) {
+      return []
+    }
+  }
+  if (header.unprefixed !== null && isOwn(header, type)) {
+    const meanings = lexicon.exact.get(header.unprefixed.key) ?? []
+    return meanings.map((meaning) => ({
+      ...meaning,
+      alone: meaning.alone - PREFIX_COST,
+      withValues: meaning.withValues - PREFIX_COST,
+    }))
+  }
+  return []
+}
+
+/** `area_m2` is a Portuguese synonym as it stands and an English one without its unit: it speaks both languages. */
+function alsoSpokenBy(meanings: readonly Meaning[], header: Header, lexicon: Lexicon): readonly Meaning[] {
+  const shorter = header.readings.flatMap(({ key }) => lexicon.exact.get(key) ?? [])
+  return meanings.map((meaning) => {
+    const same = shorter.filter(({ target, alone }) => target === meaning.target && alone >= CLEAR)
+    return meaning.languages === null
+      ? meaning
+      : { ...meaning, languages: [...meaning.languages, ...same.flatMap(({ languages }) => languages ?? [])] }
+  })
+}
+
+/** Whether the file names its columns as we name our fields: an export or a template of ours. */
+function hasOwnNames(headers: readonly Header[], lexicon: Lexicon): boolean {
+  const names = new Set(lexicon.targets.map(({ name }) => name))
+  const own = headers.filter(({ text }) => names.has(text))
+  // Plain words such as `email` are anybody's names; `firstName` and `contact.email` are ours.
+  return own.length >= OWN_NAMES_SHARE * headers.length && own.some(({ text }) => /[A-Z.]/.test(text))
+}
+
+function ownMeanings(header: Header, lexicon: Lexicon): readonly Meaning[] | null {
+  const target = lexicon.targets.find(({ name }) => name === header.text)
+  return target === undefined ? null : [ownMeaning(target)]
+}
+
+/** A word of a language that no other column speaks is more likely another word that looks like it. */
+function inOneLanguage(exact: readonly (readonly Meaning[])[]): (readonly Meaning[])[] {
+  // Words that English has too (`Status`) say nothing about another language.
+  const votes = new Map<Language, number>()
+  let total = 0
+  for (const meanings of exact) {
+    const languages = new Set(meanings.flatMap((meaning) => (meaning.alone >= CLEAR ? (meaning.languages ?? []) : [])))
+    total += languages.size === 0 ? 0 : 1
+    for (const language of languages.has('en') ? [] : languages) {
+      votes.set(language, (votes.get(language) ?? 0) + 1)
+    }
+  }
+  if (total < LANGUAGE_COLUMNS) {
+    return [...exact]
+  }
+  const heard = (language: Language): boolean =>
+    language === 'en' || (votes.get(language) ?? 0) - 1 >= Math.max(1, LANGUAGE_SHARE * total)
+  return exact.map((meanings) =>
+    meanings.map((meaning) =>
+      meaning.alone < CLEAR || meaning.languages === null || meaning.languages.some(heard)
+        ? meaning
+        : {
+            ...meaning,
+            alone: STRANGE[0],
+            withValues: STRANGE[1],
+            reason: `${meaning.reason} The other columns are in another language.`,
+          },
+    ),
+  )
+}
+
+/** The fields that a column names outright, with those columns: what context rules look at. */
+function namedOutright(exact: readonly (readonly Meaning[])[]): ReadonlyMap<string, ReadonlySet<number>> {
+  const named = new Map<string, Set<number>>()
+  for (const [column, meanings] of exact.entries()) {
+    for (const { target, alone } of meanings) {
+      if (alone >= CLEAR) {
+        named.set(target.name, (named.get(target.name) ?? new Set()).add(column))
+      }
+    }
+  }
+  return named
+}
+
+function contextMeanings(
+  header: Header,
+  type: RecordType,
+  lexicon: Lexicon,
+  named: ReadonlyMap<string, ReadonlySet<number>>,
+  column: number,
+): readonly Meaning[] {
+  const byOther = (field: string): boolean => [...(named.get(field) ?? [])].some((other) => other !== column)
+  for (const reading of [
+    ...header.readings,
+    ...(header.unprefixed !== null && isOwn(header, type) ? [header.unprefixed] : []),
+  ]) {
+    const rules = lexicon.contexts.get(reading.key)
+    if (rules !== undefined) {
+      return rules.filter(({ has, lacks }) => has.every(byOther) && !lacks.some(byOther))
+    }
+  }
+  return []
+}
+
+/** Whether the header's prefix names this record type, or, for a lead, the person behind it. */
+function isOwn(header: Header, type: RecordType): boolean {
+  const own: readonly Entity[] = type.name === 'lead' ? ['lead', 'contact'] : [type.name]
+  return header.entity !== null && header.entity.names.some((entity) => own.includes(entity))
+}
+
+/** Whether a near miss can count: not where the header says that it is about somebody or something else. */
+function mayBeNear(header: Header, type: RecordType): boolean {
+  return !header.foreign && !(header.entity?.explicit === true && !isOwn(header, type))
+}
+
+/** What values alone say about a column without a telling name: never enough to apply, but a start. */
+function meaningsOfValues(values: Values, type: RecordType, lexicon: Lexicon, hasEmail: boolean): Meaning[] {
+  const looks: readonly (readonly [string, (value: string) => boolean, number, readonly string[]])[] = [
+    ['email', isEmail, hasEmail ? 0.3 : 0.5, ['email', 'contact.email']],
+    ['spelled phone', isSpelledPhone, 0.4, ['phone']],
+    ['url', isUrl, 0.3, ['website', 'listingUrl']],
+  ]
+  return looks.flatMap(([name, test, alone, fields]) => {
+    const target = lexicon.targets.find((candidate) => fields.includes(candidate.name))
+    return target !== undefined && values.samples.length >= 3 && values.share(name, test) >= 0.8
+      ? [
+          {
+            target,
+            alone,
+            withValues: alone + 0.05,
+            reason: `The header says little, but ${type.label.toLowerCase()} files have such values in ${target.label}.`,
+            languages: null,
+          },
+        ]
+      : []
+  })
+}
