@@ -22,7 +22,6 @@ export class ApiError extends Error {
 /** What a payload refuses; see the contract. */
 export interface UserError {
   readonly code: string
-  readonly field: readonly string[] | null
   readonly message: string
 }
 
@@ -30,8 +29,7 @@ export interface UserError {
 export function throwUserErrors(errors: readonly UserError[]): void {
   const [first] = errors
   if (first !== undefined) {
-    const lines = errors.map(({ field, message }) => (field === null ? message : `${field.join('.')}: ${message}`))
-    throw new ApiError(first.code, lines.join('\n'))
+    throw new ApiError(first.code, errors.map(({ message }) => message).join('\n'))
   }
 }
 

@@ -95,7 +95,7 @@ export async function watch(args: readonly string[], connect: Connect, io: Io): 
 }
 
 const rollbackMutation = `mutation Rollback($input: RunRollbackInput!) { runRollback(input: $input) {
-  rollbackRun { id } userErrors { code field message } } }`
+  rollbackRun { id } userErrors { code message } } }`
 
 /** `portage rollback RUN`. */
 export async function rollback(args: readonly string[], connect: Connect, io: Io): Promise<number> {

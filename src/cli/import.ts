@@ -39,7 +39,7 @@ interface Uploaded {
 
 const uploadMutation = `mutation Upload($input: FileUploadInput!) { fileUpload(input: $input) {
   file { id name byteSize sha256 detection { estimatedRowCount warnings } }
-  userErrors { code field message } } }`
+  userErrors { code message } } }`
 
 const suggestionQuery = `query Suggestion($fileId: ID!, $recordType: RecordType!, $source: SourceOptionsInput) {
   mappingSuggestion(fileId: $fileId, recordType: $recordType, source: $source) { mapping {
@@ -48,7 +48,7 @@ const suggestionQuery = `query Suggestion($fileId: ID!, $recordType: RecordType!
     unmappedRequiredFields } } }`
 
 const createMutation = `mutation Import($input: ImportCreateInput!) { importCreate(input: $input) {
-  importRun { id } userErrors { code field message } } }`
+  importRun { id } userErrors { code message } } }`
 
 const recordTypes = ['CONTACT', 'LEAD', 'PROPERTY', 'ACTIVITY']
 

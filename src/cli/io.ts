@@ -53,8 +53,11 @@ export function processIo(): Io {
       }
       clear()
       const lines = createInterface({ input: stdin, output: stderr })
+      lines.on('SIGINT', () => stop.abort())
+      // Ctrl-D: the person is there, and says nothing.
+      const closed = new Promise<string>((resolve) => lines.once('close', () => resolve('')))
       try {
-        return await lines.question(question, { signal: stop.signal })
+        return await Promise.race([lines.question(question, { signal: stop.signal }), closed])
       } finally {
         lines.close()
       }

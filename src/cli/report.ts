@@ -72,7 +72,8 @@ function headline(run: RunReport): string[] {
   if (run.kind === 'IMPORT') {
     lines.push(`Run ${run.id}`)
   }
-  if (run.statusReason !== null) {
+  // What a mapping waits for is told below, with what to do about it.
+  if (run.statusReason !== null && run.status !== 'AWAITING_MAPPING') {
     lines.push(`${clean(run.statusReason.message)} (${run.statusReason.code})`)
   }
   return lines

@@ -216,10 +216,10 @@ describe('portage', { timeout: 60_000 }, () => {
     const { where } = await importingApi({ fileUpload: refusing })
     const { io, notes } = fakeIo()
     assert.equal(await portage(['import', file, '--type', 'contact', '--yes', ...where], io), 1)
-    assert.deepEqual(notes, ['file: The file is empty.'])
+    assert.deepEqual(notes, ['The file is empty.'])
     const asJson = fakeIo()
     assert.equal(await portage(['import', file, '--type', 'contact', '--yes', '--json', ...where], asJson.io), 1)
-    assert.deepEqual(asJson.json(), [{ event: 'error', code: 'FILE_EMPTY', message: 'file: The file is empty.' }])
+    assert.deepEqual(asJson.json(), [{ event: 'error', code: 'FILE_EMPTY', message: 'The file is empty.' }])
   })
 
   test('a run that waits for a mapping ends the watching with exit code 1', async () => {
