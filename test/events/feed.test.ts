@@ -7,7 +7,8 @@ import { Refusal } from '../../src/errors.js'
 import { EventFeed, formatSequence, purgeEvents, type RunEvent } from '../../src/events.js'
 import { EVENT_TAIL_BYTES_MAX, SUBSCRIBER_BYTES_MAX } from '../../src/limits.js'
 import { freshDatabase, type TestDatabase } from '../helpers/database.js'
-import { progress, random, settled, status, Writer, type Draft } from './world.js'
+import { Random } from '../helpers/random.js'
+import { type Draft, progress, settled, status, Writer } from './world.js'
 
 type Stream = AsyncIterableIterator<RunEvent>
 
@@ -251,7 +252,8 @@ describe('the event feed', { timeout: 120_000 }, () => {
       open: (position: string | null, ms: number) => Stream,
       ended: (events: RunEvent[]) => boolean,
     ) => {
-      const chance = random(seed)
+      const random = new Random(seed)
+      const chance = () => random.next()
       const events: RunEvent[] = []
       while (!ended(events)) {
         const stream = open(events.at(-1)?.sequence ?? null, [0, 1, 10, 40][Math.floor(chance() * 4)] ?? 0)

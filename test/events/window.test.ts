@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fromRow, type Gap, type LoggedEvent } from '../../src/events/event.js'
 import { Window } from '../../src/events/window.js'
-import { progress, random, settled, status, type Draft } from './world.js'
+import { Random } from '../helpers/random.js'
+import { type Draft, progress, settled, status } from './world.js'
 
 const roomy = { events: 1000, bytes: 10_000_000, issues: 100 }
 
@@ -195,7 +196,8 @@ function rowsOf(events: readonly (LoggedEvent | Gap)[]): string[] {
 
 test('whoever leaves after any delivered event and resumes there misses and repeats nothing (2,000 seeds)', () => {
   for (let seed = 1; seed <= 2000; seed += 1) {
-    const next = random(seed)
+    const random = new Random(seed)
+    const next = () => random.next()
     const log = randomLog(next)
     const bounds = { events: 1 + Math.floor(next() * 30), bytes: next() < 0.3 ? 4000 : 1_000_000, issues: 100 }
     const seen: (LoggedEvent | Gap)[] = []
