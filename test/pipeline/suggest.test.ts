@@ -162,6 +162,17 @@ test('a time of day without a day fills no field of a moment', () => {
   ])
 })
 
+test('a price per square metre is no price, and whether an address is the first one is no address', () => {
+  assert.deepEqual(fields('property', ['Price', 'Price/SqFt', 'Preis pro m²', 'precio_m2']), [
+    'listPrice',
+    null,
+    null,
+    null,
+  ])
+  assert.deepEqual(fields('property', ['Preis in EUR', 'Fläche in m²']), ['listPrice', 'livingArea'])
+  assert.deepEqual(fields('contact', ['Email Id', 'Is Primary (email)', 'Has phone']), ['email', null, null])
+})
+
 test('opting in is not opting out', () => {
   for (const header of ['Email Opt In', 'Subscribed', 'Newsletter', 'Marketing consent', 'Email allowed']) {
     assert.deepEqual(fields('contact', [[header, 'yes', 'no']]), [null], header)
@@ -337,6 +348,13 @@ test('a word of another language than the rest of the file is not trusted', () =
     'phone',
     'companyName',
     null,
+  ])
+  assert.deepEqual(fields('contact', ['ID', 'Nom', 'Prénom', 'Email', 'Téléphone']), [
+    'externalId',
+    'lastName',
+    'firstName',
+    'email',
+    'phone',
   ])
   assert.deepEqual(fields('contact', ['Prénom', 'Nom', 'Téléphone', 'Société', 'Service']), [
     'firstName',

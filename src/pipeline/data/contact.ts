@@ -180,9 +180,12 @@ export const contactWords: Words = {
   },
   sourceCreatedAt: {
     ...recordWords.sourceCreatedAt,
-    en: `${recordWords.sourceCreatedAt.en}, person created, contact created, contact created date, contact since, client since, customer since`,
+    en: `${recordWords.sourceCreatedAt.en}, person created, contact created, contact created date, contact since, client since, customer since, member since, registration date, date of registration, registered on, signup date, sign up date, date joined`,
     de: `${recordWords.sourceCreatedAt.de}, kunde seit, kontakt seit`,
-    nl: `${recordWords.sourceCreatedAt.nl}, klant sinds`,
+    fr: `${recordWords.sourceCreatedAt.fr}, date d’inscription, date inscription, inscrit le, client depuis`,
+    pt: `${recordWords.sourceCreatedAt.pt}, data de inscrição, cliente desde`,
+    it: `${recordWords.sourceCreatedAt.it}, data iscrizione, data di iscrizione, cliente dal`,
+    nl: `${recordWords.sourceCreatedAt.nl}, klant sinds, registratiedatum, datum inschrijving`,
   },
   'organization.externalId': {
     en: 'account id, company id, organization id, organisation id, org id, associated company id, account record id, company record id, primary company id, parent account id, primary associated company id, account key',

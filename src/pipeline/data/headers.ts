@@ -20,13 +20,18 @@ export const ENTITY_WORDS = {
 export const FOREIGN_WORDS =
   'spouse spouses wife husband partner partners assistant assistants manager managers supervisor referrer referral referred parent child children emergency yomi phonetic maiden nickname attorney lender coborrower coapplicant previous former old bounced bounce hash encrypted count ehepartner ehefrau ehemann assistent assistentin vorgesetzter conjoint assistante conyuge asistente conjuge assistente coniuge echtgenoot partnernaam verified validation valid recent modifiedby createdby label types photo picture image avatar opened clicked delivered replied'
 
-/** Units, currencies and hints behind a name that leave its meaning alone: `Area (m²)`, `Price in EUR`, `Name (required)`. */
+/** Units behind the name of an area: `Wohnfläche (m²)`. Behind a price they make it another one: `Price / sqft`. */
+export const AREA_UNITS = 'm2 qm sqm mq sqft ft2 sf'
+
+/** Currencies and hints behind a name that leave its meaning alone: `Price in EUR`, `Name (required)`, `Born (dd.mm.yyyy)`. */
 export const HARMLESS_WORDS =
-  'm2 qm sqm mq sqft ft2 sf eur euro euros usd gbp chf cad aud brl mxn dollar dollars required optional mandatory pflichtfeld pflicht obligatoire obligatorio obbligatorio verplicht optionnel opcional opzionale optioneel dd mm yyyy yy jj jjjj aaaa tt hh ss ymd utc e164'
+  'eur euro euros usd gbp chf cad aud brl mxn dollar dollars required optional mandatory pflichtfeld pflicht obligatoire obligatorio obbligatorio verplicht optionnel opcional opzionale optioneel dd mm yyyy yy jj jjjj aaaa tt hh ss ymd utc e164'
+
+/** First words of a yes-or-no: `Is primary email` is no address. */
+export const QUESTION_WORDS = 'is has was can did are ist hat'
 
 /** Words without a meaning of their own, at the start of a header of a form: `Your email`, `What is your phone number?`. */
-export const FILLER_WORDS =
-  'your my the their please enter what is are whats votre su seu ihre ihr uw il la le der die das'
+export const FILLER_WORDS = 'your my the their please enter what whats votre su seu ihre ihr uw il la le der die das'
 
 /** Which of a person's addresses a column belongs to, in order of preference, the one without any such word first. */
 export const ADDRESS_GROUPS: readonly { readonly name: string; readonly words: string; readonly preference: number }[] =

@@ -110,7 +110,7 @@ export const personWords = {
     es: 'teléfono, número de teléfono, tel, teléfono fijo, teléfono trabajo, teléfono del trabajo, fijo, tfno, teléfono principal, teléfono de la oficina, teléfono 1, teléfono de trabajo, núm teléfono, nº teléfono, tlf, tel fijo, telf, teléfono oficina, teléfono de contacto, teléfono de empresa, teléfono profesional, número telefónico',
     pt: 'telefone, número de telefone, tel, telefone fixo, telefone comercial, telefone principal, fone, telefone do trabalho, telefone 1, nº telefone, fixo, telefone trabalho, número do telefone, telefone profissional, telefone de contato, telefone de contacto, telefone empresa',
     it: 'telefono, numero di telefono, tel, telefono fisso, telefono ufficio, telefono lavoro, telefono principale, fisso, recapito telefonico, n telefono, telefono 1, numero telefono, tel ufficio, telefono aziendale, tel fisso, num telefono, telefono di lavoro',
-    nl: 'telefoon, telefoonnummer, tel, vast nummer, telefoon werk, telefoon zakelijk, zakelijk telefoonnummer, vaste telefoon, tel nr, telefoonnr, telefoon vast, telefoon kantoor, telefoon 1, werktelefoon, vaste lijn, telefoon algemeen, tel werk, tel zakelijk',
+    nl: 'telefoon, telefoonnummer, tel, vast nummer, telefoon werk, telefoon zakelijk, zakelijk telefoonnummer, vaste telefoon, tel nr, telefoonnr, telefoon vast, telefoon kantoor, telefoon 1, werktelefoon, vaste lijn, telefoon algemeen, tel werk, tel zakelijk, telnummer, tel nummer',
     weak: { number: [0.3, 0.75], 'contact number': [0.75, 0.95], contact: [0.3, 0.7], kontakt: [0.3, 0.7] },
   },
   mobilePhone: {
@@ -120,7 +120,7 @@ export const personWords = {
     es: 'móvil, teléfono móvil, celular, teléfono celular, número de móvil, nº móvil, tel móvil, número de celular, número de teléfono móvil, tlf móvil, número móvil, tfno móvil, núm móvil, telf móvil, teléfono cel',
     pt: 'celular, telemóvel, telefone celular, móvel, telefone móvel, número de telemóvel, número de celular, tel móvel, número de telefone celular, número do celular, tlm, cel, número de telefone móvel',
     it: 'cellulare, telefono cellulare, mobile, numero cellulare, numero di cellulare, telefono mobile, tel cellulare, cell, tel mobile, n cellulare, num cellulare, numero di telefono cellulare',
-    nl: 'mobiel, mobiele telefoon, mobiel nummer, gsm, telefoon mobiel, mobiele nummer, gsm nummer, mobiel telefoonnummer, tel mobiel, 06 nummer, mobiele telefoonnummer, mobieltje',
+    nl: 'mobiel, mobiele telefoon, mobiel nummer, gsm, telefoon mobiel, mobiele nummer, gsm nummer, mobiel telefoonnummer, tel mobiel, 06 nummer, mobiele telefoonnummer, mobieltje, mobnummer, mobiel nr, gsm nr',
     weak: { whatsapp: [0.55, 0.75], 'whatsapp number': [0.6, 0.78], sms: [0.4, 0.6], 'text number': [0.5, 0.7] },
   },
   website: {

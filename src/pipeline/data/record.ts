@@ -12,7 +12,7 @@ export const recordWords = {
     nl: 'bronsysteem',
   },
   externalId: {
-    en: 'id, record id, external id, external key, unique id, unique identifier, source id, system id, object id, crm id, legacy id, internal id, record number, record key, uuid, guid, pipedrive system id, id number',
+    en: 'id, record id, external id, external key, unique id, unique identifier, source id, system id, object id, uid, crm id, legacy id, internal id, record number, record key, uuid, guid, pipedrive system id, id number',
     de: 'datensatz id, externe id, datensatznummer, eindeutige id, interne id, interne nummer, datensatznr, id nummer, externer schlüssel',
     fr: 'identifiant, id externe, identifiant externe, identifiant unique, id fiche, numéro de fiche, id de l’enregistrement, id d’enregistrement, id d’objet',
     es: 'identificador, id externo, id de registro, identificador único, número de registro, id del registro, id del objeto',
@@ -121,7 +121,7 @@ export const recordWords = {
 /** Where something is: contacts, leads and properties have it alike. Qualified ones (`Home City`) are grouped apart. */
 export const placeWords = {
   addressLine1: {
-    en: 'address, address 1, address line 1, address line one, street, street 1, street address, street line 1, addr, addr 1, street name and number, street and number, street and house number, mailing address line 1, addr line 1, street address line 1, street address 1, address street, house number and street',
+    en: 'address, address 1, address line, address line 1, address line one, street, street 1, street address, street line 1, addr, addr 1, street name and number, street and number, street and house number, mailing address line 1, addr line 1, street address line 1, street address 1, address street, house number and street',
     de: 'adresse, straße, anschrift, straße und hausnummer, straße hausnummer, straße nr, straße hausnr, straße und nr, adresszeile 1, adresse 1, straße 1, strasse, strasse nr, strasse hausnummer, strasse und hausnummer, strasse hausnr, strassenname',
     fr: 'adresse, rue, adresse 1, adresse ligne 1, ligne d’adresse 1, adresse postale, numéro et rue, voie, n° et rue, n et rue, adresse rue, adresse postale ligne 1, numéro et nom de rue',
     es: 'dirección, calle, domicilio, dirección 1, dirección línea 1, línea de dirección 1, calle y número, dirección postal, calle y nº, calle 1, dirección calle',
@@ -140,6 +140,7 @@ export const placeWords = {
       'street name': [0.55, 0.65],
       straatnaam: [0.6, 0.7],
       location: [0.4, 0.5],
+      ubicación: [0.6, 0.7],
     },
   },
   addressLine2: {
@@ -174,7 +175,6 @@ export const placeWords = {
       estado: [0.72, 0.95],
       état: [0.6, 0.92],
       stato: [0.4, 0.85],
-      staat: [0.6, 0.9],
       county: [0.7, 0.8],
       st: [0.5, 0.92],
       departamento: [0.5, 0.6],
@@ -193,12 +193,12 @@ export const placeWords = {
   },
   country: {
     en: 'country, country name, country code, country region, nation, country iso code, country of residence, country iso, iso country code',
-    de: 'land, staat land, ländercode, länderkennung, land region, länderkürzel, landeskennzeichen, staat',
+    de: 'land, staat land, ländercode, länderkennung, land region, länderkürzel, landeskennzeichen',
     fr: 'pays, code pays, pays région, nom du pays',
     es: 'país, código de país, país región, código país, nombre del país',
     pt: 'país, código do país, país região, código país',
     it: 'paese, nazione, codice paese, paese regione, stato nazione, codice nazione',
     nl: 'land, landcode, land regio, landnaam',
-    weak: { stato: [0.3, 0.6], nationality: [0.3, 0.4] },
+    weak: { stato: [0.3, 0.6], staat: [0.6, 0.8], nationality: [0.3, 0.4] },
   },
 } satisfies Words

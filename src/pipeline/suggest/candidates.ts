@@ -1,6 +1,6 @@
 /** Everything that each column of a file may become, and how sure that is. */
 import type { RecordType } from '../../records/types.js'
-import type { Language } from '../data/words.js'
+import { type Language, LANGUAGE_NAMES } from '../data/words.js'
 import { addressMeanings } from './addresses.js'
 import type { ColumnLike } from './column.js'
 import { isEmail, isSpelledPhone, isUrl, Values } from './fit.js'
@@ -28,9 +28,8 @@ export const LEAST_CONFIDENCE = 0.15
 const PREFIX_COST = 0.005
 /** Part of the columns that must be named as our fields are for the file to count as one of ours. */
 const OWN_NAMES_SHARE = 0.8
-/** Columns that must speak some language before a word of another one counts less, and part of them that makes a language. */
-const LANGUAGE_COLUMNS = 3
-const LANGUAGE_SHARE = 0.15
+/** Columns that must speak one language before a single word of another one counts as strange. */
+const OTHER_LANGUAGE_COLUMNS = 2
 /** What is left of a word of a language that nothing else in the file speaks. */
 const STRANGE = [0.8, 0.86] as const
 /** Reads the header row as a whole and each column in its light. */
@@ -40,6 +39,7 @@ export function candidatesOf(columns: readonly ColumnLike[], type: RecordType, l
   const packed = headers.map((header) => (pack === null ? undefined : packedMeaning(header, pack)))
   const ownNames = hasOwnNames(headers, lexicon)
   const exact = inOneLanguage(
+    headers,
     headers.map((header) => (ownNames ? ownMeanings(header, lexicon) : null) ?? exactMeanings(header, type, lexicon)),
   )
   const named = namedOutright(exact)
@@ -64,7 +64,7 @@ export function candidatesOf(columns: readonly ColumnLike[], type: RecordType, l
     }
     // The first to speak of a field has the say about it.
     offer(system === undefined ? [] : [system])
-    offer(contextMeanings(header, type, lexicon, named, index))
+    offer(contextMeanings(header, type, lexicon, named, index, exact[index]!.length === 0))
     offer(addresses.get(index) ?? [])
     offer(exact[index]!)
     if (meanings.length === 0 && !header.nameless && mayBeNear(header, type)) {
@@ -101,7 +101,10 @@ export function exactMeanings(header: Header, type: RecordType, lexicon: Lexicon
     }
   }
   for (const reading of header.readings) {
-    const meanings = lexicon.exact.get(reading.key)
+    // A price per square foot is no price.
+    const meanings = lexicon.exact
+      .get(reading.key)
+      ?.filter(({ target }) => !(reading.ofArea && target.value.kind === 'MONEY'))
     if (meanings !== undefined) {
       // The very name of a field, in its spelling, is that field even where the words could mean others.
       const own = meanings.filter(({ target }) => target.name === header.text)
@@ -147,25 +150,30 @@ function ownMeanings(header: Header, lexicon: Lexicon): readonly Meaning[] | nul
 }
 
 /** A word of a language that no other column speaks is more likely another word that looks like it. */
-function inOneLanguage(exact: readonly (readonly Meaning[])[]): (readonly Meaning[])[] {
-  // Words that English has too (`Status`) say nothing about another language.
-  const votes = new Map<Language, number>()
-  let total = 0
-  for (const meanings of exact) {
-    const languages = new Set(meanings.flatMap((meaning) => (meaning.alone >= CLEAR ? (meaning.languages ?? []) : [])))
-    total += languages.size === 0 ? 0 : 1
-    for (const language of languages.has('en') ? [] : languages) {
-      votes.set(language, (votes.get(language) ?? 0) + 1)
-    }
-  }
-  if (total < LANGUAGE_COLUMNS) {
-    return [...exact]
-  }
-  const heard = (language: Language): boolean =>
-    language === 'en' || (votes.get(language) ?? 0) - 1 >= Math.max(1, LANGUAGE_SHARE * total)
-  return exact.map((meanings) =>
+function inOneLanguage(headers: readonly Header[], exact: readonly (readonly Meaning[])[]): (readonly Meaning[])[] {
+  const spoken = exact.map(
+    (meanings) => new Set(meanings.flatMap(({ alone, languages }) => (alone >= CLEAR ? (languages ?? []) : []))),
+  )
+  // Only words that no other language has (`Vorname`, not `Status`) tell what a file speaks.
+  const languages = Object.keys(LANGUAGE_NAMES) as Language[]
+  const own = new Map(
+    languages.map((language) => [language, spoken.filter((by) => by.size === 1 && by.has(language)).length]),
+  )
+  const strange = new Map(
+    languages.map((language) => [
+      language,
+      language !== 'en' &&
+        own.get(language)! <= 1 &&
+        languages.some((other) => other !== language && own.get(other)! >= OTHER_LANGUAGE_COLUMNS),
+    ]),
+  )
+  return exact.map((meanings, index) =>
     meanings.map((meaning) =>
-      meaning.alone < CLEAR || meaning.languages === null || meaning.languages.some(heard)
+      meaning.alone < CLEAR ||
+      meaning.languages === null ||
+      // An accent is a language's own.
+      /[^\p{ASCII}]/u.test(headers[index]!.text) ||
+      meaning.languages.some((language) => !strange.get(language)!)
         ? meaning
         : {
             ...meaning,
@@ -196,11 +204,12 @@ function contextMeanings(
   lexicon: Lexicon,
   named: ReadonlyMap<string, ReadonlySet<number>>,
   column: number,
+  unprefixed: boolean,
 ): readonly Meaning[] {
   const byOther = (field: string): boolean => [...(named.get(field) ?? [])].some((other) => other !== column)
   for (const reading of [
     ...header.readings,
-    ...(header.unprefixed !== null && isOwn(header, type) ? [header.unprefixed] : []),
+    ...(unprefixed && header.unprefixed !== null && isOwn(header, type) ? [header.unprefixed] : []),
   ]) {
     const rules = lexicon.contexts.get(reading.key)
     if (rules !== undefined) {

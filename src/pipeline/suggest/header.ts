@@ -1,12 +1,18 @@
 /** Takes a header apart, so that `Person - E-Mail (Work)*`, `person_email_work` and `PersonEmailWork` read alike. */
 import {
+  AREA_UNITS,
   CONNECTOR_WORDS,
   ENTITY_WORDS,
   FILLER_WORDS,
   FOREIGN_WORDS,
   HARMLESS_WORDS,
   NAMELESS,
+  QUESTION_WORDS,
 } from '../data/headers.js'
+import { cut } from '../text.js'
+
+/** Characters of a header that are read: longer ones are sentences, and their ends say nothing more. */
+const HEADER_LENGTH_READ = 200
 
 export type Entity = keyof typeof ENTITY_WORDS
 
@@ -15,8 +21,8 @@ export interface Reading {
   /** The words without blanks: what synonyms are looked up by. */
   readonly key: string
   readonly words: readonly string[]
-  /** What was left out of the header to read it so; null if nothing was. */
-  readonly without: string | null
+  /** A unit of area was left out at its end. */
+  readonly ofArea: boolean
 }
 
 export interface Header {
@@ -46,7 +52,9 @@ for (const [entity, words] of Object.entries(ENTITY_WORDS) as [Entity, string][]
   }
 }
 const foreignWords = wordSet(FOREIGN_WORDS)
-const harmlessWords = wordSet(HARMLESS_WORDS)
+const areaUnits = wordSet(AREA_UNITS)
+const harmlessWords = new Set([...wordSet(HARMLESS_WORDS), ...areaUnits])
+const questionWords = wordSet(QUESTION_WORDS)
 const fillerWords = wordSet(FILLER_WORDS)
 const connectorWords = wordSet(CONNECTOR_WORDS)
 
@@ -100,7 +108,7 @@ export function keyOf(words: readonly string[]): string {
 }
 
 export function readHeader(name: string): Header {
-  const text = name.replaceAll('\uFEFF', '').trim()
+  const text = cut(name, HEADER_LENGTH_READ).replaceAll('\uFEFF', '').trim()
   // `__c` marks a custom field and `__r` the way to another object; stars and colons mark what a form requires.
   let bare = text
     .replace(/^["']+|["']+$/g, '')
@@ -123,34 +131,36 @@ export function readHeader(name: string): Header {
   }
 
   const readings: Reading[] = []
-  const add = (candidate: readonly string[], without: string | null): void => {
+  const add = (candidate: readonly string[], ofArea = false): void => {
     const key = keyOf(candidate)
     if (key !== '' && !readings.some((reading) => reading.key === key)) {
-      readings.push({ key, words: candidate, without })
+      readings.push({ key, words: candidate, ofArea })
     }
   }
   const uncounted = numberAt < 0 ? words : words.toSpliced(numberAt, 1)
+  const question = questionWords.has(words[0] ?? '')
   if (repeated !== null) {
     // The second `Phone` is read as `Phone 2`, never as another `Phone`.
-    add([...words, String(ordinal)], null)
+    add([...words, String(ordinal)])
   } else {
-    add(words, null)
+    add(words)
     if (numberAt >= 0) {
-      add([...uncounted, String(ordinal)], null)
+      add([...uncounted, String(ordinal)])
     }
   }
-  if (!labelled && (ordinal === null || ordinal === 1)) {
-    add(uncounted, null)
-    add(withoutEnd(uncounted), 'unit')
-    if (fillerWords.has(uncounted[0] ?? '')) {
-      add(withoutEnd(uncounted.slice(uncounted.findIndex((word) => !fillerWords.has(word)))), 'filler')
+  if (!labelled && !question && (ordinal === null || ordinal === 1)) {
+    const bared = withoutEnd(uncounted)
+    const ofArea = uncounted.slice(bared.length).some((word) => areaUnits.has(word))
+    add(uncounted)
+    add(bared, ofArea)
+    // `Your email`, `What is your phone number?`
+    const asked = bared.findIndex((word) => !fillerWords.has(word) && !questionWords.has(word))
+    if (asked > 0) {
+      add(bared.slice(asked), ofArea)
     }
-    // HubSpot's own properties: hs_price.
-    if (uncounted[0] === 'hs') {
-      add(uncounted.slice(1), 'prefix')
-    }
-    if (uncounted[0] === 'address' && uncounted.length > 1) {
-      add(uncounted.slice(1), 'prefix')
+    // `hs_price` is HubSpot's way to write its own properties, `address_city` that of many tables.
+    if ((bared[0] === 'hs' || bared[0] === 'address') && bared.length > 1) {
+      add(bared.slice(1), ofArea)
     }
   }
   return {
@@ -160,7 +170,7 @@ export function readHeader(name: string): Header {
     ...entityOf(bare, uncounted, ordinal),
     ordinal,
     // A third phone number is no near miss of the second one.
-    foreign: labelled || (ordinal !== null && ordinal > 1) || words.some((word) => foreignWords.has(word)),
+    foreign: labelled || question || (ordinal !== null && ordinal > 1) || words.some((word) => foreignWords.has(word)),
     nameless: NAMELESS.test(fold(text)),
   }
 }
@@ -204,5 +214,5 @@ function entityOf(
   }
   const rest = withoutEnd(words.slice(1))
   const counted = ordinal !== null && ordinal !== 1 ? [...rest, String(ordinal)] : rest
-  return { entity: { names, explicit }, unprefixed: { key: keyOf(counted), words: counted, without: 'prefix' } }
+  return { entity: { names, explicit }, unprefixed: { key: keyOf(counted), words: counted, ofArea: false } }
 }
