@@ -3,9 +3,11 @@ import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { Database } from '../../src/db/database.js'
 import { Lane } from '../../src/db/lane.js'
+import { listen } from '../../src/db/listen.js'
+import type { TenantSource } from '../../src/db/tx.js'
 import { Refusal } from '../../src/errors.js'
 import { EventFeed, formatSequence, purgeEvents, type RunEvent } from '../../src/events.js'
-import { EVENT_TAIL_BYTES_MAX, SUBSCRIBER_BYTES_MAX } from '../../src/limits.js'
+import { EVENT_POLL_MS, EVENT_TAIL_BYTES_MAX, SUBSCRIBER_BYTES_MAX } from '../../src/limits.js'
 import { freshDatabase, type TestDatabase } from '../helpers/database.js'
 import { Random } from '../helpers/random.js'
 import { type Draft, progress, settled, status, Writer } from './world.js'
@@ -514,6 +516,46 @@ describe('the event feed', { timeout: 120_000 }, () => {
     )
     assert.ok(warnings.length > 0)
     await stream.return?.()
+  })
+
+  test('an event that is committed while a stream is being started is not left to the poll', async () => {
+    const tenant = await writer.tenant()
+    const run = await writer.run(tenant)
+    const looked = Promise.withResolvers<void>()
+    const release = Promise.withResolvers<void>()
+    // The first look at the tenant is answered late, when what it saw is not true any more.
+    const slow: TenantSource = {
+      transaction: async (tenantId, work) => {
+        const result = await source.transaction(tenantId, work)
+        looked.resolve()
+        await release.promise
+        return result
+      },
+    }
+    const heard = Promise.withResolvers<void>()
+    const listener = await listen({
+      url: database.apiUrl,
+      applicationName: 'test listener',
+      channels: ['portage_events'],
+      onNotify: () => heard.resolve(),
+      onConnected: () => undefined,
+      onError: heard.reject,
+    })
+    const own = new EventFeed({ source: slow, listenerUrl: database.apiUrl, log })
+    await own.start()
+    const started = performance.now()
+    const stream = own.tenantEvents(tenant, { after: formatSequence(0), kinds: null })
+    await looked.promise
+    await writer.append(tenant, run, [progress(1)])
+    await heard.promise
+    // Both listeners are told at the same moment; one round trip later the other one has heard it too.
+    await writer.query('select 1')
+    release.resolve()
+    assert.equal(outline(await next(stream)), 'read 1')
+    const waited = performance.now() - started
+    assert.ok(waited < EVENT_POLL_MS / 2, `after ${waited} ms`)
+    await own.close()
+    await listener.close()
   })
 
   test('ends a waiting stream by return, by signal and when the feed closes', async () => {
