@@ -50,9 +50,13 @@ async function signForDemo(settings: CliSettings): Promise<string> {
     throw new ApiError('UNAUTHENTICATED', missing)
   }
   const tenant = await findTenant(url, DEMO).catch((cause: unknown) => {
-    throw new ApiError('UNAUTHENTICATED', `${missing} (The tenant "${DEMO}" of this machine could not be looked up.)`, {
-      cause,
-    })
+    throw new ApiError(
+      'UNAUTHENTICATED',
+      `${missing} (To make one for the tenant "${DEMO}" of this machine, Portage must be running: \`npm start\`.)`,
+      {
+        cause,
+      },
+    )
   })
   if (tenant === null) {
     throw new ApiError('UNAUTHENTICATED', missing)

@@ -64,6 +64,10 @@ function explain(error: unknown, command: string): { code: string; message: stri
   if (error instanceof ConfigError) {
     return { code: 'SETTINGS', message: error.message }
   }
-  const message = error instanceof Error ? error.message : String(error)
+  const { code } = error as { code?: unknown }
+  if (code === 'ECONNREFUSED') {
+    return { code: 'NO_DATABASE', message: 'The database does not answer. Start Portage with `npm start`.' }
+  }
+  const message = error instanceof Error && error.message !== '' ? error.message : String(code ?? error)
   return { code: 'FAULT', message: `Something is wrong in portage itself or in the database: ${message}` }
 }
