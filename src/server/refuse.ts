@@ -17,10 +17,13 @@ export function refuse(
     .json({ errors: [{ message, extensions: { code, ...extensions } }] })
 }
 
+/** A body of at most so many bytes is read to its end and thrown away, which keeps the connection for the next request. */
+const SMALL_BODY = 64 * 1024
+
 /**
  * The same for a request whose body nobody is going to read. Left alone, the server would read all of it and throw it
- * away; ended at once, the client would see a broken connection instead of the answer. So reading stops, the client gets a
- * moment for the answer, and then the connection ends.
+ * away; ended at once, the client would see a broken connection instead of the answer. So, unless the body is small,
+ * reading stops, the client gets a moment for the answer, and then the connection ends.
  */
 export function refuseBody(
   request: Request,
@@ -30,7 +33,7 @@ export function refuseBody(
   message: string,
   extensions: Readonly<Record<string, string>> = {},
 ): void {
-  if (!request.complete) {
+  if (!request.complete && (request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > SMALL_BODY)) {
     const { socket } = request
     response.once('finish', () => {
       socket.pause()

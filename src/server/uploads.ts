@@ -27,7 +27,8 @@ export function isMultipart(request: Request): boolean {
 /** Refuses an upload that its headers and its caller already rule out; then lets the multipart library read it. */
 export function uploads(maxUploadBytes: number) {
   const read = graphqlUploadExpress({
-    maxFileSize: maxUploadBytes,
+    // The library takes a file of exactly this size for one that is too large; the store has the last word.
+    maxFileSize: maxUploadBytes + 1,
     maxFiles: FILES_PER_REQUEST,
     maxFieldSize: BODY_BYTES_MAX,
   })

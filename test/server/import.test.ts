@@ -300,6 +300,10 @@ test('a rollback is previewed, done once, and told', async () => {
   assert.equal(contacts.totalCount, 3)
   const turing = contacts.nodes.find(({ lastName }: { lastName: string }) => lastName === 'Turing')
   assert.deepEqual(turing.provenance.at(-1), { runId: first, action: 'CREATED', changedFields: [], rowNumber: 3 })
+  assert.deepEqual(turing.provenance.slice(0, 2), [
+    { runId: started.runRollback.rollbackRun.id, action: 'REVERTED', changedFields: ['lastName'], rowNumber: null },
+    { runId: second, action: 'UPDATED', changedFields: ['lastName'], rowNumber: 3 },
+  ])
   const twice = await world.ask(grace, mutation, { input: { runId: second, idempotencyKey: 'undo again' } })
   assert.equal(twice.runRollback.userErrors[0].code, 'NOT_REVERSIBLE')
 })

@@ -178,9 +178,16 @@ export async function provenanceOf(
          select c.run_id, c.row_number,
            case when jsonb_typeof(c.after -> 'deleted_at') = 'string' then 'DELETED' else 'UPDATED' end, c.at,
            array(select jsonb_object_keys(c.after)), 1
-         from run_change c where c.tenant_id = r.tenant_id and c.record_id = r.id and c.record_type = $3) touches
-       order by at desc, step desc, row_number desc limit $2) t
-     where r.id = any ($1::uuid[]) order by r.id, t.at desc, t.step desc, t.row_number desc`,
+         from run_change c where c.tenant_id = r.tenant_id and c.record_id = r.id and c.record_type = $3
+         union all
+         select undo.id, null, 'REVERTED', max(c.reverted_at), array_agg(distinct k.name), 2
+         from run_change c cross join lateral (
+           select q.id from run q where q.tenant_id = c.tenant_id and q.of_run_id = c.run_id and q.created_at <= c.reverted_at
+           order by q.id desc limit 1) undo cross join lateral jsonb_object_keys(c.after) as k (name)
+         where c.tenant_id = r.tenant_id and c.record_id = r.id and c.record_type = $3 and c.reverted_at is not null
+         group by undo.id) touches
+       order by at desc, step desc, row_number desc nulls last limit $2) t
+     where r.id = any ($1::uuid[]) order by r.id, t.at desc, t.step desc, t.row_number desc nulls last`,
     [ids, limit, name],
   )
   const names = new Map(type.fields.map((field) => [field.column, field.name]))

@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { SCHEMA_VERSION } from '../../src/db/schema-version.js'
+import { describeError, isUnavailable, withoutHints } from '../../src/server/errors.js'
+import { attachment } from '../../src/server/downloads.js'
+import { type Actor, authorization, World } from './world.js'
+
+let world: World
+let ada: Actor
+
+before(async () => {
+  world = await World.start({ worker: false, settings: { NODE_ENV: 'production' } })
+  ada = await world.actor(await world.tenant())
+})
+after(() => world.close())
+
+test('says whether it lives and whether it is ready', async () => {
+  assert.deepEqual(await (await fetch(`${world.url}/livez`)).json(), { status: 'ok' })
+  const ready = await fetch(`${world.url}/readyz`)
+  assert.equal(ready.status, 200)
+  assert.match(await (await fetch(`${world.url}/metrics`)).text(), /portage_graphql_operation_seconds/)
+})
+
+test('is not ready for a database with another schema', async () => {
+  const newest = await world.oracle.query('select name from migration order by id desc limit 1')
+  assert.equal(newest.rows[0].name, SCHEMA_VERSION, 'src/db/schema-version.ts names the newest migration')
+  await world.oracle.query('update migration set name = $1 where name = $2', ['Migration_of_tomorrow', SCHEMA_VERSION])
+  const ready = await fetch(`${world.url}/readyz`)
+  assert.equal(ready.status, 503)
+  assert.equal(ready.headers.get('retry-after'), '1')
+  await world.oracle.query('update migration set name = $1 where name = $2', [SCHEMA_VERSION, 'Migration_of_tomorrow'])
+  assert.equal((await fetch(`${world.url}/readyz`)).status, 200)
+})
+
+test('answers in JSON wherever one comes to', async () => {
+  for (const [path, init, status] of [
+    ['/', {}, 404],
+    ['/nothing/here', { method: 'DELETE' }, 404],
+    ['/files/x/y.csv', {}, 404],
+    ['/files/%ff/y.csv', {}, 400],
+    ['/graphql', { headers: { accept: 'text/html' } }, 401],
+    [
+      '/graphql',
+      { method: 'POST', body: '{', headers: { 'content-type': 'application/json', ...authorization(ada) } },
+      400,
+    ],
+    ['/graphql', { method: 'PUT', headers: authorization(ada) }, 400],
+    ['/graphql', { headers: { ...authorization(ada), accept: 'text/html' } }, 400],
+  ] as const) {
+    const answer = await fetch(`${world.url}${path}`, init)
+    const text = await answer.text()
+    assert.equal(answer.status, status, `${path} ${text}`)
+    assert.match(answer.headers.get('content-type') ?? '', /json/, path)
+    assert.equal(typeof JSON.parse(text).errors[0].message, 'string')
+    assert.doesNotMatch(text, /<html|node_modules|\n\s+at /)
+    assert.equal(answer.headers.get('x-powered-by'), null)
+    assert.ok(answer.headers.get('content-security-policy'))
+  }
+})
+
+test('only who proves who they are gets an answer', async () => {
+  const expired = await world.actor(ada.tenantId, undefined, 'late@example.com', -60)
+  const stranger = await world.actor('00000000-0000-4000-8000-000000000000')
+  for (const header of [
+    undefined,
+    '',
+    'Bearer',
+    'Bearer ',
+    'Basic YTpi',
+    'Bearer x',
+    `Bearer ${ada.token}x`,
+    `Token ${ada.token}`,
+    `Bearer ${expired.token}`,
+    `Bearer ${stranger.token}`,
+    `Bearer ${'x'.repeat(9000)}`,
+  ]) {
+    const answer = await fetch(`${world.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...(header === undefined ? {} : { authorization: header }) },
+      body: JSON.stringify({ query: '{ viewer { actor } }' }),
+    })
+    assert.equal(answer.status, 401, header)
+    assert.equal(answer.headers.get('www-authenticate'), 'Bearer')
+    assert.equal(JSON.parse(await answer.text()).errors[0].extensions.code, 'UNAUTHENTICATED')
+  }
+})
+
+test('a page of another site can make nobody do anything', async () => {
+  const query = '{ viewer { actor } }'
+  const forms: readonly (readonly [string, RequestInit])[] = [
+    [`?query=${encodeURIComponent(query)}`, { headers: authorization(ada) }],
+    [
+      '',
+      {
+        method: 'POST',
+        headers: { ...authorization(ada), 'content-type': 'text/plain' },
+        body: JSON.stringify({ query }),
+      },
+    ],
+    [
+      '',
+      {
+        method: 'POST',
+        headers: { ...authorization(ada), 'content-type': 'application/x-www-form-urlencoded' },
+        body: `query=${query}`,
+      },
+    ],
+  ]
+  for (const [search, init] of forms) {
+    const answer = await fetch(`${world.url}/graphql${search}`, init)
+    assert.equal(answer.status, 400)
+  }
+  const mutation = encodeURIComponent(
+    'mutation { apiKeyCreate(input: { name: "x", permissions: [RECORD_READ] }) { secret } }',
+  )
+  const byGet = await fetch(`${world.url}/graphql?query=${mutation}`, {
+    headers: { ...authorization(ada), 'apollo-require-preflight': 'true' },
+  })
+  assert.equal(byGet.status, 405)
+  const batch = await fetch(`${world.url}/graphql`, {
+    method: 'POST',
+    headers: { ...authorization(ada), 'content-type': 'application/json' },
+    body: JSON.stringify([{ query }, { query }]),
+  })
+  assert.equal(batch.status, 400)
+})
+
+test('the schema is not told in production, nor guessed from hints', async () => {
+  const asked = await world.run(ada, '{ __schema { types { name } } }')
+  assert.notEqual(asked.errors.length, 0)
+  assert.equal(asked.data, undefined)
+  for (const query of [
+    '{ viewr { actor } }',
+    '{ viewer { actr } }',
+    '{ contacts(frist: 1) { totalCount } }',
+    'query ($x: Recordtype) { viewer { actor } }',
+  ]) {
+    const answer = await world.run(ada, query)
+    assert.notEqual(answer.errors.length, 0)
+    assert.doesNotMatch(answer.text, /Did you mean/i)
+  }
+  assert.equal(
+    withoutHints('Cannot query field "a" on type "B". Did you mean "c" or "d"?'),
+    'Cannot query field "a" on type "B".',
+  )
+})
+
+test('a fault inside shows nothing but a reference to the log', async () => {
+  await world.oracle.query('alter table run rename to run_away')
+  try {
+    const answer = await world.run(ada, '{ runs(first: 1) { nodes { id } } viewer { actor } }')
+    const [error] = answer.errors
+    assert.equal(error?.extensions.code, 'INTERNAL_SERVER_ERROR')
+    assert.match(error?.message ?? '', /^Internal error, reference [0-9a-f]{12}\.$/)
+    assert.doesNotMatch(answer.text, /select|relation|portage|node_modules|run_away|\n\s+at /)
+  } finally {
+    await world.oracle.query('alter table run_away rename to run')
+  }
+})
+
+test('a database that is away is told as such', async () => {
+  for (const code of ['ECONNREFUSED', '57P01', '53300', '08006']) {
+    assert.equal(isUnavailable(Object.assign(new Error('x'), { code })), true, code)
+  }
+  for (const code of ['42P01', '23505', 'ENOENT']) {
+    assert.equal(isUnavailable(Object.assign(new Error('x'), { code })), false, code)
+  }
+  const lines: object[] = []
+  const described = describeError(
+    Object.assign(new Error('connect ECONNREFUSED 10.0.0.7:5432'), { code: 'ECONNREFUSED' }),
+    {
+      error: (fields: object | string) => lines.push(fields as object),
+    },
+  )
+  assert.equal(described.extensions?.code, 'UNAVAILABLE')
+  assert.doesNotMatch(described.message, /10\.0\.0\.7/)
+  assert.equal(lines.length, 1)
+})
+
+test('a download can be called anything', () => {
+  const names = [
+    'a.csv',
+    '../../etc/passwd',
+    'a"b.csv',
+    'a\r\nset-cookie: x=1.csv',
+    'ü—日本.csv',
+    '\u202Evsc.exe',
+    'x'.repeat(300),
+    '',
+    '.',
+    '..',
+    'CON.csv',
+    "a'b(c)*!.csv",
+    'a;b.csv',
+    '%41.csv',
+    '\0.csv',
+    'C:\\Users\\x.csv',
+  ]
+  for (const name of names) {
+    const header = attachment(name)
+    assert.match(
+      header,
+      /^attachment; filename="[\x20-\x21\x23-\x24\x26-\x5b\x5d-\x7e]+"; filename\*=UTF-8''[A-Za-z0-9._~%-]+$/,
+      name,
+    )
+    assert.doesNotMatch(decodeURIComponent(header.split("UTF-8''")[1] ?? ''), /[/\\\r\n\0\u202e]/)
+  }
+  assert.equal(attachment('Kunden ü.csv'), `attachment; filename="Kunden _.csv"; filename*=UTF-8''Kunden%20%C3%BC.csv`)
+})
