@@ -167,7 +167,7 @@ const tables = [
    )`,
   'create index run_by_file on run (tenant_id, source_file_id)',
   'create index run_children on run (tenant_id, parent_run_id) where parent_run_id is not null',
-  'create unique index run_rollback on run (tenant_id, of_run_id) where status in (\'QUEUED\', \'RUNNING\', \'PAUSED\', \'CANCELING\')',
+  "create unique index run_rollback on run (tenant_id, of_run_id) where status in ('QUEUED', 'RUNNING', 'PAUSED', 'CANCELING')",
   // Rows that are not plain creations or unchanged: those stand as ranges in run_range.
   `create table run_row (
      tenant_id uuid not null,

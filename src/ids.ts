@@ -2,6 +2,7 @@
  * Ids as the API shows them: a prefix that names the kind and the UUID as 26 characters of base 32, e.g.
  * `con_01jd3v...`. Opaque to callers; inside the service ids are plain lower-case UUIDs.
  */
+import { randomUUID } from 'node:crypto'
 
 const prefixes = {
   contact: 'con',
@@ -74,4 +75,11 @@ export function parseId(id: string): { readonly kind: IdKind; readonly uuid: str
   }
   const uuid = decodeId(kind, id)
   return uuid === NO_ID ? null : { kind, uuid }
+}
+
+/** A fresh id whose order is that of time (UUID version 7), so that lists come newest first by primary key. */
+export function newId(): string {
+  const time = Date.now().toString(16).padStart(12, '0')
+  const random = randomUUID()
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(15)}`
 }

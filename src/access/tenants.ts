@@ -1,7 +1,7 @@
 /** Tenants, made and listed by the operator alone. */
 import { withOperator } from '../db/operator.js'
 import { Refusal } from '../errors.js'
-import { newId } from '../runs/imports.js'
+import { newId } from '../ids.js'
 
 export interface TenantRow {
   readonly id: string
@@ -16,7 +16,11 @@ const NAME_LENGTH = 100
 export async function createTenant(ownerUrl: string, name: string): Promise<TenantRow> {
   const trimmed = name.trim()
   if (trimmed.length === 0 || trimmed.length > NAME_LENGTH) {
-    throw new Refusal('INVALID_INPUT', `A tenant's name has 1 to ${NAME_LENGTH} characters; this one has ${trimmed.length}.`, ['name'])
+    throw new Refusal(
+      'INVALID_INPUT',
+      `A tenant's name has 1 to ${NAME_LENGTH} characters; this one has ${trimmed.length}.`,
+      ['name'],
+    )
   }
   const row = await insert(ownerUrl, trimmed)
   if (row === null) {
@@ -31,7 +35,9 @@ export async function ensureTenant(ownerUrl: string, name: string): Promise<stri
   if (made !== null) {
     return made.id
   }
-  const rows = await withOperator(ownerUrl, (operator) => operator.query<{ id: string }>('select id from tenant where name = $1', [name]))
+  const rows = await withOperator(ownerUrl, (operator) =>
+    operator.query<{ id: string }>('select id from tenant where name = $1', [name]),
+  )
   const id = rows[0]?.id
   if (id === undefined) {
     throw new Error('a tenant that existed a moment ago is gone')
@@ -41,7 +47,9 @@ export async function ensureTenant(ownerUrl: string, name: string): Promise<stri
 
 /** All tenants by name. */
 export async function listTenants(ownerUrl: string): Promise<TenantRow[]> {
-  return withOperator(ownerUrl, (operator) => operator.query<TenantRow>('select id, name, created_at as "createdAt" from tenant order by name'))
+  return withOperator(ownerUrl, (operator) =>
+    operator.query<TenantRow>('select id, name, created_at as "createdAt" from tenant order by name'),
+  )
 }
 
 async function insert(ownerUrl: string, name: string): Promise<TenantRow | null> {

@@ -1,4 +1,4 @@
-import { MikroORM, type EntityManager, type Transaction } from '@mikro-orm/postgresql'
+import { type EntityManager, MikroORM, type Transaction } from '@mikro-orm/postgresql'
 import { CompiledQuery, type Kysely } from 'kysely'
 import { entities } from './entities.js'
 import { types } from './pg-types.js'
@@ -54,7 +54,10 @@ export class Database implements TenantSource<PoolTx> {
 
   /** Name of the newest migration that the database has had. Throws while it does not answer. */
   async schemaVersion(): Promise<string> {
-    const rows = await this.#orm.em.fork().getConnection().execute<{ name: string }[]>('select name from portage.migration order by id desc limit 1')
+    const rows = await this.#orm.em
+      .fork()
+      .getConnection()
+      .execute<{ name: string }[]>('select name from portage.migration order by id desc limit 1')
     return rows[0]?.name ?? ''
   }
 

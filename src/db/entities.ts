@@ -10,7 +10,10 @@ const TenantSchema = defineEntity({
   properties: {
     id: p.uuid().primary(),
     name: p.text(),
-    createdAt: p.datetime().fieldName('created_at').onCreate(() => new Date()),
+    createdAt: p
+      .datetime()
+      .fieldName('created_at')
+      .onCreate(() => new Date()),
   },
 })
 /** One customer's workspace. */
@@ -28,7 +31,10 @@ const MemberSchema = defineEntity({
     /** Null: whatever the member's token allows; else the token is narrowed to these. */
     permissions: p.array().nullable(),
     active: p.boolean().default(true),
-    createdAt: p.datetime().fieldName('created_at').onCreate(() => new Date()),
+    createdAt: p
+      .datetime()
+      .fieldName('created_at')
+      .onCreate(() => new Date()),
   },
 })
 /** A person of the tenant: owner of records, and perhaps an actor. */
@@ -48,7 +54,10 @@ const ApiKeySchema = defineEntity({
     secretHash: p.blob().fieldName('secret_hash'),
     permissions: p.array(),
     createdBy: p.text().fieldName('created_by'),
-    createdAt: p.datetime().fieldName('created_at').onCreate(() => new Date()),
+    createdAt: p
+      .datetime()
+      .fieldName('created_at')
+      .onCreate(() => new Date()),
     lastUsedAt: p.datetime().fieldName('last_used_at').nullable(),
     expiresAt: p.datetime().fieldName('expires_at').nullable(),
     revokedAt: p.datetime().fieldName('revoked_at').nullable(),
@@ -71,7 +80,10 @@ const SourceFileSchema = defineEntity({
     detection: p.json<unknown>(),
     sourceOptions: p.json<unknown>().fieldName('source_options').nullable(),
     uploadedBy: p.text().fieldName('uploaded_by'),
-    uploadedAt: p.datetime().fieldName('uploaded_at').onCreate(() => new Date()),
+    uploadedAt: p
+      .datetime()
+      .fieldName('uploaded_at')
+      .onCreate(() => new Date()),
     expiresAt: p.datetime().fieldName('expires_at'),
     purgedAt: p.datetime().fieldName('purged_at').nullable(),
   },

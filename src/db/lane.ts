@@ -1,9 +1,9 @@
-import { pipeline } from 'node:stream/promises'
 import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
-import type { TenantSource, Tx } from './tx.js'
 import { types } from './pg-types.js'
+import type { TenantSource, Tx } from './tx.js'
 
 /** A transaction on a lane: also copies rows in and ends with a statement that travels with COMMIT. */
 export interface LaneTx extends Tx {
@@ -148,7 +148,13 @@ export function sqlState(error: unknown): string | null {
   if (error instanceof Error && 'cause' in error) {
     return sqlState(error.cause)
   }
-  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code)) {
+  if (
+    typeof error === 'object' &&
+    error !== null &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    /^[0-9A-Z]{5}$/.test(error.code)
+  ) {
     return error.code
   }
   return null

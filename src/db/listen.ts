@@ -21,7 +21,11 @@ export async function listen(options: {
   let retry: NodeJS.Timeout | null = null
 
   const connect = async (): Promise<void> => {
-    const next = new pg.Client({ connectionString: options.url, application_name: options.applicationName, keepAlive: true })
+    const next = new pg.Client({
+      connectionString: options.url,
+      application_name: options.applicationName,
+      keepAlive: true,
+    })
     let ended = false
     const again = (error: Error | null) => {
       if (ended) {

@@ -1,13 +1,17 @@
 import { Migrator } from '@mikro-orm/migrations'
 import { MikroORM } from '@mikro-orm/postgresql'
 import pg from 'pg'
-import { FatalError } from '../errors.js'
 import { Migration20261122000001_foundation } from '../../migrations/Migration20261122000001_foundation.js'
 import { Migration20261122000002_records } from '../../migrations/Migration20261122000002_records.js'
 import { Migration20261122000003_run_files } from '../../migrations/Migration20261122000003_run_files.js'
+import { FatalError } from '../errors.js'
 import { API_ROLE, OWNER_ROLE, WORKER_ROLE } from './roles.js'
 
-const migrations = [Migration20261122000001_foundation, Migration20261122000002_records, Migration20261122000003_run_files]
+const migrations = [
+  Migration20261122000001_foundation,
+  Migration20261122000002_records,
+  Migration20261122000003_run_files,
+]
 
 /** PostgreSQL 18 brought `RETURNING old.*, new.*`, which before-images are taken with. */
 const MINIMUM_SERVER_VERSION = 180_000
@@ -30,7 +34,9 @@ export async function migrate(options: MigrateOptions): Promise<void> {
   const client = new pg.Client({ connectionString: options.url, application_name: 'portage migrate' })
   await client.connect()
   try {
-    const version = await client.query<{ version: number }>("select current_setting('server_version_num')::int as version")
+    const version = await client.query<{ version: number }>(
+      "select current_setting('server_version_num')::int as version",
+    )
     const found = version.rows[0]?.version ?? 0
     if (found < MINIMUM_SERVER_VERSION) {
       throw new FatalError(
@@ -92,7 +98,10 @@ async function runMigrations(url: string): Promise<void> {
     extensions: [Migrator],
     schema: 'portage',
     pool: { min: 0, max: 2 },
-    driverOptions: { application_name: 'portage migrate', options: `-c role=${OWNER_ROLE} -c search_path=portage -c timezone=UTC` },
+    driverOptions: {
+      application_name: 'portage migrate',
+      options: `-c role=${OWNER_ROLE} -c search_path=portage -c timezone=UTC`,
+    },
     migrations: {
       tableName: 'migration',
       snapshot: false,

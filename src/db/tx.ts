@@ -24,7 +24,11 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
  * Runs `work` in one transaction of `tenantId`: commits when it returns, rolls back when it throws. An error of the
  * commit itself means that the outcome is unknown (its answer may have been lost): read again before you go on.
  */
-export function withTenant<T extends Tx, R>(source: TenantSource<T>, tenantId: string, work: (tx: T) => Promise<R>): Promise<R> {
+export function withTenant<T extends Tx, R>(
+  source: TenantSource<T>,
+  tenantId: string,
+  work: (tx: T) => Promise<R>,
+): Promise<R> {
   if (!uuid.test(tenantId)) {
     throw new TypeError('withTenant needs a tenant id in lower-case UUID form')
   }

@@ -3,18 +3,18 @@
  * the run row says how far it came, and the next claim goes on there.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { FatalError, RetryableError } from '../errors.js'
-import { endRun } from '../runs/control.js'
-import { LEASE_SECONDS, settleRefusal } from '../runs/commit.js'
 import { withTenant } from '../db/tx.js'
+import { FatalError, RetryableError } from '../errors.js'
+import { LEASE_SECONDS, settleRefusal } from '../runs/commit.js'
+import { endRun } from '../runs/control.js'
 import type { RunStatus } from '../runs/status.js'
 import { analyzeImport } from './analyze-import.js'
-import { claimRun, releaseRun, type Claim } from './claim.js'
+import { type Claim, claimRun, releaseRun } from './claim.js'
 import type { WorkerContext } from './context.js'
 import type { AdvanceRunPayload } from './job.js'
-import { runImport } from './run-import.js'
 import { rollBackRun } from './roll-back-run.js'
-import { StoppedError, type SliceEnd } from './slice.js'
+import { runImport } from './run-import.js'
+import { type SliceEnd, StoppedError } from './slice.js'
 
 /** Claims without progress before a run is given up. */
 export const MAX_ATTEMPTS = 8
@@ -42,12 +42,17 @@ export async function advanceRun(context: WorkerContext, payload: AdvanceRunPayl
   } finally {
     renewal.stop()
   }
-  await context.control.use((lane) => releaseRun(lane, claim, context.holder, end.kind === 'more' ? end.delayMs : 0, progressed))
+  await context.control.use((lane) =>
+    releaseRun(lane, claim, context.holder, end.kind === 'more' ? end.delayMs : 0, progressed),
+  )
 }
 
 async function work(context: WorkerContext, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {
   if (claim.attempts > MAX_ATTEMPTS) {
-    throw new FatalError('NO_PROGRESS', `The run was tried ${MAX_ATTEMPTS} times from the same row without getting past it.`)
+    throw new FatalError(
+      'NO_PROGRESS',
+      `The run was tried ${MAX_ATTEMPTS} times from the same row without getting past it.`,
+    )
   }
   if (claim.status === 'CANCELING') {
     await cancel(context, claim)
@@ -65,8 +70,18 @@ async function work(context: WorkerContext, claim: Claim, lost: AbortSignal): Pr
 async function cancel(context: WorkerContext, claim: Claim): Promise<void> {
   await context.control.use((lane) =>
     withTenant(lane, claim.tenantId, async (tx) => {
-      const run = await tx.query<{ of_run_id: string | null }>('select of_run_id from run where tenant_id = $1 and id = $2', [claim.tenantId, claim.runId])
-      await endRun(tx, { id: claim.runId, kind: claim.kind, ofRunId: run[0]?.of_run_id ?? null }, 'CANCELING', 'CANCELED', null, claim.token)
+      const run = await tx.query<{ of_run_id: string | null }>(
+        'select of_run_id from run where tenant_id = $1 and id = $2',
+        [claim.tenantId, claim.runId],
+      )
+      await endRun(
+        tx,
+        { id: claim.runId, kind: claim.kind, ofRunId: run[0]?.of_run_id ?? null },
+        'CANCELING',
+        'CANCELED',
+        null,
+        claim.token,
+      )
     }),
   )
 }
@@ -85,7 +100,10 @@ async function settleFailure(context: WorkerContext, claim: Claim, error: unknow
   }
   const fatal = error instanceof FatalError ? error : null
   if (fatal === null) {
-    context.log.warn({ tenantId: claim.tenantId, runId: claim.runId, attempt: claim.attempts, err: error }, 'a run was interrupted and will be tried again')
+    context.log.warn(
+      { tenantId: claim.tenantId, runId: claim.runId, attempt: claim.attempts, err: error },
+      'a run was interrupted and will be tried again',
+    )
     return { kind: 'more', delayMs: BACK_OFF_MS[Math.min(claim.attempts, BACK_OFF_MS.length) - 1] ?? 0 }
   }
   context.log.warn({ tenantId: claim.tenantId, runId: claim.runId, err: error }, 'a run failed')
@@ -114,7 +132,12 @@ async function settleFailure(context: WorkerContext, claim: Claim, error: unknow
 /** A person has paused or canceled the run: cancel it now, or leave it until somebody resumes it. */
 async function stopped(context: WorkerContext, claim: Claim): Promise<SliceEnd> {
   const rows = await context.control.use((lane) =>
-    withTenant(lane, claim.tenantId, (tx) => tx.query<{ status: RunStatus }>('select status from run where tenant_id = $1 and id = $2', [claim.tenantId, claim.runId])),
+    withTenant(lane, claim.tenantId, (tx) =>
+      tx.query<{ status: RunStatus }>('select status from run where tenant_id = $1 and id = $2', [
+        claim.tenantId,
+        claim.runId,
+      ]),
+    ),
   )
   if (rows[0]?.status === 'CANCELING') {
     await cancel(context, claim)

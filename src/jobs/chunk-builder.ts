@@ -108,7 +108,11 @@ export class ChunkBuilder {
 
   fail(row: Row, mapped: MappedRow, externalId: number): void {
     this.#take(row)
-    this.#failed.push({ row: row.number, byte: row.byte, sourceId: externalId < 0 ? null : (mapped.values[externalId] ?? null) })
+    this.#failed.push({
+      row: row.number,
+      byte: row.byte,
+      sourceId: externalId < 0 ? null : (mapped.values[externalId] ?? null),
+    })
     this.#issues.push(...mapped.issues)
   }
 

@@ -5,8 +5,8 @@
  */
 import type { Lane } from '../db/lane.js'
 import { first, withTenant } from '../db/tx.js'
-import { statusChanged } from '../runs/events.js'
 import { LEASE_SECONDS } from '../runs/commit.js'
+import { statusChanged } from '../runs/events.js'
 import type { RunStatus } from '../runs/status.js'
 import type { RunKind } from '../runs/types.js'
 import type { AdvanceRunPayload } from './job.js'
@@ -42,10 +42,11 @@ export function laneName(holder: number, runId: string): string {
 export async function claimRun(lane: Lane, payload: AdvanceRunPayload, holder: number): Promise<Claim | null> {
   let before: number | null = null
   const claim = await withTenant(lane, payload.tenantId, async (tx) => {
-    const run = await first<{ kind: RunKind; status: RunStatus }>(tx, 'select kind, status from run where tenant_id = $1 and id = $2 for update', [
-      payload.tenantId,
-      payload.runId,
-    ])
+    const run = await first<{ kind: RunKind; status: RunStatus }>(
+      tx,
+      'select kind, status from run where tenant_id = $1 and id = $2 for update',
+      [payload.tenantId, payload.runId],
+    )
     if (run === null || !workable.includes(run.status)) {
       // Nothing to do, or a payload that pairs a run with a tenant that is not its own: the row of such a pair is left alone.
       await tx.query('delete from run_wakeup where run_id = $1 and tenant_id = $2', [payload.runId, payload.tenantId])
@@ -84,15 +85,22 @@ export async function claimRun(lane: Lane, payload: AdvanceRunPayload, holder: n
   })
   if (claim !== null && before !== null && before !== holder) {
     // What is left of the worker before: a stalled COPY would live on and hold its locks.
-    await lane.session('select pg_terminate_backend(pid) from pg_stat_activity where usename = current_user and application_name = $1', [
-      laneName(before, payload.runId),
-    ])
+    await lane.session(
+      'select pg_terminate_backend(pid) from pg_stat_activity where usename = current_user and application_name = $1',
+      [laneName(before, payload.runId)],
+    )
   }
   return claim
 }
 
 /** Hands the run back: to be taken up again after `delayMs`, or, if there is nothing left to do, not at all. */
-export async function releaseRun(lane: Lane, claim: Claim, holder: number, delayMs: number, progressed: boolean): Promise<void> {
+export async function releaseRun(
+  lane: Lane,
+  claim: Claim,
+  holder: number,
+  delayMs: number,
+  progressed: boolean,
+): Promise<void> {
   await withTenant(lane, claim.tenantId, async (tx) => {
     const run = await first<{ status: RunStatus }>(
       tx,

@@ -31,7 +31,13 @@ export const STATEMENT_MS = 60_000
 export const LOCK_MS = 10_000
 
 export function laneOptions(databaseUrl: string, applicationName: string): LaneOptions {
-  return { url: databaseUrl, applicationName, idleInTransactionMs: IDLE_IN_TRANSACTION_MS, statementMs: STATEMENT_MS, lockMs: LOCK_MS }
+  return {
+    url: databaseUrl,
+    applicationName,
+    idleInTransactionMs: IDLE_IN_TRANSACTION_MS,
+    statementMs: STATEMENT_MS,
+    lockMs: LOCK_MS,
+  }
 }
 
 /** Runs transactions of several jobs one after the other on one lane. */

@@ -32,7 +32,10 @@ export async function keepHouse(lane: Lane, files: FileStore, config: Config): P
 
 async function purgeTenant(lane: Lane, files: FileStore, tenantId: string): Promise<void> {
   const keys = await withTenant(lane, tenantId, async (tx) => {
-    await tx.query('delete from idempotency where tenant_id = $1 and created_at < now() - $2 * interval \'1 hour\'', [tenantId, IDEMPOTENCY_HOURS])
+    await tx.query("delete from idempotency where tenant_id = $1 and created_at < now() - $2 * interval '1 hour'", [
+      tenantId,
+      IDEMPOTENCY_HOURS,
+    ])
     const rows = await tx.query<{ storage_key: string }>(
       `update source_file set purged_at = now() where tenant_id = $1 and id in (
          select f.id from source_file f where f.tenant_id = $1 and f.purged_at is null and f.expires_at < now()

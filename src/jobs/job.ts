@@ -93,7 +93,11 @@ export class Queue {
 
   /** Asks for a worker to advance this run. A job that is queued already serves. */
   async send(payload: AdvanceRunPayload): Promise<void> {
-    await this.#boss.send(ADVANCE_RUN, { v: PAYLOAD_VERSION, ...payload }, { singletonKey: payload.runId, group: { id: payload.tenantId } })
+    await this.#boss.send(
+      ADVANCE_RUN,
+      { v: PAYLOAD_VERSION, ...payload },
+      { singletonKey: payload.runId, group: { id: payload.tenantId } },
+    )
   }
 
   /** Works jobs with `concurrency` workers of this process until `stop`. */

@@ -4,8 +4,8 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { keyExtractor, type WritePlan } from '../adapters/crm/stage.js'
-import { openCsv } from '../adapters/files/csv.js'
 import type { Dialect } from '../adapters/files/csv.js'
+import { openCsv } from '../adapters/files/csv.js'
 import type { Cursor } from '../adapters/source.js'
 import { EvidenceCollector } from '../pipeline/evidence.js'
 import { compileMapping } from '../pipeline/map.js'
@@ -46,7 +46,8 @@ const CHUNK_BYTES = 8 * 1024 * 1024
 /** Rows that share keys take turns within a chunk; with more turns than this the chunk ends instead. */
 const MAX_PASSES = 32
 
-const PROGRESS_MS = 250
+/** How often the first pass says how far it is, in milliseconds: each time is a small transaction. */
+const PROGRESS_MS = 500
 
 const port = parentPort
 if (port !== null) {

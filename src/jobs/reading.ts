@@ -38,7 +38,13 @@ export async function analyzeFile(
         }
       })
       thread.on('error', (error) => reject(readerError(error)))
-      thread.on('exit', () => reject(signal.aborted ? (signal.reason as Error) : new RetryableError('READER_LOST', 'The reading thread ended early.')))
+      thread.on('exit', () =>
+        reject(
+          signal.aborted
+            ? (signal.reason as Error)
+            : new RetryableError('READER_LOST', 'The reading thread ended early.'),
+        ),
+      )
     })
   } finally {
     signal.removeEventListener('abort', abort)
@@ -130,7 +136,11 @@ export class Reading {
 function readerError(error: unknown): Error {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
     if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') {
-      return new FatalError('FILE_TOO_COMPLEX', 'Reading the file took more memory than is allowed. Split it, or remove unused columns.', { cause: error })
+      return new FatalError(
+        'FILE_TOO_COMPLEX',
+        'Reading the file took more memory than is allowed. Split it, or remove unused columns.',
+        { cause: error },
+      )
     }
     if (error.name === 'Refusal' || error instanceof Refusal) {
       return new FatalError(error.code, error.message, { cause: error })

@@ -2,27 +2,33 @@
 import { laneSettings } from '../adapters/crm/sql.js'
 import { Lane } from '../db/lane.js'
 import { one, withTenant } from '../db/tx.js'
+import { chunkSeconds, rows as rowsTotal, runsEnded } from '../metrics.js'
 import type { RecordTypeName } from '../records/types.js'
-import { undoChunk, type RollbackCursor } from '../runs/changes.js'
+import { type RollbackCursor, undoChunk } from '../runs/changes.js'
 import { settleWithCommit } from '../runs/commit.js'
 import { endRun } from '../runs/control.js'
 import { countConflicts } from '../runs/rollback.js'
 import type { OnRollbackConflict } from '../runs/types.js'
-import { laneName, type Claim } from './claim.js'
+import { type Claim, laneName } from './claim.js'
 import { laneOptions, type WorkerContext } from './context.js'
 import { takeTurn } from './run-import.js'
-import { othersWait, SLICE_MS, StoppedError, type SliceEnd } from './slice.js'
+import { othersWait, SLICE_MS, type SliceEnd, StoppedError } from './slice.js'
 
 const TURN_RETRY_MS = 250
 
 export async function rollBackRun(context: WorkerContext, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {
   const run = await context.control.use((lane) =>
     withTenant(lane, claim.tenantId, (tx) =>
-      one<{ record_type: RecordTypeName; of_run_id: string; on_conflict: OnRollbackConflict; cursor: RollbackCursor | null; kept: number }>(
-        tx,
-        'select record_type, of_run_id, on_conflict, cursor, kept from run where tenant_id = $1 and id = $2',
-        [claim.tenantId, claim.runId],
-      ),
+      one<{
+        record_type: RecordTypeName
+        of_run_id: string
+        on_conflict: OnRollbackConflict
+        cursor: RollbackCursor | null
+        kept: number
+      }>(tx, 'select record_type, of_run_id, on_conflict, cursor, kept from run where tenant_id = $1 and id = $2', [
+        claim.tenantId,
+        claim.runId,
+      ]),
     ),
   )
   const lane = await Lane.open(laneOptions(context.databaseUrl, laneName(context.holder, claim.runId)))
@@ -32,7 +38,9 @@ export async function rollBackRun(context: WorkerContext, claim: Claim, lost: Ab
     }
     await lane.session(laneSettings)
     if (run.on_conflict === 'ABORT' && run.cursor === null) {
-      const conflicts = await withTenant(lane, claim.tenantId, (tx) => countConflicts(tx, run.of_run_id, run.record_type))
+      const conflicts = await withTenant(lane, claim.tenantId, (tx) =>
+        countConflicts(tx, run.of_run_id, run.record_type),
+      )
       if (conflicts > 0) {
         await end(context, claim, run.of_run_id, 'FAILED', {
           code: 'CONFLICTS',
@@ -52,23 +60,35 @@ export async function rollBackRun(context: WorkerContext, claim: Claim, lost: Ab
       const next = await withTenant(lane, claim.tenantId, async (tx) => {
         const undone = await undoChunk(
           tx,
-          { rollbackId: claim.runId, importId: run.of_run_id, recordType: run.record_type, onConflict: run.on_conflict },
+          {
+            rollbackId: claim.runId,
+            importId: run.of_run_id,
+            recordType: run.record_type,
+            onConflict: run.on_conflict,
+          },
           before,
         )
         if (undone.cursor === null) {
           return null
         }
-        await tx.query(
-          'update run set reverted = reverted + $3, kept = kept + $4 where tenant_id = $1 and id = $2',
-          [claim.tenantId, run.of_run_id, undone.reverted, undone.kept],
-        )
+        await tx.query('update run set reverted = reverted + $3, kept = kept + $4 where tenant_id = $1 and id = $2', [
+          claim.tenantId,
+          run.of_run_id,
+          undone.reverted,
+          undone.kept,
+        ])
         const ms = performance.now() - from
         settleWithCommit(tx, {
           runId: claim.runId,
           token: claim.token,
           cursorBefore: before,
           cursor: undone.cursor,
-          counts: { read: undone.reverted + undone.kept + undone.unchanged, reverted: undone.reverted, kept: undone.kept, unchanged: undone.unchanged },
+          counts: {
+            read: undone.reverted + undone.kept + undone.unchanged,
+            reverted: undone.reverted,
+            kept: undone.kept,
+            unchanged: undone.unchanged,
+          },
           bytesRead: 0,
           runningMs: ms,
           stageMs: { undo: Math.round(ms) },
@@ -79,9 +99,15 @@ export async function rollBackRun(context: WorkerContext, claim: Claim, lost: Ab
       if (next === null) {
         break
       }
+      chunkSeconds.observe({ kind: 'ROLLBACK' }, (performance.now() - from) / 1000)
+      rowsTotal.inc({ outcome: 'reverted' }, next.reverted)
+      rowsTotal.inc({ outcome: 'kept' }, next.kept)
       kept += next.kept
       cursor = next.cursor
-      if (context.stopping.aborted || (performance.now() - started > SLICE_MS && (await othersWait(context, claim.runId)))) {
+      if (
+        context.stopping.aborted ||
+        (performance.now() - started > SLICE_MS && (await othersWait(context, claim.runId)))
+      ) {
         return { kind: 'more', delayMs: 0 }
       }
     }
@@ -101,9 +127,19 @@ async function end(
 ): Promise<void> {
   await context.control.use((lane) =>
     withTenant(lane, claim.tenantId, async (tx) => {
-      if (!(await endRun(tx, { id: claim.runId, kind: 'ROLLBACK', ofRunId: importId }, 'RUNNING', to, reason, claim.token))) {
+      if (
+        !(await endRun(
+          tx,
+          { id: claim.runId, kind: 'ROLLBACK', ofRunId: importId },
+          'RUNNING',
+          to,
+          reason,
+          claim.token,
+        ))
+      ) {
         throw new StoppedError('the run was stopped or taken over')
       }
     }),
   )
+  runsEnded.inc({ kind: 'ROLLBACK', status: to })
 }

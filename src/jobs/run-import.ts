@@ -4,27 +4,28 @@
  */
 import { chunkSql, laneSettings } from '../adapters/crm/sql.js'
 import { stageDdl, type WritePlan } from '../adapters/crm/stage.js'
-import { applyChunk, type AppliedChunk, type WriterState } from '../adapters/crm/write.js'
+import { type AppliedChunk, applyChunk, type WriterState } from '../adapters/crm/write.js'
 import { dialectOf } from '../adapters/files/sniff.js'
 import type { Cursor } from '../adapters/source.js'
 import { Lane, type LaneTx } from '../db/lane.js'
 import { first, one, withTenant } from '../db/tx.js'
 import { FatalError, RetryableError } from '../errors.js'
+import { chunkSeconds, rows as rowsTotal, runsEnded } from '../metrics.js'
 import { compileMapping, createDefaults } from '../pipeline/map.js'
 import { effectiveMatchRules, resolveMapping } from '../pipeline/resolve.js'
 import type { ColumnEvidence, ColumnMapping, ImportOptions, ResolvedMapping } from '../pipeline/types.js'
 import { recordTypes } from '../records/index.js'
 import type { RecordTypeName } from '../records/types.js'
-import { insertIssues, insertRange, insertRows, settleWithCommit, type ListedRow } from '../runs/commit.js'
+import { insertIssues, insertRange, insertRows, type ListedRow, settleWithCommit } from '../runs/commit.js'
 import { endRun } from '../runs/control.js'
 import { startRollback } from '../runs/rollback.js'
 import type { StatusReason } from '../runs/types.js'
-import { openImportFile, type ImportFile } from './analyze-import.js'
-import { laneName, type Claim } from './claim.js'
-import { laneOptions, type WorkerContext } from './context.js'
+import { type ImportFile, openImportFile } from './analyze-import.js'
 import type { ReadChunk } from './chunk-builder.js'
+import { type Claim, laneName } from './claim.js'
+import { laneOptions, type WorkerContext } from './context.js'
 import { Reading } from './reading.js'
-import { othersWait, SLICE_MS, StoppedError, type SliceEnd } from './slice.js'
+import { othersWait, SLICE_MS, type SliceEnd, StoppedError } from './slice.js'
 
 interface Import {
   readonly claim: Claim
@@ -51,7 +52,10 @@ export async function runImport(context: WorkerContext, claim: Claim, lost: Abor
   const file = await openImportFile(context, claim)
   const job = await loadImport(context, claim, file)
   // Whether a chunk may still be written depends on the one before it when failures can stop the run.
-  const strict = job.options.onInvalidRow === 'FAIL_RUN' || job.options.maxFailedRows !== null || job.options.maxFailedFraction !== null
+  const strict =
+    job.options.onInvalidRow === 'FAIL_RUN' ||
+    job.options.maxFailedRows !== null ||
+    job.options.maxFailedFraction !== null
   await using lanes = await openLanes(context, job, strict ? 1 : context.chunksInFlight)
   if (lanes === null) {
     // Another import of this record type has its turn in this tenant.
@@ -76,7 +80,13 @@ export async function runImport(context: WorkerContext, claim: Claim, lost: Abor
 
 const TURN_RETRY_MS = 250
 
-async function writeChunks(context: WorkerContext, job: Import, lanes: readonly ImportLane[], reading: Reading, lost: AbortSignal): Promise<SliceEnd> {
+async function writeChunks(
+  context: WorkerContext,
+  job: Import,
+  lanes: readonly ImportLane[],
+  reading: Reading,
+  lost: AbortSignal,
+): Promise<SliceEnd> {
   const started = performance.now()
   let failed = job.failed
   let settled = job.settled
@@ -117,7 +127,11 @@ async function writeChunks(context: WorkerContext, job: Import, lanes: readonly 
         await work
       }
       reason = chunk.stopped
-        ? { code: 'INVALID_ROW', message: `Row ${chunk.lastRow} is invalid, and onInvalidRow is FAIL_RUN.`, retryable: false }
+        ? {
+            code: 'INVALID_ROW',
+            message: `Row ${chunk.lastRow} is invalid, and onInvalidRow is FAIL_RUN.`,
+            retryable: false,
+          }
         : tooManyFailures(job, failed)
       if (reason !== null) {
         break
@@ -189,6 +203,8 @@ function settledBefore(cursor: Cursor | null): ChunkProgress {
   return progress
 }
 
+const noOutcomes = { created: 0, updated: 0, unchanged: 0, skipped: 0, failed: 0, deleted: 0 }
+
 async function writeChunk(
   job: Import,
   lane: ImportLane,
@@ -205,6 +221,8 @@ async function writeChunk(
     return value
   }
   let failed = 0
+  let outcomes: Readonly<Record<'created' | 'updated' | 'unchanged' | 'skipped' | 'failed' | 'deleted', number>> =
+    noOutcomes
   await withTenant(lane.lane, job.claim.tenantId, async (tx) => {
     const applied = await applyChunk(tx, job.plan, lane.sql, lane.state, chunk, {
       // Side by side only if no key is shared and the chunk before changes no existing record: then neither can tell.
@@ -216,6 +234,8 @@ async function writeChunk(
       changesExisting: (changes) => progress.announce(changes),
     })
     failed = chunk.failed.length + applied.failed
+    const { created, updated, unchanged, skipped, deleted } = applied
+    outcomes = { created, updated, unchanged, skipped, failed, deleted }
     await recordOutcomes(tx, job, chunk, applied)
     await wait(previous.committed)
     const ms = performance.now() - started
@@ -224,15 +244,7 @@ async function writeChunk(
       token: job.claim.token,
       cursorBefore: previous.cursor,
       cursor: progress.cursor,
-      counts: {
-        read: chunk.read,
-        created: applied.created,
-        updated: applied.updated,
-        unchanged: applied.unchanged,
-        skipped: applied.skipped,
-        failed,
-        deleted: applied.deleted,
-      },
+      counts: { read: chunk.read, ...outcomes },
       bytesRead: chunk.next.byte,
       runningMs: lane.clock.lap(),
       stageMs: { read: Math.round(chunk.readMs), write: Math.round(ms - waited), wait: Math.round(waited) },
@@ -240,28 +252,43 @@ async function writeChunk(
     })
   })
   progress.commit()
+  chunkSeconds.observe({ kind: 'IMPORT' }, (performance.now() - started) / 1000)
+  for (const [outcome, count] of Object.entries(outcomes)) {
+    rowsTotal.inc({ outcome }, count)
+  }
   return { failed, ms: performance.now() - started - waited }
 }
 
 function sortedIssues(chunk: ReadChunk, applied: AppliedChunk) {
-  return applied.issues.length === 0 ? chunk.issues : [...chunk.issues, ...applied.issues].toSorted((a, b) => a.row - b.row)
+  return applied.issues.length === 0
+    ? chunk.issues
+    : [...chunk.issues, ...applied.issues].toSorted((a, b) => a.row - b.row)
 }
 
 /** Lists the rows that are listed one by one, and the others as ranges. */
 async function recordOutcomes(tx: LaneTx, job: Import, chunk: ReadChunk, applied: AppliedChunk): Promise<void> {
   const { runId } = job.claim
   await insertIssues(tx, runId, sortedIssues(chunk, applied))
-  const listed: ListedRow[] = chunk.failed.map((row) => ({ row: row.row, outcome: 'FAILED', byte: row.byte, sourceId: row.sourceId }))
+  const listed: ListedRow[] = [...chunk.failed, ...applied.refused.map((row) => ({ ...row, sourceId: null }))].map(
+    (row) => ({
+      row: row.row,
+      outcome: 'FAILED',
+      byte: row.byte,
+      sourceId: row.sourceId,
+    }),
+  )
   await insertRows(tx, runId, listed)
   const warned = [...new Set([...chunk.warned, ...applied.issues.map((issue) => issue.row)])]
-  if (!applied.decided && warned.length === 0) {
+  if (!applied.decided && applied.refused.length === 0 && warned.length === 0) {
     await insertRange(tx, runId, chunk.firstRow, 'CREATED', chunk.plainRanges, chunk.staged)
     return
   }
   if (chunk.staged === 0) {
     return
   }
-  const sourceId = job.plan.stageColumns.find((column) => column.field === 'externalId' && column.role === 'value')?.name
+  const sourceId = job.plan.stageColumns.find(
+    (column) => column.field === 'externalId' && column.role === 'value',
+  )?.name
   await tx.query(
     `insert into run_row (tenant_id, run_id, row_number, outcome, record_id, source_id, byte)
      select $1, $2, s.row_number, coalesce(v.outcome, 'CREATED'), case when v.outcome is null then s.id else v.record_id end,
@@ -283,39 +310,66 @@ async function recordOutcomes(tx: LaneTx, job: Import, chunk: ReadChunk, applied
 function tooManyFailures(job: Import, failed: number): StatusReason | null {
   const { maxFailedRows, maxFailedFraction } = job.options
   if (maxFailedRows !== null && failed > maxFailedRows) {
-    return { code: 'TOO_MANY_FAILED_ROWS', message: `${failed} rows have failed; maxFailedRows is ${maxFailedRows}.`, retryable: false }
+    return {
+      code: 'TOO_MANY_FAILED_ROWS',
+      message: `${failed} rows have failed; maxFailedRows is ${maxFailedRows}.`,
+      retryable: false,
+    }
   }
   if (maxFailedFraction !== null && failed > maxFailedFraction * job.total) {
-    return { code: 'TOO_MANY_FAILED_ROWS', message: `${failed} of ${job.total} rows have failed; maxFailedFraction is ${maxFailedFraction}.`, retryable: false }
+    return {
+      code: 'TOO_MANY_FAILED_ROWS',
+      message: `${failed} of ${job.total} rows have failed; maxFailedFraction is ${maxFailedFraction}.`,
+      retryable: false,
+    }
   }
   return null
 }
 
-async function finish(context: WorkerContext, job: Import, failed: number, settled: number, stopReason: StatusReason | null): Promise<void> {
+async function finish(
+  context: WorkerContext,
+  job: Import,
+  failed: number,
+  settled: number,
+  stopReason: StatusReason | null,
+): Promise<void> {
   // Never a green tick with rows missing: a file that gave fewer rows than the first pass counted is a broken run.
   const reason =
     stopReason ??
     (settled === job.total
       ? null
-      : { code: 'ROWS_MISSING', message: `The first pass counted ${job.total} rows, and ${settled} could be read. Upload the file again.`, retryable: false })
+      : {
+          code: 'ROWS_MISSING',
+          message: `The first pass counted ${job.total} rows, and ${settled} could be read. Upload the file again.`,
+          retryable: false,
+        })
   const to = reason !== null ? 'FAILED' : failed > 0 ? 'COMPLETED_WITH_ERRORS' : 'COMPLETED'
   await context.control.use((lane) =>
     withTenant(lane, job.claim.tenantId, async (tx) => {
-      const ended = await endRun(tx, { id: job.claim.runId, kind: 'IMPORT', ofRunId: null }, 'RUNNING', to, reason, job.claim.token)
+      const ended = await endRun(
+        tx,
+        { id: job.claim.runId, kind: 'IMPORT', ofRunId: null },
+        'RUNNING',
+        to,
+        reason,
+        job.claim.token,
+      )
       if (!ended) {
         throw new StoppedError('the run was stopped or taken over')
       }
       if (job.options.allOrNothing && (failed > 0 || reason !== null)) {
-        const wrote = await one<{ some: boolean }>(tx, 'select created + updated + deleted > 0 as some from run where tenant_id = $1 and id = $2', [
-          job.claim.tenantId,
-          job.claim.runId,
-        ])
+        const wrote = await one<{ some: boolean }>(
+          tx,
+          'select created + updated + deleted > 0 as some from run where tenant_id = $1 and id = $2',
+          [job.claim.tenantId, job.claim.runId],
+        )
         if (wrote.some) {
           await startRollback(tx, { runId: job.claim.runId, onConflict: 'KEEP', actor: 'portage' })
         }
       }
     }),
   )
+  runsEnded.inc({ kind: 'IMPORT', status: to })
 }
 
 /** Rows for the next chunk, so that it takes about CHUNK_MS; at most double, at least half of the last one. */
@@ -344,7 +398,13 @@ async function loadImport(context: WorkerContext, claim: Claim, file: ImportFile
         [claim.tenantId, claim.runId],
       )
       const type = recordTypes[run.record_type]
-      const { resolved } = resolveMapping({ type, mapping: run.mapping, evidence: run.evidence, options: run.options, source: file.source })
+      const { resolved } = resolveMapping({
+        type,
+        mapping: run.mapping,
+        evidence: run.evidence,
+        options: run.options,
+        source: file.source,
+      })
       const stageColumns = compileMapping(resolved, type).stageColumns
       const staged = stageColumns.filter((column) => column.role === 'value').map((column) => column.field)
       const owner =
@@ -366,7 +426,17 @@ async function loadImport(context: WorkerContext, claim: Claim, file: ImportFile
         createDefaults: createDefaults(resolved, type),
         defaultOwnerId: owner?.id ?? null,
       }
-      return { claim, recordType: run.record_type, options: run.options, resolved, plan, cursor: run.cursor, total: run.total, failed: run.failed, settled: run.settled }
+      return {
+        claim,
+        recordType: run.record_type,
+        options: run.options,
+        resolved,
+        plan,
+        cursor: run.cursor,
+        total: run.total,
+        failed: run.failed,
+        settled: run.settled,
+      }
     }),
   )
 }
@@ -398,7 +468,11 @@ interface ImportLane {
  * Sessions of the hot path, the first of which holds the turn of this tenant and record type: imports of one type in one
  * tenant take turns, so that they cannot duplicate each other's people. Null if it is somebody else's turn.
  */
-async function openLanes(context: WorkerContext, job: Import, count: number): Promise<({ all: ImportLane[] } & AsyncDisposable) | null> {
+async function openLanes(
+  context: WorkerContext,
+  job: Import,
+  count: number,
+): Promise<({ all: ImportLane[] } & AsyncDisposable) | null> {
   const opened: Lane[] = []
   const close = async () => {
     await Promise.all(opened.map((lane) => lane.close()))
@@ -431,6 +505,8 @@ async function openLanes(context: WorkerContext, job: Import, count: number): Pr
 
 /** Takes the advisory lock of one record type of one tenant, until the lane closes. */
 export async function takeTurn(lane: Lane, tenantId: string, recordType: RecordTypeName): Promise<boolean> {
-  const rows = await lane.session<{ taken: boolean }>('select pg_try_advisory_lock(hashtextextended($1, 0)) as taken', [`portage turn ${tenantId} ${recordType}`])
+  const rows = await lane.session<{ taken: boolean }>('select pg_try_advisory_lock(hashtextextended($1, 0)) as taken', [
+    `portage turn ${tenantId} ${recordType}`,
+  ])
   return rows[0]?.taken === true
 }

@@ -1,7 +1,7 @@
 /** What the kinds of work on a run have in common: how a stretch of it ends, and the looks that may end it early. */
 import { withTenant } from '../db/tx.js'
 import type { RunStatus } from '../runs/status.js'
-import { heldByLiving, type Claim } from './claim.js'
+import { type Claim, heldByLiving } from './claim.js'
 import type { WorkerContext } from './context.js'
 
 /** How a slice of work ended. */
@@ -21,7 +21,12 @@ export class StoppedError extends Error {}
 export async function stillOurs(context: WorkerContext, claim: Claim, status: RunStatus): Promise<void> {
   const rows = await context.control.use((lane) =>
     withTenant(lane, claim.tenantId, (tx) =>
-      tx.query('select from run where tenant_id = $1 and id = $2 and status = $3 and fencing_token = $4', [claim.tenantId, claim.runId, status, claim.token]),
+      tx.query('select from run where tenant_id = $1 and id = $2 and status = $3 and fencing_token = $4', [
+        claim.tenantId,
+        claim.runId,
+        status,
+        claim.token,
+      ]),
     ),
   )
   if (rows.length === 0) {

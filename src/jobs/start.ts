@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { localFileStore } from '../adapters/files/storage.js'
 import type { Config } from '../config.js'
 import { Lane } from '../db/lane.js'
-import { listen, type Listener } from '../db/listen.js'
+import { type Listener, listen } from '../db/listen.js'
 import { roleUrl, WORKER_ROLE } from '../db/roles.js'
 import { createLog } from '../log.js'
 import { advanceRun } from './advance-run.js'
@@ -41,7 +41,7 @@ export async function startWorker(config: Config): Promise<Started> {
   const log = createLog({ level: config.logLevel, process: 'worker' })
   const databaseUrl = roleUrl(config.databaseUrl ?? '', WORKER_ROLE, config.secret.text('database role portage_worker'))
   const stopping = new AbortController()
-  const files = await localFileStore(join(config.dataDir, 'files'))
+  const files = localFileStore(join(config.dataDir, 'files'))
   const presence = await Lane.open({ ...laneOptions(databaseUrl, 'portage presence'), idleInTransactionMs: 0 })
 
   let working: Working | null = null
@@ -83,7 +83,10 @@ export async function startWorker(config: Config): Promise<Started> {
 
 async function takeSlot(presence: Lane, slot: string, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    const rows = await presence.session<{ taken: boolean }>('select pg_try_advisory_lock($1, hashtext($2)) as taken', [SLOT_LOCKS, slot])
+    const rows = await presence.session<{ taken: boolean }>('select pg_try_advisory_lock($1, hashtext($2)) as taken', [
+      SLOT_LOCKS,
+      slot,
+    ])
     if (rows[0]?.taken === true) {
       return
     }
@@ -124,7 +127,10 @@ async function startWorking(options: {
       return Promise.resolve()
     }
     const work = advanceRun(context, payload).catch((error: unknown) => {
-      log.warn({ tenantId: payload.tenantId, runId: payload.runId, err: error }, 'a job ended in an error; the run will be taken up again')
+      log.warn(
+        { tenantId: payload.tenantId, runId: payload.runId, err: error },
+        'a job ended in an error; the run will be taken up again',
+      )
       if (controlLane.broken !== null && !stopping.aborted) {
         // Without its control connection the worker can do nothing; a fresh process can.
         process.exit(1)
@@ -158,7 +164,10 @@ function laneControlName(holder: number): string {
 async function takePresence(presence: Lane): Promise<number> {
   for (;;) {
     const holder = randomInt(1, 2 ** 31 - 1)
-    const rows = await presence.session<{ taken: boolean }>('select pg_try_advisory_lock($1, $2) as taken', [PRESENCE_LOCKS, holder])
+    const rows = await presence.session<{ taken: boolean }>('select pg_try_advisory_lock($1, $2) as taken', [
+      PRESENCE_LOCKS,
+      holder,
+    ])
     if (rows[0]?.taken === true) {
       return holder
     }
@@ -166,7 +175,13 @@ async function takePresence(presence: Lane): Promise<number> {
 }
 
 /** Turns wake-up rows that are due, and held by no living worker, into jobs. */
-async function startDispatcher(databaseUrl: string, presence: Lane, queue: Queue, log: WorkerContext['log'], stopping: AbortSignal): Promise<Listener> {
+async function startDispatcher(
+  databaseUrl: string,
+  presence: Lane,
+  queue: Queue,
+  log: WorkerContext['log'],
+  stopping: AbortSignal,
+): Promise<Listener> {
   let sweeping: Promise<void> | null = null
   let again = false
   const sweep = (): void => {

@@ -9,7 +9,9 @@ import type { RecordType, RecordTypeName } from '../records/types.js'
 import type { OnRollbackConflict } from './types.js'
 
 /** How far a rollback has come: first records that were changed, by id; then created ones, last row first. */
-export type RollbackCursor = { readonly phase: 'changed'; readonly after: string } | { readonly phase: 'created'; readonly before: number }
+export type RollbackCursor =
+  | { readonly phase: 'changed'; readonly after: string }
+  | { readonly phase: 'created'; readonly before: number }
 
 export interface UndoneChunk {
   /** Counted in rows of the import. */
@@ -37,7 +39,9 @@ export function hasChildren(type: RecordType, alias: string, tenant: string, exc
 /** Columns of all record types that refer to this one. */
 function references(type: RecordType): { table: RecordTypeName; column: string }[] {
   return Object.values(recordTypes).flatMap((child) =>
-    child.fields.filter((field) => field.reference?.to === type.name).map((field) => ({ table: child.table, column: field.column })),
+    child.fields
+      .filter((field) => field.reference?.to === type.name)
+      .map((field) => ({ table: child.table, column: field.column })),
   )
 }
 
@@ -55,7 +59,7 @@ export async function undoChunk(tx: Tx, request: UndoRequest, cursor: RollbackCu
     if (done !== null) {
       return done
     }
-    cursor = { phase: 'created', before: Number.MAX_SAFE_INTEGER }
+    return undoCreated(tx, request, Number.MAX_SAFE_INTEGER)
   }
   return undoCreated(tx, request, cursor.before)
 }
@@ -75,7 +79,10 @@ async function undoChanged(tx: Tx, request: UndoRequest, after: string): Promise
     return null
   }
   const list = ids.map((row) => row.id)
-  await tx.query(`select from ${type.table} where tenant_id = $1 and id = any ($2::uuid[]) order by id for update`, [tx.tenantId, list])
+  await tx.query(`select from ${type.table} where tenant_id = $1 and id = any ($2::uuid[]) order by id for update`, [
+    tx.tenantId,
+    list,
+  ])
   await tx.query(
     `create temporary table if not exists undo (record_id uuid primary key, before jsonb, after jsonb, rows bigint, last_row bigint,
        first_version int, last_version int, restore jsonb, conflicts jsonb, done boolean) on commit delete rows`,
@@ -123,7 +130,9 @@ async function undoChanged(tx: Tx, request: UndoRequest, after: string): Promise
 }
 
 async function restore(tx: Tx, type: RecordType, request: UndoRequest): Promise<void> {
-  const keys = await tx.query<{ key: string }>('select distinct k.key from undo u cross join lateral jsonb_object_keys(u.restore) as k (key)')
+  const keys = await tx.query<{ key: string }>(
+    'select distinct k.key from undo u cross join lateral jsonb_object_keys(u.restore) as k (key)',
+  )
   const known = new Set([...type.fields.map((field) => field.column), 'deleted_at'])
   const columns = keys.map((row) => row.key).filter((key) => known.has(key))
   if (columns.length > 0) {
@@ -149,7 +158,14 @@ async function restore(tx: Tx, type: RecordType, request: UndoRequest): Promise<
   )
 }
 
-async function guarded(tx: Tx, type: RecordType, columns: readonly string[], importId: string, from = NIL, to = 'ffffffff-ffff-ffff-ffff-ffffffffffff'): Promise<void> {
+async function guarded(
+  tx: Tx,
+  type: RecordType,
+  columns: readonly string[],
+  importId: string,
+  from = NIL,
+  to = 'ffffffff-ffff-ffff-ffff-ffffffffffff',
+): Promise<void> {
   await tx.query('savepoint restoring')
   try {
     await tx.query(
@@ -169,7 +185,10 @@ async function guarded(tx: Tx, type: RecordType, columns: readonly string[], imp
       throw error
     }
     await tx.query('rollback to savepoint restoring')
-    const ids = await tx.query<{ record_id: string }>("select record_id from undo where restore <> '{}' and not done and record_id between $1 and $2 order by 1", [from, to])
+    const ids = await tx.query<{ record_id: string }>(
+      "select record_id from undo where restore <> '{}' and not done and record_id between $1 and $2 order by 1",
+      [from, to],
+    )
     const only = ids[0]?.record_id
     if (only === undefined) {
       throw error
@@ -186,7 +205,13 @@ async function guarded(tx: Tx, type: RecordType, columns: readonly string[], imp
 }
 
 function isRowFault(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' && /^(22|23|P0001)/.test(error.code)
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    /^(22|23|P0001)/.test(error.code)
+  )
 }
 
 async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promise<UndoneChunk> {
@@ -202,7 +227,10 @@ async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promis
     return { reverted: 0, kept: 0, unchanged: 0, cursor: null }
   }
   const ids = rows.map((row) => row.id)
-  await tx.query(`select from ${type.table} where tenant_id = $1 and id = any ($2::uuid[]) order by id for update`, [tx.tenantId, ids])
+  await tx.query(`select from ${type.table} where tenant_id = $1 and id = any ($2::uuid[]) order by id for update`, [
+    tx.tenantId,
+    ids,
+  ])
   const force = request.onConflict === 'FORCE'
   const counts = await one<{ reverted: number; kept: number; unchanged: number }>(
     tx,
@@ -216,7 +244,10 @@ async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promis
        select id from own where not gone and (edited or parent) and not $6
        ${references(type)
          .filter((reference) => reference.table === type.table)
-         .map((reference) => `union select r.${reference.column} from keep k join ${type.table} r on r.tenant_id = $1 and r.id = k.id where r.${reference.column} = any ($3::uuid[])`)
+         .map(
+           (reference) =>
+             `union select r.${reference.column} from keep k join ${type.table} r on r.tenant_id = $1 and r.id = k.id where r.${reference.column} = any ($3::uuid[])`,
+         )
          .join(' ')}),
      conflict as (
        insert into run_conflict (tenant_id, run_id, record_type, record_id, field, row_number, message)

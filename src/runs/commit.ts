@@ -2,9 +2,9 @@
  * What every chunk of every run leaves behind: outcomes, issues, and, last of all, the settlement that moves the cursor.
  * `settle` raises when this worker has lost the run (PT002) or a person has stopped it (PT003).
  */
-import { literal, sqlState, type LaneTx } from '../db/lane.js'
-import type { Issue } from '../pipeline/types.js'
+import { type LaneTx, literal, sqlState } from '../db/lane.js'
 import type { Tx } from '../db/tx.js'
+import type { Issue } from '../pipeline/types.js'
 
 /** A row that is listed by itself rather than as part of a range. */
 export interface ListedRow {
@@ -81,12 +81,26 @@ export async function insertRows(tx: Tx, runId: string, rows: readonly ListedRow
   await tx.query(
     `insert into run_row (tenant_id, run_id, row_number, outcome, source_id, byte)
      select $1, $2, * from unnest($3::bigint[], $4::text[], $5::text[], $6::bigint[])`,
-    [tx.tenantId, runId, rows.map((row) => row.row), rows.map((row) => row.outcome), rows.map((row) => row.sourceId), rows.map((row) => row.byte)],
+    [
+      tx.tenantId,
+      runId,
+      rows.map((row) => row.row),
+      rows.map((row) => row.outcome),
+      rows.map((row) => row.sourceId),
+      rows.map((row) => row.byte),
+    ],
   )
 }
 
 /** Rows of one outcome as ranges: `ranges` is the text of an int8multirange. */
-export async function insertRange(tx: Tx, runId: string, fromRow: number, outcome: 'CREATED' | 'UNCHANGED', ranges: string, count: number): Promise<void> {
+export async function insertRange(
+  tx: Tx,
+  runId: string,
+  fromRow: number,
+  outcome: 'CREATED' | 'UNCHANGED',
+  ranges: string,
+  count: number,
+): Promise<void> {
   if (count > 0) {
     await tx.query(
       'insert into run_range (tenant_id, run_id, from_row, outcome, rows, row_count) values ($1, $2, $3, $4, $5::int8multirange, $6)',
@@ -104,7 +118,9 @@ export function settleWithCommit(tx: LaneTx, settlement: Settlement): void {
           fromRow: settlement.settled.fromRow,
           toRow: settlement.settled.toRow,
           counts: settlement.counts,
-          issues: settlement.settled.issues.slice(0, ISSUES_IN_EVENT).map(({ row, ...issue }) => ({ rowNumber: row, ...issue })),
+          issues: settlement.settled.issues
+            .slice(0, ISSUES_IN_EVENT)
+            .map(({ row, ...issue }) => ({ rowNumber: row, ...issue })),
           issueCount: settlement.settled.issues.length,
         }
   tx.commitWith(

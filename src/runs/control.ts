@@ -11,7 +11,11 @@ interface Locked {
 }
 
 async function lockRun(tx: Tx, runId: string): Promise<Locked> {
-  const run = await first<Locked>(tx, 'select kind, status, of_run_id from run where tenant_id = $1 and id = $2 for update', [tx.tenantId, runId])
+  const run = await first<Locked>(
+    tx,
+    'select kind, status, of_run_id from run where tenant_id = $1 and id = $2 for update',
+    [tx.tenantId, runId],
+  )
   if (run === null) {
     throw new Refusal('NOT_FOUND', 'There is no such run.', ['runId'])
   }
@@ -25,7 +29,11 @@ export async function pauseRun(tx: Tx, runId: string): Promise<void> {
     return
   }
   if (run.status !== 'QUEUED' && run.status !== 'RUNNING') {
-    throw new Refusal('INVALID_STATE', `A run can be paused while it is QUEUED or RUNNING; this one is ${run.status}.`, ['runId'])
+    throw new Refusal(
+      'INVALID_STATE',
+      `A run can be paused while it is QUEUED or RUNNING; this one is ${run.status}.`,
+      ['runId'],
+    )
   }
   const reason: StatusReason = { code: 'PAUSED_BY_PERSON', message: 'Paused by a person.', retryable: true }
   await tx.query("update run set status = 'PAUSED', status_reason = $3::jsonb where tenant_id = $1 and id = $2", [
@@ -45,10 +53,10 @@ export async function resumeRun(tx: Tx, runId: string): Promise<void> {
   if (run.status !== 'PAUSED') {
     throw new Refusal('INVALID_STATE', `A run can be resumed while it is PAUSED; this one is ${run.status}.`, ['runId'])
   }
-  await tx.query("update run set status = 'QUEUED', status_reason = null, queued_at = now(), attempts = 0 where tenant_id = $1 and id = $2", [
-    tx.tenantId,
-    runId,
-  ])
+  await tx.query(
+    "update run set status = 'QUEUED', status_reason = null, queued_at = now(), attempts = 0 where tenant_id = $1 and id = $2",
+    [tx.tenantId, runId],
+  )
   await statusChanged(tx, runId, run.kind, 'PAUSED', 'QUEUED', null)
   await tx.query('select wake_run($1)', [runId])
 }
@@ -122,7 +130,15 @@ async function settleParent(tx: Tx, importId: string, ended: RunStatus, reverted
     return
   }
   const to: RunStatus =
-    ended === 'COMPLETED' ? 'ROLLED_BACK' : ended === 'COMPLETED_WITH_ERRORS' || reverted > 0 ? 'ROLLED_BACK_WITH_CONFLICTS' : (parent.status_before ?? 'COMPLETED')
-  await tx.query('update run set status = $3, status_before = null where tenant_id = $1 and id = $2', [tx.tenantId, importId, to])
+    ended === 'COMPLETED'
+      ? 'ROLLED_BACK'
+      : ended === 'COMPLETED_WITH_ERRORS' || reverted > 0
+        ? 'ROLLED_BACK_WITH_CONFLICTS'
+        : (parent.status_before ?? 'COMPLETED')
+  await tx.query('update run set status = $3, status_before = null where tenant_id = $1 and id = $2', [
+    tx.tenantId,
+    importId,
+    to,
+  ])
   await statusChanged(tx, importId, 'IMPORT', 'ROLLING_BACK', to, null)
 }

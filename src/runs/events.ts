@@ -3,8 +3,19 @@ import type { RunStatus } from './status.js'
 import type { RunKind, StatusReason } from './types.js'
 
 /** Appends a RunStatusChanged event in the caller's transaction; `from` is null for a new run. */
-export async function statusChanged(tx: Tx, runId: string, kind: RunKind, from: RunStatus | null, to: RunStatus, reason: StatusReason | null): Promise<void> {
-  await tx.query('select append_events($1, $2, $3::jsonb)', [runId, kind, JSON.stringify([{ type: 'RunStatusChanged', body: { from, to, reason } }])])
+export async function statusChanged(
+  tx: Tx,
+  runId: string,
+  kind: RunKind,
+  from: RunStatus | null,
+  to: RunStatus,
+  reason: StatusReason | null,
+): Promise<void> {
+  await tx.query('select append_events($1, $2, $3::jsonb)', [
+    runId,
+    kind,
+    JSON.stringify([{ type: 'RunStatusChanged', body: { from, to, reason } }]),
+  ])
 }
 
 /** Moves a run from one status to the other, says so to subscribers, and answers false if it was not in `from`. */
@@ -13,10 +24,22 @@ export async function moveRun(
   run: { readonly id: string; readonly kind: RunKind },
   from: RunStatus,
   to: RunStatus,
-  options: { readonly reason?: StatusReason | null; readonly set?: string; readonly params?: readonly unknown[]; readonly token?: number } = {},
+  options: {
+    readonly reason?: StatusReason | null
+    readonly set?: string
+    readonly params?: readonly unknown[]
+    readonly token?: number
+  } = {},
 ): Promise<boolean> {
   const reason = options.reason ?? null
-  const params: unknown[] = [tx.tenantId, run.id, from, to, reason === null ? null : JSON.stringify(reason), ...(options.params ?? [])]
+  const params: unknown[] = [
+    tx.tenantId,
+    run.id,
+    from,
+    to,
+    reason === null ? null : JSON.stringify(reason),
+    ...(options.params ?? []),
+  ]
   let condition = ''
   if (options.token !== undefined) {
     params.push(options.token)

@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import { first, type Tx } from '../db/tx.js'
 import { Refusal } from '../errors.js'
+import { newId } from '../ids.js'
 import type { ColumnMapping, ImportOptions, SourceOptions } from '../pipeline/types.js'
 import type { RecordTypeName } from '../records/types.js'
 import { statusChanged } from './events.js'
@@ -78,15 +78,20 @@ export async function updateImportMapping(
     readonly source: SourceOptions | null
   },
 ): Promise<void> {
-  const run = await first<{ status: string; kind: string }>(tx, 'select status, kind from run where tenant_id = $1 and id = $2 for update', [
-    tx.tenantId,
-    input.runId,
-  ])
+  const run = await first<{ status: string; kind: string }>(
+    tx,
+    'select status, kind from run where tenant_id = $1 and id = $2 for update',
+    [tx.tenantId, input.runId],
+  )
   if (run === null || run.kind !== 'IMPORT') {
     throw new Refusal('NOT_FOUND', 'There is no such import.', ['runId'])
   }
   if (run.status !== 'AWAITING_MAPPING') {
-    throw new Refusal('INVALID_STATE', `The mapping can be changed while the import is AWAITING_MAPPING; it is ${run.status}.`, ['runId'])
+    throw new Refusal(
+      'INVALID_STATE',
+      `The mapping can be changed while the import is AWAITING_MAPPING; it is ${run.status}.`,
+      ['runId'],
+    )
   }
   await tx.query(
     // Evidence belongs to one reading of the file: another reading, another first pass.
@@ -102,11 +107,4 @@ export async function updateImportMapping(
 
 function json(value: unknown): string | null {
   return value === null ? null : JSON.stringify(value)
-}
-
-/** A fresh id whose order is that of time (UUID version 7), so that lists come newest first by primary key. */
-export function newId(): string {
-  const time = Date.now().toString(16).padStart(12, '0')
-  const random = randomUUID()
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(15)}`
 }

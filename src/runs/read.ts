@@ -1,7 +1,8 @@
 /** Reading runs: rows of `run` as the API shows them, and the lists that belong to one. */
+
+import type { Permission } from '../access/permissions.js'
 import { first, one, type Tx } from '../db/tx.js'
 import { Refusal } from '../errors.js'
-import type { Permission } from '../access/permissions.js'
 import type { ColumnEvidence, ColumnMapping, ImportOptions, MappingConflict, SourceOptions } from '../pipeline/types.js'
 import type { RecordTypeName } from '../records/types.js'
 import { actionsByStatus, type RunAction, type RunStatus } from './status.js'
@@ -104,7 +105,10 @@ function toRun(tenantId: string, row: Stored): RunRow {
 
 /** A run by its id; null if the tenant has none. */
 export async function findRun(tx: Tx, id: string): Promise<RunRow | null> {
-  const row = await first<Stored>(tx, `select ${columns} from run r where r.tenant_id = $1 and r.id = $2`, [tx.tenantId, id])
+  const row = await first<Stored>(tx, `select ${columns} from run r where r.tenant_id = $1 and r.id = $2`, [
+    tx.tenantId,
+    id,
+  ])
   return row === null ? null : toRun(tx.tenantId, row)
 }
 
@@ -121,7 +125,13 @@ export async function listRuns(
      order by r.id desc limit $5`,
     [tx.tenantId, after, filter.kinds, filter.statuses, page.first + 1],
   )
-  return toPage(rows, page, (row) => encode(row.id), (row) => toRun(tx.tenantId, row), null)
+  return toPage(
+    rows,
+    page,
+    (row) => encode(row.id),
+    (row) => toRun(tx.tenantId, row),
+    null,
+  )
 }
 
 /** Imports over files with this content, newest first. */
@@ -136,16 +146,20 @@ export async function runsOfFile(tx: Tx, sha256: string, limit: number): Promise
 
 /** Runs that were made from this one (a retry of its failed rows), newest first. */
 export async function childrenOf(tx: Tx, runId: string): Promise<RunRow[]> {
-  const rows = await tx.query<Stored>(`select ${columns} from run r where r.tenant_id = $1 and r.parent_run_id = $2 order by r.id desc`, [tx.tenantId, runId])
+  const rows = await tx.query<Stored>(
+    `select ${columns} from run r where r.tenant_id = $1 and r.parent_run_id = $2 order by r.id desc`,
+    [tx.tenantId, runId],
+  )
   return rows.map((row) => toRun(tx.tenantId, row))
 }
 
 /** The newest rollback of an import; null if it was never rolled back. */
 export async function rollbackOf(tx: Tx, importId: string): Promise<RollbackRunRow | null> {
-  const row = await first<Stored>(tx, `select ${columns} from run r where r.tenant_id = $1 and r.of_run_id = $2 order by r.id desc limit 1`, [
-    tx.tenantId,
-    importId,
-  ])
+  const row = await first<Stored>(
+    tx,
+    `select ${columns} from run r where r.tenant_id = $1 and r.of_run_id = $2 order by r.id desc limit 1`,
+    [tx.tenantId, importId],
+  )
   const run = row === null ? null : toRun(tx.tenantId, row)
   return run?.kind === 'ROLLBACK' ? run : null
 }
@@ -181,15 +195,30 @@ export function availableActions(run: RunRow, permissions: ReadonlySet<Permissio
  * Rows of an import in file order. Plain created and unchanged rows stand in ranges and come by number alone; the record
  * of a created one is found by the row that made it.
  */
-export async function listRows(tx: Tx, runId: string, page: PageRequest, filter: { readonly outcomes: readonly RowOutcome[] | null }): Promise<Page<ImportRowView>> {
-  const run = await first<{ record_type: RecordTypeName | null }>(tx, 'select record_type from run where tenant_id = $1 and id = $2', [tx.tenantId, runId])
+export async function listRows(
+  tx: Tx,
+  runId: string,
+  page: PageRequest,
+  filter: { readonly outcomes: readonly RowOutcome[] | null },
+): Promise<Page<ImportRowView>> {
+  const run = await first<{ record_type: RecordTypeName | null }>(
+    tx,
+    'select record_type from run where tenant_id = $1 and id = $2',
+    [tx.tenantId, runId],
+  )
   if (run?.record_type === null || run === null) {
     throw new Refusal('NOT_FOUND', 'There is no such import.')
   }
   const after = page.after === null ? 0 : decodeNumber(page.after)
   const outcomes = filter.outcomes
   const limit = page.first + 1
-  const rows = await tx.query<{ row_number: number; outcome: RowOutcome; record_id: string | null; source_id: string | null; byte: number | null }>(
+  const rows = await tx.query<{
+    row_number: number
+    outcome: RowOutcome
+    record_id: string | null
+    source_id: string | null
+    byte: number | null
+  }>(
     // A range holds a chunk's rows at most, so a page needs no more ranges than it has rows.
     `with listed as (
        select row_number::float8 as row_number, outcome, record_id, source_id, byte::float8 as byte from run_row
@@ -206,7 +235,12 @@ export async function listRows(tx: Tx, runId: string, page: PageRequest, filter:
     [tx.tenantId, runId, after, outcomes, limit],
   )
   const numbers = rows.map((row) => row.row_number)
-  const records = await recordsOfRows(tx, run.record_type, runId, rows.filter((row) => row.outcome === 'CREATED').map((row) => row.row_number))
+  const records = await recordsOfRows(
+    tx,
+    run.record_type,
+    runId,
+    rows.filter((row) => row.outcome === 'CREATED').map((row) => row.row_number),
+  )
   const changes = await changesOfRows(tx, runId, numbers)
   const issues = await issuesOfRows(tx, runId, numbers)
   const total = await one<{ n: number }>(
@@ -235,7 +269,12 @@ export async function listRows(tx: Tx, runId: string, page: PageRequest, filter:
   )
 }
 
-async function recordsOfRows(tx: Tx, type: RecordTypeName, runId: string, rows: readonly number[]): Promise<Map<number, string>> {
+async function recordsOfRows(
+  tx: Tx,
+  type: RecordTypeName,
+  runId: string,
+  rows: readonly number[],
+): Promise<Map<number, string>> {
   if (rows.length === 0) {
     return new Map()
   }
@@ -247,11 +286,20 @@ async function recordsOfRows(tx: Tx, type: RecordTypeName, runId: string, rows: 
   return new Map(found.map((record) => [record.row, record.id]))
 }
 
-async function changesOfRows(tx: Tx, runId: string, rows: readonly number[]): Promise<Map<number, { recordId: string; fields: FieldChangeView[] }>> {
+async function changesOfRows(
+  tx: Tx,
+  runId: string,
+  rows: readonly number[],
+): Promise<Map<number, { recordId: string; fields: FieldChangeView[] }>> {
   if (rows.length === 0) {
     return new Map()
   }
-  const found = await tx.query<{ row: number; record_id: string; before: Record<string, unknown>; after: Record<string, unknown> }>(
+  const found = await tx.query<{
+    row: number
+    record_id: string
+    before: Record<string, unknown>
+    after: Record<string, unknown>
+  }>(
     'select row_number::float8 as row, record_id, before, after from run_change where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[])',
     [tx.tenantId, runId, rows],
   )
@@ -260,7 +308,11 @@ async function changesOfRows(tx: Tx, runId: string, rows: readonly number[]): Pr
       change.row,
       {
         recordId: change.record_id,
-        fields: Object.keys(change.after).map((column) => ({ field: camel(column), before: shown(change.before[column]), after: shown(change.after[column]) })),
+        fields: Object.keys(change.after).map((column) => ({
+          field: camel(column),
+          before: shown(change.before[column]),
+          after: shown(change.after[column]),
+        })),
       },
     ]),
   )
@@ -292,7 +344,8 @@ interface StoredIssue {
   readonly suggestion: string | null
 }
 
-const issueColumns = 'row_number::float8 as row_number, seq, code, severity, column_name, field, value, message, suggestion'
+const issueColumns =
+  'row_number::float8 as row_number, seq, code, severity, column_name, field, value, message, suggestion'
 
 function toIssue(issue: StoredIssue): RowIssueView {
   return {
@@ -361,8 +414,13 @@ export async function issueGroups(tx: Tx, runId: string): Promise<IssueGroupView
 }
 
 /** What a rollback kept because it had been changed since, by record and field. */
-export async function listConflicts(tx: Tx, rollbackId: string, page: PageRequest): Promise<Page<RollbackConflictView>> {
-  const [record = '00000000-0000-0000-0000-000000000000', field = ''] = page.after === null ? [] : decode(page.after).split(' ')
+export async function listConflicts(
+  tx: Tx,
+  rollbackId: string,
+  page: PageRequest,
+): Promise<Page<RollbackConflictView>> {
+  const [record = '00000000-0000-0000-0000-000000000000', field = ''] =
+    page.after === null ? [] : decode(page.after).split(' ')
   const rows = await tx.query<{
     record_type: RecordTypeName
     record_id: string
@@ -377,7 +435,11 @@ export async function listConflicts(tx: Tx, rollbackId: string, page: PageReques
      where tenant_id = $1 and run_id = $2 and (record_id, field) > ($3::uuid, $4) order by record_id, field limit $5`,
     [tx.tenantId, rollbackId, record, page.after === null ? '' : field, page.first + 1],
   )
-  const total = await one<{ n: number }>(tx, 'select count(*)::float8 as n from run_conflict where tenant_id = $1 and run_id = $2', [tx.tenantId, rollbackId])
+  const total = await one<{ n: number }>(
+    tx,
+    'select count(*)::float8 as n from run_conflict where tenant_id = $1 and run_id = $2',
+    [tx.tenantId, rollbackId],
+  )
   return toPage(
     rows,
     page,
@@ -397,7 +459,12 @@ export async function listConflicts(tx: Tx, rollbackId: string, page: PageReques
 }
 
 /** Numbers and bytes of the failed rows, in file order, for the file that gives them back. */
-export async function failedRows(tx: Tx, runId: string, after: number, limit: number): Promise<{ number: number; byte: number; errors: string }[]> {
+export async function failedRows(
+  tx: Tx,
+  runId: string,
+  after: number,
+  limit: number,
+): Promise<{ number: number; byte: number; errors: string }[]> {
   return tx.query(
     `select r.row_number::float8 as number, r.byte::float8 as byte,
        coalesce((select string_agg(case when i.column_name is null then i.message else i.column_name || ': ' || i.message end, ' | ' order by i.seq)
@@ -407,7 +474,13 @@ export async function failedRows(tx: Tx, runId: string, after: number, limit: nu
   )
 }
 
-function toPage<R, T>(rows: readonly R[], page: PageRequest, cursor: (row: R) => string, node: (row: R) => T, totalCount: number | null): Page<T> {
+function toPage<R, T>(
+  rows: readonly R[],
+  page: PageRequest,
+  cursor: (row: R) => string,
+  node: (row: R) => T,
+  totalCount: number | null,
+): Page<T> {
   return {
     items: rows.slice(0, page.first).map((row) => ({ cursor: cursor(row), node: node(row) })),
     hasNext: rows.length > page.first,

@@ -1,12 +1,12 @@
 /** Starting an undo, and what it would do. The undoing itself is a run like any other: see `src/jobs/roll-back-run.ts`. */
 import { first, one, type Tx } from '../db/tx.js'
 import { Refusal } from '../errors.js'
+import { newId } from '../ids.js'
 import { recordTypes } from '../records/index.js'
 import type { RecordTypeName } from '../records/types.js'
 import { hasChildren } from './changes.js'
 import { statusChanged } from './events.js'
-import { newId } from './imports.js'
-import { transitions, type RunStatus } from './status.js'
+import { type RunStatus, transitions } from './status.js'
 import type { OnRollbackConflict } from './types.js'
 
 interface Reversible {
@@ -26,13 +26,17 @@ async function reversible(tx: Tx, runId: string, lock: string): Promise<Reversib
     throw new Refusal('NOT_FOUND', 'There is no such run.', ['runId'])
   }
   if (run.kind !== 'IMPORT') {
-    throw new Refusal('NOT_REVERSIBLE', 'Only an import can be rolled back; run the import again to undo a rollback.', ['runId'])
+    throw new Refusal('NOT_REVERSIBLE', 'Only an import can be rolled back; run the import again to undo a rollback.', [
+      'runId',
+    ])
   }
   if (run.status === 'ROLLED_BACK') {
     throw new Refusal('NOT_REVERSIBLE', 'The import has been rolled back already.', ['runId'])
   }
   if (!transitions[run.status].includes('ROLLING_BACK')) {
-    throw new Refusal('INVALID_STATE', `An import can be rolled back when it has ended; this one is ${run.status}.`, ['runId'])
+    throw new Refusal('INVALID_STATE', `An import can be rolled back when it has ended; this one is ${run.status}.`, [
+      'runId',
+    ])
   }
   if (run.written === 0) {
     throw new Refusal('NOT_REVERSIBLE', 'The import wrote nothing, so there is nothing to undo.', ['runId'])
@@ -41,7 +45,10 @@ async function reversible(tx: Tx, runId: string, lock: string): Promise<Reversib
 }
 
 /** What a rollback would do now: records restored and deleted, and conflicts (fields or records changed since). */
-export async function previewRollback(tx: Tx, runId: string): Promise<{ willRestore: number; willDelete: number; conflicts: number }> {
+export async function previewRollback(
+  tx: Tx,
+  runId: string,
+): Promise<{ willRestore: number; willDelete: number; conflicts: number }> {
   const run = await reversible(tx, runId, '')
   return previewOf(tx, runId, run.record_type)
 }
@@ -52,7 +59,11 @@ export async function countConflicts(tx: Tx, importId: string, recordType: Recor
   return preview.conflicts
 }
 
-async function previewOf(tx: Tx, runId: string, table: RecordTypeName): Promise<{ willRestore: number; willDelete: number; conflicts: number }> {
+async function previewOf(
+  tx: Tx,
+  runId: string,
+  table: RecordTypeName,
+): Promise<{ willRestore: number; willDelete: number; conflicts: number }> {
   const restored = await one<{ clean: number; conflicts: number }>(
     tx,
     `with folded as (
@@ -90,11 +101,10 @@ export async function startRollback(
      values ($1, $2, 'ROLLBACK', 'QUEUED', $3, $4, $5, $6, $7, now())`,
     [tx.tenantId, id, input.actor, run.record_type, input.runId, input.onConflict, run.written],
   )
-  await tx.query("update run set status = 'ROLLING_BACK', status_before = $3, kept = 0 where tenant_id = $1 and id = $2", [
-    tx.tenantId,
-    input.runId,
-    run.status,
-  ])
+  await tx.query(
+    "update run set status = 'ROLLING_BACK', status_before = $3, kept = 0 where tenant_id = $1 and id = $2",
+    [tx.tenantId, input.runId, run.status],
+  )
   await statusChanged(tx, input.runId, 'IMPORT', run.status, 'ROLLING_BACK', null)
   await statusChanged(tx, id, 'ROLLBACK', null, 'QUEUED', null)
   await tx.query('select wake_run($1)', [id])

@@ -29,7 +29,16 @@ after(async () => {
 /** Everything that is wrong with the tables of the schema, in words. Empty: nothing. */
 async function complaints(): Promise<string[]> {
   const found: string[] = []
-  const tables = await client.query<{ name: string; kind: string; rls: boolean; forced: boolean; owner: string; tenant: string | null; policies: number; complete: boolean }>(
+  const tables = await client.query<{
+    name: string
+    kind: string
+    rls: boolean
+    forced: boolean
+    owner: string
+    tenant: string | null
+    policies: number
+    complete: boolean
+  }>(
     `select c.relname as name, c.relkind as kind, c.relrowsecurity as rls, c.relforcerowsecurity as forced, pg_get_userbyid(c.relowner) as owner,
        (select case when a.attnotnull then 'not null' else 'nullable' end from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id') as tenant,
        (select count(*)::int from pg_policy p where p.polrelid = c.oid) as policies,
@@ -100,7 +109,14 @@ test('the roles of the service own nothing and cannot bypass a policy', async ()
        pg_has_role(r.oid, '${OWNER_ROLE}', 'member') as is_owner
      from pg_roles r where rolname in ('${API_ROLE}', '${WORKER_ROLE}') order by 1`,
   )
-  const nothing = { rolsuper: false, rolbypassrls: false, rolcreaterole: false, rolcreatedb: false, owns: false, is_owner: false }
+  const nothing = {
+    rolsuper: false,
+    rolbypassrls: false,
+    rolcreaterole: false,
+    rolcreatedb: false,
+    owns: false,
+    is_owner: false,
+  }
   assert.deepEqual(roles.rows, [
     { rolname: API_ROLE, ...nothing },
     { rolname: WORKER_ROLE, ...nothing },
@@ -111,7 +127,13 @@ test('a table that breaks the rule is noticed', async () => {
   await client.query('create table portage.planted (id uuid primary key, tenant_id uuid)')
   try {
     const found = await complaints()
-    for (const part of ['belongs to', 'tenant_id NOT NULL', 'force row-level security', 'lacks a policy', 'does not start with tenant_id']) {
+    for (const part of [
+      'belongs to',
+      'tenant_id NOT NULL',
+      'force row-level security',
+      'lacks a policy',
+      'does not start with tenant_id',
+    ]) {
       assert.ok(
         found.some((complaint) => complaint.startsWith('planted') && complaint.includes(part)),
         `expected a complaint about "${part}" in ${JSON.stringify(found)}`,
@@ -131,7 +153,9 @@ test('a statement without a tenant raises instead of finding nothing', async () 
         await assert.rejects(role.query(`select * from portage.${table}`), { code: 'PT001' })
       }
       // A pooled session that had a tenant reads an empty setting afterwards: that is none, too.
-      await role.query("begin; select set_config('app.tenant_id', '01234567-89ab-7cde-8f01-23456789abcd', true); commit")
+      await role.query(
+        "begin; select set_config('app.tenant_id', '01234567-89ab-7cde-8f01-23456789abcd', true); commit",
+      )
       await assert.rejects(role.query('select * from portage.contact'), { code: 'PT001' })
     } finally {
       await role.end()

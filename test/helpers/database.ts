@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { readFileSync, readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { migrate } from '../../src/db/migrate.js'
@@ -32,7 +32,8 @@ export async function freshDatabase(): Promise<TestDatabase> {
     ownerUrl: url.href,
     apiUrl: withUser(url, API_ROLE),
     workerUrl: withUser(url, WORKER_ROLE),
-    drop: () => withClient(server, async (client) => void (await client.query(`drop database if exists ${name} with (force)`))),
+    drop: () =>
+      withClient(server, async (client) => void (await client.query(`drop database if exists ${name} with (force)`))),
   }
 }
 
@@ -46,7 +47,9 @@ function withUser(url: URL, user: string): string {
 function serverUrl(): string {
   const url = process.env.PORTAGE_TEST_DATABASE_URL
   if (url === undefined) {
-    throw new Error('PORTAGE_TEST_DATABASE_URL is not set: run the tests with `npm test`, which starts a PostgreSQL for them')
+    throw new Error(
+      'PORTAGE_TEST_DATABASE_URL is not set: run the tests with `npm test`, which starts a PostgreSQL for them',
+    )
   }
   return url
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import pg from 'pg'
 import { createTenant } from '../../src/access/tenants.js'
-import { localFileStore, type FileStore } from '../../src/adapters/files/storage.js'
+import { type FileStore, localFileStore } from '../../src/adapters/files/storage.js'
 import { Lane } from '../../src/db/lane.js'
 import { withTenant } from '../../src/db/tx.js'
 import { advanceRun } from '../../src/jobs/advance-run.js'
@@ -45,7 +45,14 @@ export class Engine {
   /** A superuser's connection, for looking and for interfering. */
   readonly oracle: pg.Client
 
-  private constructor(db: TestDatabase, dir: string, files: FileStore, lanes: Lane[], oracle: pg.Client, context: Omit<WorkerContext, 'stopping'>) {
+  private constructor(
+    db: TestDatabase,
+    dir: string,
+    files: FileStore,
+    lanes: Lane[],
+    oracle: pg.Client,
+    context: Omit<WorkerContext, 'stopping'>,
+  ) {
     this.#db = db
     this.#dir = dir
     this.#lanes = lanes
@@ -56,7 +63,7 @@ export class Engine {
 
   static async start(db: TestDatabase, options: EngineOptions = {}): Promise<Engine> {
     const dir = await mkdtemp(join(tmpdir(), 'portage-engine-'))
-    const files = await localFileStore(dir)
+    const files = localFileStore(dir)
     const presence = await Lane.open({ ...laneOptions(db.workerUrl, 'portage presence'), idleInTransactionMs: 0 })
     const holder = 1 + Math.floor(Math.random() * 2_000_000_000)
     await presence.session('select pg_advisory_lock($1, $2)', [PRESENCE_LOCKS, holder])
@@ -96,7 +103,10 @@ export class Engine {
           sourceFileId: fileId,
           recordType: request.type,
           source: request.source === undefined ? null : { ...emptySource, ...request.source },
-          mapping: request.map === undefined ? null : Object.entries(request.map).map(([column, field]) => columnMapping(column, field)),
+          mapping:
+            request.map === undefined
+              ? null
+              : Object.entries(request.map).map(([column, field]) => columnMapping(column, field)),
           options: { ...defaultImportOptions, ...request.options },
         })
       }),

@@ -48,7 +48,9 @@ function model(people: Person[], rows: readonly Row[], options: Partial<ImportOp
         found = live.filter((person) => person.ext === row.ext || person.identities.includes(row.ext))
       }
       if (found.length === 0 && row[RULES.byEmail] !== '') {
-        found = live.filter((person) => person.email === row.email && (person.ext === null || row.ext === '' || person.ext === row.ext))
+        found = live.filter(
+          (person) => person.email === row.email && (person.ext === null || row.ext === '' || person.ext === row.ext),
+        )
       }
     }
     if (found.length > 1) {
@@ -62,7 +64,14 @@ function model(people: Person[], rows: readonly Row[], options: Partial<ImportOp
       if (row.ext !== '' && live.some((other) => other.ext === row.ext)) {
         return 'FAILED'
       }
-      people.push({ ext: row.ext || null, email: row.email || null, last: row.last || null, phone: row.phone || null, deleted: false, identities: [] })
+      people.push({
+        ext: row.ext || null,
+        email: row.email || null,
+        last: row.last || null,
+        phone: row.phone || null,
+        deleted: false,
+        identities: [],
+      })
       return 'CREATED'
     }
     if (options.operation === 'DELETE') {
@@ -101,7 +110,8 @@ function randomRows(random: Random, count: number): Row[] {
   }))
 }
 
-const toCsv = (rows: readonly Row[]) => `Ext,Mail,Last,Phone\n${rows.map((row) => `${row.ext},${row.email},${row.last},"${row.phone}"`).join('\n')}\n`
+const toCsv = (rows: readonly Row[]) =>
+  `Ext,Mail,Last,Phone\n${rows.map((row) => `${row.ext},${row.email},${row.last},"${row.phone}"`).join('\n')}\n`
 const map = { Ext: 'externalId', Mail: 'email', Last: 'lastName', Phone: 'department' }
 
 async function outcomes(engine: Engine, runId: string): Promise<string[]> {
@@ -176,4 +186,5 @@ for (const { name, options } of cases) {
   }
 }
 
-const shape = (person: Omit<Person, 'identities'>): string => JSON.stringify([person.ext, person.email, person.last, person.phone, person.deleted])
+const shape = (person: Omit<Person, 'identities'>): string =>
+  JSON.stringify([person.ext, person.email, person.last, person.phone, person.deleted])

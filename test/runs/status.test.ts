@@ -17,8 +17,12 @@ after(async () => {
 })
 
 test('the database allows exactly the transitions of the table in code', async () => {
-  const source = await client.query<{ source: string }>("select prosrc as source from pg_proc where proname = 'run_transition'")
-  const inDatabase = [...(source.rows[0]?.source ?? '').matchAll(/'([A-Z_]+)>([A-Z_]+)'/g)].map((match) => `${match[1]}>${match[2]}`)
+  const source = await client.query<{ source: string }>(
+    "select prosrc as source from pg_proc where proname = 'run_transition'",
+  )
+  const inDatabase = [...(source.rows[0]?.source ?? '').matchAll(/'([A-Z_]+)>([A-Z_]+)'/g)].map(
+    (match) => `${match[1]}>${match[2]}`,
+  )
   const inCode = runStatuses.flatMap((from) => transitions[from].map((to) => `${from}>${to}`))
   assert.deepEqual(inDatabase.toSorted(), inCode.toSorted())
 })
@@ -36,7 +40,9 @@ async function end(counts: Readonly<Record<string, number | null>>, status = 'CO
   const columns = Object.keys(counts)
   await client.query('begin')
   try {
-    await client.query("insert into tenant (id, name) values (gen_random_uuid(), gen_random_uuid()::text) returning set_config('app.tenant_id', id::text, true)")
+    await client.query(
+      "insert into tenant (id, name) values (gen_random_uuid(), gen_random_uuid()::text) returning set_config('app.tenant_id', id::text, true)",
+    )
     await client.query(
       `insert into source_file (tenant_id, id, name, byte_size, sha256, storage_key, detection, uploaded_by, expires_at)
        values (current_tenant(), gen_random_uuid(), 'x', 1, '', 'k', '{}', 'me', now())`,
@@ -54,7 +60,12 @@ async function end(counts: Readonly<Record<string, number | null>>, status = 'CO
 
 test('an import cannot end with rows missing, and a NULL does not pass for a number', async () => {
   await end({ total: 10, created: 4, updated: 1, unchanged: 1, skipped: 1, failed: 1, deleted: 1, unprocessed: 1 })
-  const wrongs: Record<string, number | null>[] = [{ total: 10, created: 9 }, { total: 10, created: 11 }, { total: null, created: 0 }, { total: null }]
+  const wrongs: Record<string, number | null>[] = [
+    { total: 10, created: 9 },
+    { total: 10, created: 11 },
+    { total: null, created: 0 },
+    { total: null },
+  ]
   for (const wrong of wrongs) {
     for (const status of endedStatuses) {
       await assert.rejects(end(wrong, status), { constraint: 'run_conservation' })
@@ -63,7 +74,12 @@ test('an import cannot end with rows missing, and a NULL does not pass for a num
 })
 
 test('an unknown kind of run cannot be stored at all', async () => {
-  await assert.rejects(client.query("insert into run (tenant_id, id, kind, status, created_by) values (gen_random_uuid(), gen_random_uuid(), 'EXPORT', 'QUEUED', 'me')"), {
-    constraint: /run_kind/,
-  })
+  await assert.rejects(
+    client.query(
+      "insert into run (tenant_id, id, kind, status, created_by) values (gen_random_uuid(), gen_random_uuid(), 'EXPORT', 'QUEUED', 'me')",
+    ),
+    {
+      constraint: /run_kind/,
+    },
+  )
 })

@@ -10,7 +10,8 @@ import { fieldNamed, type WritePlan } from './stage.js'
  * table under LIMIT invites a sequential scan for every row of the chunk (measured: quadratic). Staging tables carry a
  * primary key, so a nested loop is right for them too.
  */
-export const laneSettings = 'set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set jit = off; set temp_buffers = \'32MB\''
+export const laneSettings =
+  "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set jit = off; set temp_buffers = '32MB'"
 
 /** Switches that cannot be turned off again by an import: a blank or `no` in a file does not undo an opt-out. */
 const sticky = new Set(['emailOptOut', 'doNotCall'])
@@ -44,10 +45,16 @@ export interface ChunkSql {
 export function chunkSql(plan: WritePlan): ChunkSql {
   const type = plan.recordType
   const table = type.table
-  const staged = new Map(plan.stageColumns.filter((column) => column.role === 'value').map((column) => [column.field, column.name]))
-  const built = new Map(plan.stageColumns.filter((column) => column.role === 'new').map((column) => [column.field, column.name]))
+  const staged = new Map(
+    plan.stageColumns.filter((column) => column.role === 'value').map((column) => [column.field, column.name]),
+  )
+  const built = new Map(
+    plan.stageColumns.filter((column) => column.role === 'new').map((column) => [column.field, column.name]),
+  )
   const linked = new Set(plan.stageColumns.filter((column) => column.role === 'key').map((column) => column.field))
-  const system = staged.has('sourceSystem') ? `coalesce(s.${staged.get('sourceSystem')}, ${text(plan.sourceSystem)})` : text(plan.sourceSystem)
+  const system = staged.has('sourceSystem')
+    ? `coalesce(s.${staged.get('sourceSystem')}, ${text(plan.sourceSystem)})`
+    : text(plan.sourceSystem)
   const externalId = staged.has('externalId') ? `s.${staged.get('externalId')}` : null
 
   /** A record found by another key is not this one if both have an id of the same system and the ids differ. */
@@ -111,7 +118,10 @@ export function chunkSql(plan: WritePlan): ChunkSql {
 
   /** Fields that this run can change, with the value that the row gives (null: keep). */
   const writable = type.fields.filter(
-    (field) => (staged.has(field.name) || linked.has(field.name)) && field.name !== 'sourceSystem' && field.name !== 'externalId',
+    (field) =>
+      (staged.has(field.name) || linked.has(field.name)) &&
+      field.name !== 'sourceSystem' &&
+      field.name !== 'externalId',
   )
   const linkValue = (field: FieldDefinition) =>
     `(select l.record_id from link l where l.row_number = s.row_number and l.field = ${text(field.name)} and l.n = 1)`
@@ -225,7 +235,11 @@ export function chunkSql(plan: WritePlan): ChunkSql {
 
   function createdValue(field: FieldDefinition): string | null {
     if (field.name === 'sourceSystem') {
-      return externalId === null ? (staged.has('sourceSystem') ? `s.${staged.get('sourceSystem')}` : text(plan.sourceSystem)) : system
+      return externalId === null
+        ? staged.has('sourceSystem')
+          ? `s.${staged.get('sourceSystem')}`
+          : text(plan.sourceSystem)
+        : system
     }
     const candidates: string[] = []
     if (linked.has(field.name)) {
@@ -255,7 +269,8 @@ export function chunkSql(plan: WritePlan): ChunkSql {
   const projection = (of: 'created' | 'updated'): string => {
     const targeted = new Map(targets.map((target) => [target.column, target.value]))
     const columns = type.fields.map((field) => {
-      const value = of === 'created' ? (createdValue(field) ?? 'null') : (targeted.get(field.column) ?? `r.${field.column}`)
+      const value =
+        of === 'created' ? (createdValue(field) ?? 'null') : (targeted.get(field.column) ?? `r.${field.column}`)
       return `(${value})::${field.sqlType} as ${field.column}`
     })
     return of === 'created'
@@ -270,7 +285,9 @@ export function chunkSql(plan: WritePlan): ChunkSql {
 
 /** A SQL text literal. Names and values here come from the record types and from options that were validated. */
 export function text(value: string): string {
-  return value.includes('\\') ? ` E'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'` : `'${value.replaceAll("'", "''")}'`
+  return value.includes('\\')
+    ? ` E'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
+    : `'${value.replaceAll("'", "''")}'`
 }
 
 function snake(name: string): string {

@@ -24,7 +24,14 @@ export interface WritePlan {
 }
 
 /** Columns of the staging table that every run has, before those of the mapping. */
-const FIXED = ['row_number bigint primary key', 'id uuid', 'byte bigint', 'pass smallint', 'missing text[]', 'cleared text[]']
+const FIXED = [
+  'row_number bigint primary key',
+  'id uuid',
+  'byte bigint',
+  'pass smallint',
+  'missing text[]',
+  'cleared text[]',
+]
 
 /** Statements that make the temporary tables of a run in a session that has none. */
 export function stageDdl(plan: WritePlan): string[] {
@@ -41,7 +48,15 @@ export function stageDdl(plan: WritePlan): string[] {
 }
 
 export function stageCopy(plan: WritePlan): string {
-  const columns = ['row_number', 'id', 'byte', 'pass', 'missing', 'cleared', ...plan.stageColumns.map((column) => column.name)]
+  const columns = [
+    'row_number',
+    'id',
+    'byte',
+    'pass',
+    'missing',
+    'cleared',
+    ...plan.stageColumns.map((column) => column.name),
+  ]
   return `copy stage (${columns.join(', ')}) from stdin`
 }
 
@@ -49,7 +64,9 @@ const special = /[\\\t\n\r]/
 
 function escape(text: string): string {
   return special.test(text)
-    ? text.replace(/[\\\t\n\r]/g, (character) => (character === '\t' ? '\\t' : character === '\n' ? '\\n' : character === '\r' ? '\\r' : '\\\\'))
+    ? text.replace(/[\\\t\n\r]/g, (character) =>
+        character === '\t' ? '\\t' : character === '\n' ? '\\n' : character === '\r' ? '\\r' : '\\\\',
+      )
     : text
 }
 

@@ -3,10 +3,10 @@
  * row sees every earlier row of the file and what it did), the execution set-based: rows that share a key were given
  * different passes by the reader, rows that turn out to mean one record are put into different passes here.
  */
-import { constraintOf, sqlState, type LaneTx } from '../../db/lane.js'
+import { constraintOf, type LaneTx, sqlState } from '../../db/lane.js'
 import { one } from '../../db/tx.js'
 import type { Issue, IssueCode, IssueSeverity } from '../../pipeline/types.js'
-import { open, stretch, text, type ChunkSql } from './sql.js'
+import { type ChunkSql, open, stretch, text } from './sql.js'
 import { stageCopy, type WritePlan } from './stage.js'
 
 /** A chunk as the reader hands it over. */
@@ -30,6 +30,8 @@ export interface AppliedChunk {
   readonly deleted: number
   /** Problems found by the database: duplicates, ambiguous matches, missing relations, constraints. */
   readonly issues: readonly Issue[]
+  /** Rows that could not even be staged; they count as failed. */
+  readonly refused: readonly { readonly row: number; readonly byte: number }[]
   /** True: the temporary table `verdict` holds rows. */
   readonly decided: boolean
 }
@@ -44,12 +46,22 @@ export interface Turn {
 
 const ALL_PASSES = 32_767
 
+/** Rows of one chunk that are picked out of the stage; with more the chunk fails, for something else is wrong. */
+const REFUSED_ROWS = 100
+
 /** What a run remembers from chunk to chunk: constraints that were hit are tried up front from then on. */
 export interface WriterState {
   checks: readonly { readonly name: string; readonly sql: string }[] | null
 }
 
-export async function applyChunk(tx: LaneTx, plan: WritePlan, sql: ChunkSql, state: WriterState, chunk: StagedChunk, turn: Turn): Promise<AppliedChunk> {
+export async function applyChunk(
+  tx: LaneTx,
+  plan: WritePlan,
+  sql: ChunkSql,
+  state: WriterState,
+  chunk: StagedChunk,
+  turn: Turn,
+): Promise<AppliedChunk> {
   const writer = new ChunkWriter(tx, plan, sql, state, chunk)
   return writer.apply(turn)
 }
@@ -78,9 +90,19 @@ class ChunkWriter {
     if (staged === 0) {
       await turn.beforeMatch()
       turn.changesExisting(false)
-      return { created: 0, updated: 0, unchanged: 0, skipped: 0, failed: 0, deleted: 0, issues: [], decided: false }
+      return {
+        created: 0,
+        updated: 0,
+        unchanged: 0,
+        skipped: 0,
+        failed: 0,
+        deleted: 0,
+        issues: [],
+        refused: [],
+        decided: false,
+      }
     }
-    await this.#tx.copyIn(stageCopy(this.#plan), this.#chunk.copy)
+    const refused = await this.#stage()
     // Statistics of the session's own tables: without them the planner takes the stage for a few rows.
     await this.#tx.query('analyze stage (row_number, pass)')
     await turn.beforeMatch()
@@ -110,7 +132,42 @@ class ChunkWriter {
         await this.#tx.query('delete from link where row_number >= $1', [from])
       }
     }
-    return this.#tally()
+    return this.#tally(refused)
+  }
+
+  /**
+   * Copies the rows into the stage. A value that the column's type does not take should have been an issue of its row long
+   * before; if one gets here, its row fails and the others go on, instead of the chunk failing for ever.
+   */
+  async #stage(): Promise<{ row: number; byte: number }[]> {
+    const refused: { row: number; byte: number }[] = []
+    let copy = this.#chunk.copy
+    for (;;) {
+      await this.#tx.query('savepoint staging')
+      try {
+        await this.#tx.copyIn(stageCopy(this.#plan), copy)
+        await this.#tx.query('release savepoint staging')
+        return refused
+      } catch (error) {
+        const line = copyLineOf(error)
+        if (line === null || refused.length === REFUSED_ROWS) {
+          throw error
+        }
+        await this.#tx.query('rollback to savepoint staging')
+        const lines = Buffer.concat(copy).toString().split('\n')
+        const [row = '', , byte = ''] = (lines[line - 1] ?? '').split('\t')
+        lines.splice(line - 1, 1)
+        copy = [Buffer.from(lines.join('\n'))]
+        refused.push({ row: Number(row), byte: Number(byte) })
+        this.#issue(
+          Number(row),
+          'INTERNAL',
+          'ERROR',
+          'The row could not be processed: the database does not take one of its values.',
+          'Correct the row, or leave out its unusual values.',
+        )
+      }
+    }
   }
 
   async #hasIdentities(): Promise<boolean> {
@@ -165,17 +222,15 @@ class ChunkWriter {
   /** Rows of a later pass see what the passes before have done. */
   async #rematch(from: number, to: number, pass: number, identities: boolean): Promise<number> {
     const params = this.#params(from, to, pass)
-    await this.#tx.query('delete from hit h using stage s where s.row_number = h.row_number and s.row_number between $1 and $2 and s.pass = $3', [
-      from,
-      to,
-      pass,
-    ])
+    await this.#tx.query(
+      'delete from hit h using stage s where s.row_number = h.row_number and s.row_number between $1 and $2 and s.pass = $3',
+      [from, to, pass],
+    )
     if (this.#sql.links.length > 0) {
-      await this.#tx.query('delete from link l using stage s where s.row_number = l.row_number and s.row_number between $1 and $2 and s.pass = $3', [
-        from,
-        to,
-        pass,
-      ])
+      await this.#tx.query(
+        'delete from link l using stage s where s.row_number = l.row_number and s.row_number between $1 and $2 and s.pass = $3',
+        [from, to, pass],
+      )
       for (const link of this.#sql.links) {
         await this.#tx.execute(link.sql, params)
       }
@@ -219,7 +274,14 @@ class ChunkWriter {
     await this.#decide(
       `select s.row_number, 'FAILED', null::text[] from stage s join hit h on h.row_number = s.row_number where ${stretch} and h.n > 1 and ${open}`,
       params,
-      (row) => this.#issue(row, 'AMBIGUOUS_MATCH', 'ERROR', `More than one ${this.#label()} matches this row, so none was changed.`, 'Merge or tell apart the existing records, or match on a field that is unique.'),
+      (row) =>
+        this.#issue(
+          row,
+          'AMBIGUOUS_MATCH',
+          'ERROR',
+          `More than one ${this.#label()} matches this row, so none was changed.`,
+          'Merge or tell apart the existing records, or match on a field that is unique.',
+        ),
     )
     if (this.#sql.links.length > 0) {
       await this.#missingLinks(from, to, pass)
@@ -268,7 +330,9 @@ class ChunkWriter {
     this.#decided ||= rows.length > 0
     for (const row of rows) {
       const by = (this.#plan.rules[row.rule] ?? []).join(' and ')
-      const what = row.own ? `An earlier row of this file has the same ${by}` : `A ${this.#label()} with the same ${by} exists already`
+      const what = row.own
+        ? `An earlier row of this file has the same ${by}`
+        : `A ${this.#label()} with the same ${by} exists already`
       this.#issue(
         row.row_number,
         row.own ? 'DUPLICATE_IN_FILE' : 'DUPLICATE_RECORD',
@@ -284,8 +348,17 @@ class ChunkWriter {
     const params = this.#params(from, to, pass)
     const unmatched = `${stretch} and ${open} and not exists (select from hit h where h.row_number = s.row_number)`
     if (this.#plan.operation !== 'UPSERT') {
-      await this.#decide(`select s.row_number, 'SKIPPED', null::text[] from stage s where ${unmatched}`, params, (row) =>
-        this.#issue(row, 'RECORD_NOT_FOUND', 'WARNING', `No ${this.#label()} matches this row; the operation is ${this.#plan.operation}, which creates none.`, null),
+      await this.#decide(
+        `select s.row_number, 'SKIPPED', null::text[] from stage s where ${unmatched}`,
+        params,
+        (row) =>
+          this.#issue(
+            row,
+            'RECORD_NOT_FOUND',
+            'WARNING',
+            `No ${this.#label()} matches this row; the operation is ${this.#plan.operation}, which creates none.`,
+            null,
+          ),
       )
       return
     }
@@ -297,7 +370,14 @@ class ChunkWriter {
       params,
       (row, missing) => {
         for (const field of missing ?? []) {
-          this.#issue(row, 'REQUIRED_MISSING', 'ERROR', `A new ${this.#label()} needs ${field}, and this row has none.`, `Fill the column of ${field}, or map a default value to it.`, field)
+          this.#issue(
+            row,
+            'REQUIRED_MISSING',
+            'ERROR',
+            `A new ${this.#label()} needs ${field}, and this row has none.`,
+            `Fill the column of ${field}, or map a default value to it.`,
+            field,
+          )
         }
       },
     )
@@ -306,7 +386,10 @@ class ChunkWriter {
     }
     const bare = clean && !this.#decided
     await this.#guarded(from, to, pass, 'created', async (low, high) => {
-      const inserted = await this.#tx.execute(this.#sql.insert(bare && !this.#decided), [...this.#params(low, high, pass), this.#plan.runId])
+      const inserted = await this.#tx.execute(this.#sql.insert(bare && !this.#decided), [
+        ...this.#params(low, high, pass),
+        this.#plan.runId,
+      ])
       await this.#afterInsert(low, high, pass, inserted)
       return inserted
     })
@@ -340,7 +423,13 @@ class ChunkWriter {
     if (refused.length > 0) {
       await this.#fail(refused)
       for (const row of refused) {
-        this.#issue(row, 'DUPLICATE_RECORD', 'ERROR', `Another ${this.#label()} has the same external id in the same source system, so this row could not create one.`, null)
+        this.#issue(
+          row,
+          'DUPLICATE_RECORD',
+          'ERROR',
+          `Another ${this.#label()} has the same external id in the same source system, so this row could not create one.`,
+          null,
+        )
       }
     }
   }
@@ -349,7 +438,11 @@ class ChunkWriter {
 
   async #missingLinks(from: number, to: number, pass: number): Promise<void> {
     for (const link of groupLinks(this.#sql.links)) {
-      const columns = link.keys.map((key) => ({ key, column: this.#plan.stageColumns.find((c) => c.role === 'key' && c.field === link.field && c.key === key)?.name ?? '' }))
+      const columns = link.keys.map((key) => ({
+        key,
+        column:
+          this.#plan.stageColumns.find((c) => c.role === 'key' && c.field === link.field && c.key === key)?.name ?? '',
+      }))
       const rows = await this.#tx.query<{ row: number; value: string; key: string; many: boolean }>(
         `select s.row_number as row, coalesce(l.n, 0) > 1 as many,
            ${`coalesce(${columns.map((c) => `s.${c.column}`).join(', ')})`} as value,
@@ -389,11 +482,18 @@ class ChunkWriter {
 
   async #fail(rows: readonly number[]): Promise<void> {
     this.#decided = true
-    await this.#tx.execute("insert into verdict (row_number, outcome) select unnest($1::bigint[]), 'FAILED' on conflict do nothing", [rows])
+    await this.#tx.execute(
+      "insert into verdict (row_number, outcome) select unnest($1::bigint[]), 'FAILED' on conflict do nothing",
+      [rows],
+    )
   }
 
   /** Gives the selected rows (row number, outcome, missing fields) their verdict and reports each of them. */
-  async #decide(select: string, params: readonly unknown[], report: (row: number, missing: readonly string[] | null) => void): Promise<void> {
+  async #decide(
+    select: string,
+    params: readonly unknown[],
+    report: (row: number, missing: readonly string[] | null) => void,
+  ): Promise<void> {
     const rows = await this.#tx.query<{ row_number: number; missing: string[] | null }>(
       `with d (row_number, outcome, missing) as (${select}),
          w as (insert into verdict (row_number, outcome) select row_number, outcome from d)
@@ -410,7 +510,13 @@ class ChunkWriter {
    * A write that may hit a constraint. The rows to blame are found set-based for CHECK constraints (each is tried on the
    * rows as they would stand) and by halving for anything else; the rest is written.
    */
-  async #guarded(from: number, to: number, pass: number, kind: 'created' | 'updated', write: (from: number, to: number) => Promise<number>): Promise<number> {
+  async #guarded(
+    from: number,
+    to: number,
+    pass: number,
+    kind: 'created' | 'updated',
+    write: (from: number, to: number) => Promise<number>,
+  ): Promise<number> {
     await this.#tx.query('savepoint guarded')
     const issues = this.#issues.length
     const postponed = this.#lastPass
@@ -485,33 +591,55 @@ class ChunkWriter {
     return this.#plan.recordType.label.toLowerCase()
   }
 
-  #issue(row: number, code: IssueCode, severity: IssueSeverity, message: string, suggestion: string | null, field: string | null = null, value: string | null = null): void {
-    this.#issues.push({ row, column: null, field, code, severity, value: value === null ? null : value.slice(0, 500), message, suggestion })
+  #issue(
+    row: number,
+    code: IssueCode,
+    severity: IssueSeverity,
+    message: string,
+    suggestion: string | null,
+    field: string | null = null,
+    value: string | null = null,
+  ): void {
+    this.#issues.push({
+      row,
+      column: null,
+      field,
+      code,
+      severity,
+      value: value === null ? null : value.slice(0, 500),
+      message,
+      suggestion,
+    })
   }
 
-  async #tally(): Promise<AppliedChunk> {
+  async #tally(refused: readonly { readonly row: number; readonly byte: number }[]): Promise<AppliedChunk> {
     const tally = { UPDATED: 0, UNCHANGED: 0, SKIPPED: 0, FAILED: 0, DELETED: 0 }
     let decided = 0
     if (this.#decided) {
-      for (const row of await this.#tx.query<{ outcome: keyof typeof tally; n: number }>('select outcome, count(*) as n from verdict group by 1')) {
+      for (const row of await this.#tx.query<{ outcome: keyof typeof tally; n: number }>(
+        'select outcome, count(*) as n from verdict group by 1',
+      )) {
         tally[row.outcome] = row.n
         decided += row.n
       }
     }
     return {
-      created: this.#chunk.staged - decided,
+      created: this.#chunk.staged - refused.length - decided,
       updated: tally.UPDATED,
       unchanged: tally.UNCHANGED,
       skipped: tally.SKIPPED,
-      failed: tally.FAILED,
+      failed: tally.FAILED + refused.length,
       deleted: tally.DELETED,
       issues: this.#issues,
+      refused,
       decided: decided > 0,
     }
   }
 }
 
-function groupLinks(links: readonly { readonly field: string; readonly key: string }[]): { field: string; keys: string[] }[] {
+function groupLinks(
+  links: readonly { readonly field: string; readonly key: string }[],
+): { field: string; keys: string[] }[] {
   const groups = new Map<string, string[]>()
   for (const link of links) {
     groups.set(link.field, [...(groups.get(link.field) ?? []), link.key])
@@ -521,7 +649,25 @@ function groupLinks(links: readonly { readonly field: string; readonly key: stri
 
 /** Whether a constraint's expression names no column but these. Function names and casts do not matter: only identifiers that are columns of the table could. */
 function mentionsOnly(sql: string, columns: ReadonlySet<string>): boolean {
-  const others = ['tenant_id', 'custom_fields', 'version', 'pristine_version', 'created_at', 'updated_at', 'deleted_at', 'created_run_id', 'created_row']
+  const others = [
+    'tenant_id',
+    'custom_fields',
+    'version',
+    'pristine_version',
+    'created_at',
+    'updated_at',
+    'deleted_at',
+    'created_run_id',
+    'created_row',
+  ]
   const words = new Set(sql.replaceAll(/'(?:[^']|'')*'/g, '').match(/[a-z_][a-z0-9_]*/g) ?? [])
   return !others.some((column) => words.has(column)) && [...words].some((word) => columns.has(word))
+}
+
+/** The line of a COPY that an error is about, counted from 1; null if it is about something else. */
+function copyLineOf(error: unknown): number | null {
+  const state = sqlState(error) ?? ''
+  const where = typeof error === 'object' && error !== null && 'where' in error ? String(error.where) : ''
+  const line = /^22/.test(state) ? /^COPY stage, line (\d+)/.exec(where)?.[1] : undefined
+  return line === undefined ? null : Number(line)
 }
