@@ -28,16 +28,22 @@ export const open = 'not exists (select from verdict v where v.row_number = s.ro
 const oneRecord = 'h.n = 1 and h.n + 0 = 1 and h.n - 0 = 1'
 
 export interface ChunkSql {
-  /** One per match rule; `$1`-`$5`. Writes one hit for each row that it finds records for. */
-  readonly match: readonly string[]
+  /**
+   * Of one match rule; `$1`-`$5`. Writes one hit for each row that it finds records for. What can be in the way of a row (a
+   * hit of an earlier rule, a verdict) is looked up only where there is any: each look-up costs as much as the rule's own.
+   */
+  match(rule: number, inTheWay: { readonly hits: boolean; readonly verdicts: boolean }): string
   readonly matchIdentities: string | null
   /** Writes link rows for one reference key; `$1`-`$5`. */
   readonly links: readonly { readonly field: string; readonly key: string; readonly sql: string }[]
   readonly update: string
   readonly remove: string
   readonly identities: string | null
-  /** `clean`: nothing in the stretch matched or was decided, so no look-up is needed. */
-  insert(clean: boolean): string
+  /**
+   * `clean`: nothing in the stretch matched or was decided, so no look-up is needed. `yielding`: rows whose unique key is
+   * taken are left out instead of raising; that costs a look-up per row and unique index, so it is the second try.
+   */
+  insert(options: { readonly clean: boolean; readonly yielding: boolean }): string
   /** Rows as they would stand in the table: what its CHECK constraints are tried on when a write has met one. */
   projection(of: 'created' | 'updated'): string
 }
@@ -63,7 +69,8 @@ export function chunkSql(plan: WritePlan): ChunkSql {
       ? ''
       : ` and (${externalId} is null or r.external_id is null or r.source_system <> ${system} or r.external_id = ${externalId})`
 
-  const matchRule = (rule: readonly string[], number: number): string => {
+  const match = (number: number, inTheWay: { readonly hits: boolean; readonly verdicts: boolean }): string => {
+    const rule = plan.rules[number] ?? []
     const byExternalId = rule.length === 1 && rule[0] === 'externalId'
     const keys = rule.map((name) => {
       const column = fieldNamed(type, name).column
@@ -73,14 +80,17 @@ export function chunkSql(plan: WritePlan): ChunkSql {
     if (byExternalId) {
       conditions.push(`r.source_system = ${system}`)
     }
+    // Grouped outside the look-up: a row that matches nothing, and most match nothing, costs the index probe alone.
     return `insert into hit (row_number, record_id, other_id, n, rule)
-      select s.row_number, m.ids[1], m.ids[2], cardinality(m.ids), ${number} from stage s cross join lateral (
-        select array_agg(x.id) as ids from (
+      select f.row_number, (array_agg(f.id))[1], (array_agg(f.id))[2], count(*), ${number} from (
+        select s.row_number, m.id from stage s cross join lateral (
           select r.id from ${table} r
           where r.tenant_id = $1 and ${conditions.join(' and ')} and r.deleted_at is null${byExternalId ? '' : sameIdentity}
-          limit 2) x) m
-      where ${stretch} and ${keys.map((key) => `${key.staged} is not null`).join(' and ')} and m.ids is not null
-        and not exists (select from hit h where h.row_number = s.row_number) and ${open}`
+          limit 2) m
+        where ${stretch} and ${keys.map((key) => `${key.staged} is not null`).join(' and ')}
+          ${inTheWay.hits ? 'and not exists (select from hit h where h.row_number = s.row_number)' : ''}
+          ${inTheWay.verdicts ? `and ${open}` : ''}) f
+      group by f.row_number`
   }
 
   const matchIdentities =
@@ -217,7 +227,7 @@ export function chunkSql(plan: WritePlan): ChunkSql {
         on conflict do nothing)
       insert into verdict (row_number, outcome, record_id) select row_number, 'UPDATED', record_id from n on conflict do nothing`
 
-  const insert = (clean: boolean): string => {
+  const insert = ({ clean, yielding }: { readonly clean: boolean; readonly yielding: boolean }): string => {
     const columns: string[] = ['tenant_id', 'id', 'created_run_id', 'created_row']
     const values: string[] = ['$1', 's.id', '$6', 's.row_number']
     for (const field of type.fields) {
@@ -230,7 +240,7 @@ export function chunkSql(plan: WritePlan): ChunkSql {
     return `insert into ${table} (${columns.join(', ')})
       select ${values.join(', ')} from stage s
       where ${stretch}${clean ? '' : ` and ${open} and not exists (select from hit h where h.row_number = s.row_number)`}
-      on conflict do nothing`
+      ${yielding ? 'on conflict do nothing' : ''}`
   }
 
   function createdValue(field: FieldDefinition): string | null {
@@ -280,7 +290,7 @@ export function chunkSql(plan: WritePlan): ChunkSql {
            join ${table} r on r.tenant_id = $1 and r.id = h.record_id where ${oneRecord} and ${stretch} and ${open}`
   }
 
-  return { match: plan.rules.map(matchRule), matchIdentities, links, update, remove, identities, insert, projection }
+  return { match, matchIdentities, links, update, remove, identities, insert, projection }
 }
 
 /** A SQL text literal. Names and values here come from the record types and from options that were validated. */

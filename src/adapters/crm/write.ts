@@ -46,6 +46,8 @@ export interface Turn {
 
 const ALL_PASSES = 32_767
 
+const UNIQUE_VIOLATION = '23505'
+
 /** Rows of one chunk that are picked out of the stage; with more the chunk fails, for something else is wrong. */
 const REFUSED_ROWS = 100
 
@@ -83,6 +85,7 @@ class ChunkWriter {
     this.#state = state
     this.#chunk = chunk
     this.#lastPass = chunk.lastPass
+    this.#yielding = plan.onDuplicate === 'CREATE'
   }
 
   async apply(turn: Turn): Promise<AppliedChunk> {
@@ -192,9 +195,9 @@ class ChunkWriter {
     }
     const params = this.#params(from, to, firstPass, lastPass)
     let hits = 0
-    for (const [number, statement] of this.#sql.match.entries()) {
-      hits += await this.#tx.execute(statement, params)
-      if (identities && this.#plan.rules[number]?.[0] === 'externalId' && this.#sql.matchIdentities !== null) {
+    for (const [number, rule] of this.#plan.rules.entries()) {
+      hits += await this.#tx.execute(this.#sql.match(number, { hits: hits > 0, verdicts: this.#decided }), params)
+      if (identities && rule[0] === 'externalId' && this.#sql.matchIdentities !== null) {
         hits += await this.#tx.execute(this.#sql.matchIdentities, params)
       }
     }
@@ -386,21 +389,19 @@ class ChunkWriter {
     }
     const bare = clean && !this.#decided
     await this.#guarded(from, to, pass, 'created', async (low, high) => {
-      const inserted = await this.#tx.execute(this.#sql.insert(bare && !this.#decided), [
+      const inserted = await this.#tx.execute(this.#sql.insert({ clean: bare && !this.#decided, yielding: this.#yielding }), [
         ...this.#params(low, high, pass),
         this.#plan.runId,
       ])
-      await this.#afterInsert(low, high, pass, inserted)
+      if (this.#yielding) {
+        await this.#afterInsert(low, high, pass)
+      }
       return inserted
     })
   }
 
   /** Rows that another record's unique key kept out: they are matched again, and fail if that finds nothing either. */
-  async #afterInsert(from: number, to: number, pass: number, inserted: number): Promise<void> {
-    const whole = !this.#decided && from === this.#chunk.firstRow && to === this.#chunk.lastRow && this.#lastPass === 0
-    if (whole && inserted === this.#chunk.staged) {
-      return
-    }
+  async #afterInsert(from: number, to: number, pass: number): Promise<void> {
     const rows = await this.#tx.query<{ row: number }>(
       `select s.row_number as row from stage s
        where ${stretch} and ${open} and not exists (select from hit h where h.row_number = s.row_number)
@@ -435,6 +436,9 @@ class ChunkWriter {
   }
 
   readonly #postponed = new Set<number>()
+
+  /** Rows whose unique key is taken step aside instead of raising: from the first time that one was, or if nothing is matched. */
+  #yielding: boolean
 
   async #missingLinks(from: number, to: number, pass: number): Promise<void> {
     for (const link of groupLinks(this.#sql.links)) {
@@ -533,6 +537,11 @@ class ChunkWriter {
       await this.#tx.query('rollback to savepoint guarded')
       this.#issues.length = issues
       this.#lastPass = postponed
+      if (state === UNIQUE_VIOLATION && kind === 'created' && !this.#yielding) {
+        // Somebody took a key since it was looked for.
+        this.#yielding = true
+        return this.#guarded(from, to, pass, kind, write)
+      }
       if (state === '23514' && this.#state.checks === null) {
         this.#state.checks = await this.#loadChecks()
         if ((await this.#tryChecks(from, to, pass, kind)) > 0) {
