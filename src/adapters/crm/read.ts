@@ -124,11 +124,11 @@ export async function listRecords(
 /** How many records the filter finds. */
 export async function countRecords(tx: Tx, name: RecordTypeName, filter: RecordFilter | null): Promise<number> {
   const type = recordTypes[name]
-  const binds = new Binds()
+  const binds = new Binds(tx.tenantId)
   const condition = filter === null ? 'true' : compileFilter(type, filter, binds)
   const { n } = await one<{ n: number }>(
     tx,
-    `select count(*)::float8 as n from ${type.table} r where r.deleted_at is null and (${condition})`,
+    `select count(*)::float8 as n from ${type.table} r where r.tenant_id = $1 and r.deleted_at is null and (${condition})`,
     binds.values,
   )
   return n
@@ -147,8 +147,8 @@ export async function findRecords(
 ): Promise<Map<string, RecordRow>> {
   const type = recordTypes[name]
   const rows = await tx.query<Stored>(
-    `select ${selection(type)} from ${type.table} r where r.deleted_at is null and r.id = any ($1::uuid[])`,
-    [ids],
+    `select ${selection(type)} from ${type.table} r where r.tenant_id = $1 and r.deleted_at is null and r.id = any ($2::uuid[])`,
+    [tx.tenantId, ids],
   )
   return new Map(rows.map((row) => [row.id, toRecord(type, row)]))
 }
@@ -178,17 +178,17 @@ export async function provenanceOf(
          select c.run_id, c.row_number,
            case when jsonb_typeof(c.after -> 'deleted_at') = 'string' then 'DELETED' else 'UPDATED' end, c.at,
            array(select jsonb_object_keys(c.after)), 1
-         from run_change c where c.tenant_id = r.tenant_id and c.record_id = r.id and c.record_type = $3
+         from run_change c where c.tenant_id = r.tenant_id and c.record_id = r.id and c.record_type = $4
          union all
          select undo.id, null, 'REVERTED', max(c.reverted_at), array_agg(distinct k.name), 2
          from run_change c cross join lateral (
            select q.id from run q where q.tenant_id = c.tenant_id and q.of_run_id = c.run_id and q.created_at <= c.reverted_at
            order by q.id desc limit 1) undo cross join lateral jsonb_object_keys(c.after) as k (name)
-         where c.tenant_id = r.tenant_id and c.record_id = r.id and c.record_type = $3 and c.reverted_at is not null
+         where c.tenant_id = r.tenant_id and c.record_id = r.id and c.record_type = $4 and c.reverted_at is not null
          group by undo.id) touches
-       order by at desc, step desc, row_number desc nulls last limit $2) t
-     where r.id = any ($1::uuid[]) order by r.id, t.at desc, t.step desc, t.row_number desc nulls last`,
-    [ids, limit, name],
+       order by at desc, step desc, row_number desc nulls last limit $3) t
+     where r.tenant_id = $1 and r.id = any ($2::uuid[]) order by r.id, t.at desc, t.step desc, t.row_number desc nulls last`,
+    [tx.tenantId, ids, limit, name],
   )
   const names = new Map(type.fields.map((field) => [field.column, field.name]))
   return group(
@@ -213,12 +213,12 @@ export async function identitiesOf(
   const rows = await tx.query<{ id: string } & Identity>(
     `select id, "sourceSystem", "externalId", url from (
        select r.id, r.source_system as "sourceSystem", r.external_id as "externalId", null::text as url, 0 as rank
-       from ${recordTypes[name].table} r where r.id = any ($1::uuid[]) and r.external_id is not null
+       from ${recordTypes[name].table} r where r.tenant_id = $1 and r.id = any ($2::uuid[]) and r.external_id is not null
        union all
        select i.record_id, i.source_system, i.external_id, i.url, 1 from record_identity i
-       where i.record_type = $2 and i.record_id = any ($1::uuid[])) x
+       where i.tenant_id = $1 and i.record_type = $3 and i.record_id = any ($2::uuid[])) x
      order by id, rank, "sourceSystem", "externalId"`,
-    [ids, name],
+    [tx.tenantId, ids, name],
   )
   return group(
     rows,
@@ -313,13 +313,13 @@ async function listOrdered(
   filter: RecordFilter | null,
   keys: readonly OrderKey[],
 ): Promise<Page<RecordRow>> {
-  const binds = new Binds()
+  const binds = new Binds(tx.tenantId)
   const condition = filter === null ? 'true' : compileFilter(type, filter, binds)
   const after = page.after === null ? 'true' : behind(keys, decodeCursor(page.after, keys), binds)
   const order = keys.map(({ sql, descending }) => `${sql} ${descending ? 'desc' : 'asc'} nulls last`)
   const rows = await tx.query<Stored>(
     `select ${selection(type)}, array[${keys.map(({ sql }) => `(${sql})::text`).join(', ')}] as "#keys"
-     from ${type.table} r where r.deleted_at is null and (${condition}) and (${after})
+     from ${type.table} r where r.tenant_id = $1 and r.deleted_at is null and (${condition}) and (${after})
      order by ${order.join(', ')} limit ${binds.add(page.first + 1)}::int`,
     binds.values,
   )
@@ -340,9 +340,10 @@ async function listByRun(tx: Tx, type: RecordType, page: PageRequest): Promise<P
     rows.push(
       ...(await tx.query<Stored>(
         `select ${columns} from ${table} r
-         where r.deleted_at is null and r.created_run_id = $1::uuid and (r.created_row, r.id) > ($2::bigint, $3::uuid)
-         order by r.created_row, r.id limit $4`,
-        [run, row, id, limit],
+         where r.tenant_id = $1 and r.deleted_at is null and r.created_run_id = $2::uuid
+           and (r.created_row, r.id) > ($3::bigint, $4::uuid)
+         order by r.created_row, r.id limit $5`,
+        [tx.tenantId, run, row, id, limit],
       )),
     )
   }
@@ -352,25 +353,28 @@ async function listByRun(tx: Tx, type: RecordType, page: PageRequest): Promise<P
     rows.push(
       ...(await tx.query<Stored>(
         `with recursive runs (run) as (
-           (select c.created_run_id from ${table} c where c.created_run_id is not null and ($1::uuid is null or c.created_run_id < $1)
+           (select c.created_run_id from ${table} c
+            where c.tenant_id = $1 and c.created_run_id is not null and ($2::uuid is null or c.created_run_id < $2)
             order by c.created_run_id desc limit 1)
            union all
-           select (select c.created_run_id from ${table} c where c.created_run_id is not null and c.created_run_id < runs.run
+           select (select c.created_run_id from ${table} c
+                   where c.tenant_id = $1 and c.created_run_id is not null and c.created_run_id < runs.run
                    order by c.created_run_id desc limit 1) from runs where runs.run is not null)
          select made.* from runs cross join lateral (
-           select ${columns} from ${table} r where r.deleted_at is null and r.created_run_id = runs.run
-           order by r.created_row, r.id limit $2) made
-         where runs.run is not null limit $2`,
-        [run, limit - rows.length],
+           select ${columns} from ${table} r where r.tenant_id = $1 and r.deleted_at is null and r.created_run_id = runs.run
+           order by r.created_row, r.id limit $3) made
+         where runs.run is not null limit $3`,
+        [tx.tenantId, run, limit - rows.length],
       )),
     )
   }
   if (rows.length < limit) {
     rows.push(
       ...(await tx.query<Stored>(
-        `select ${columns} from ${table} r where r.deleted_at is null and r.created_run_id is null and ($1::uuid is null or r.id > $1)
-         order by r.id limit $2`,
-        [page.after !== null && run === null ? id : null, limit - rows.length],
+        `select ${columns} from ${table} r
+         where r.tenant_id = $1 and r.deleted_at is null and r.created_run_id is null and ($2::uuid is null or r.id > $2)
+         order by r.id limit $3`,
+        [tx.tenantId, page.after !== null && run === null ? id : null, limit - rows.length],
       )),
     )
   }
@@ -445,8 +449,12 @@ function behind(keys: readonly OrderKey[], values: readonly Key[], binds: Binds)
 
 // ------------------------------------------------------------------------------------------------ filters
 
+/** Values of a statement; the first one is always the tenant. */
 class Binds {
-  readonly values: unknown[] = []
+  readonly values: unknown[]
+  constructor(tenantId: string) {
+    this.values = [tenantId]
+  }
   add(value: unknown): string {
     this.values.push(value)
     return `$${this.values.length}`
@@ -477,19 +485,18 @@ function targetOf(type: RecordType, name: string): Target {
   if (path !== null) {
     const to = path.reference.to
     const field = keyField(path)
-    const source = `${to} x where x.tenant_id = r.tenant_id and ${to === 'member' ? 'true' : 'x.deleted_at is null'}`
+    const source = `${to} x where x.tenant_id = $1${to === 'member' ? '' : ' and x.deleted_at is null'}`
     return {
       ...describe(field),
       name,
       scalar: `(select x.${field.column} from ${source} and x.id = r.${path.field.column})`,
-      holds: (test) =>
-        `r.${path.field.column} in (select x.id from ${source.replace('x.tenant_id = r.tenant_id and ', '')} and ${test(`x.${field.column}`)})`,
+      holds: (test) => `r.${path.field.column} in (select x.id from ${source} and ${test(`x.${field.column}`)})`,
     }
   }
   const field = fieldOf(type, name)
   if (field?.reference != null && field.reference.to !== 'member') {
     // A reference to a deleted record is none.
-    const scalar = `(select x.id from ${field.reference.to} x where x.tenant_id = r.tenant_id and x.id = r.${field.column} and x.deleted_at is null)`
+    const scalar = `(select x.id from ${field.reference.to} x where x.tenant_id = $1 and x.id = r.${field.column} and x.deleted_at is null)`
     return { ...describe(field), name, scalar, holds: (test) => test(`r.${field.column}`) }
   }
   if (field !== null) {

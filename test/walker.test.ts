@@ -1,0 +1,819 @@
+/**
+ * Tenants that cannot meet. Two tenants with the same kinds of data; every text of the second carries a canary. The
+ * schema is walked by introspection: every operation and every field is called by the first tenant, with ids of the second
+ * and with ids of nobody. No byte of a canary may come out, and both answers have to be the same.
+ */
+import assert from 'node:assert/strict'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { after, before, test } from 'node:test'
+import {
+  buildClientSchema,
+  getIntrospectionQuery,
+  getNamedType,
+  type GraphQLNamedType,
+  type GraphQLObjectType,
+  type GraphQLSchema,
+  isAbstractType,
+  isCompositeType,
+  isObjectType,
+  isRequiredArgument,
+} from 'graphql'
+import { decodeId, encodeId, type IdKind } from '../src/ids.js'
+import { SocketClient } from './server/socket-client.js'
+import { type Actor, dataOf, type GraphQLAnswer, World } from './server/world.js'
+
+const CANARY = `CANARY${randomBytes(6).toString('hex')}`
+
+/** Ids of one tenant, one of each kind that an operation can be asked about. */
+interface Ids {
+  readonly contact: string
+  readonly lead: string
+  readonly property: string
+  readonly activity: string
+  readonly file: string
+  readonly import: string
+  readonly waiting: string
+  readonly rollback: string
+  readonly member: string
+  readonly apiKey: string
+  readonly tenant: string
+}
+
+let world: World
+let schema: GraphQLSchema
+let ada: Actor
+let neighbour: Actor
+let own: Ids
+let theirs: Ids
+/** Fields that were answered, as `Type.field`. */
+const reached = new Set<string>()
+
+before(async () => {
+  world = await World.start()
+  ada = await world.actor(await world.tenant('Ada'))
+  neighbour = await world.actor(await world.tenant(`${CANARY} Ltd`), undefined, `boss-${CANARY}@example.com`)
+  own = await populate(ada, 'alpha')
+  theirs = await populate(neighbour, CANARY)
+  const { data } = await world.run(ada, getIntrospectionQuery())
+  schema = buildClientSchema(data)
+})
+after(() => world.close())
+
+/** Everything that a tenant can have, with `mark` in every text. */
+async function populate(actor: Actor, mark: string): Promise<Ids> {
+  const field = (column: string, name: string, extra: object = {}) => ({ column, field: name, ...extra })
+  const owner = `owner-${mark}@example.com`.toLowerCase()
+  const saved = await world.ask(
+    actor,
+    'mutation ($input: MemberSaveInput!) { memberSave(input: $input) { member { id } } }',
+    {
+      input: { email: owner, name: `${mark} owner`, permissions: ['RECORD_READ'] },
+    },
+  )
+  const made = await world.ask(
+    actor,
+    'mutation ($input: ApiKeyCreateInput!) { apiKeyCreate(input: $input) { apiKey { id } } }',
+    {
+      input: { name: `${mark} key`, permissions: ['RECORD_READ'] },
+    },
+  )
+  const options = { sourceSystem: `system-${mark}`, clearText: `clear ${mark}`, defaultOwnerEmail: owner }
+
+  const contactFields = [
+    'displayName',
+    'namePrefix',
+    'firstName',
+    'middleName',
+    'lastName',
+    'nameSuffix',
+    'companyName',
+    'jobTitle',
+    'department',
+    'addressLine1',
+    'addressLine2',
+    'city',
+    'stateOrProvince',
+    'postalCode',
+    'country',
+    'gender',
+    'language',
+    'industry',
+    'contactType',
+    'status',
+    'source',
+    'tags',
+    'notes',
+    'phone',
+    'mobilePhone',
+    'homePhone',
+    'fax',
+  ]
+  const contactMapping = [
+    field('Key', 'externalId'),
+    field('Mail', 'email'),
+    field('Second', 'secondaryEmail'),
+    field('Site', 'website'),
+    field('In', 'linkedinUrl'),
+    field('Boss', 'organization.email'),
+    ...contactFields.map((name) =>
+      field(`The ${name}`, name, name === 'city' ? { valueMap: [{ from: `from ${mark}`, to: `to ${mark}` }] } : {}),
+    ),
+  ]
+  const contactRow = (key: string, mail: string, boss: string, city = `City ${mark}`) =>
+    [
+      key,
+      mail,
+      `second-${mail}`,
+      `https://${mark}.example.com`,
+      `https://linkedin.example.com/${mark}`,
+      boss,
+      ...contactFields.map((name) =>
+        name === 'city'
+          ? city
+          : name === 'postalCode'
+            ? mark.slice(0, 20)
+            : /phone|fax/i.test(name)
+              ? `${mark} 12345`
+              : `${name} ${mark}`,
+      ),
+    ].join(',')
+  const contactHead = contactMapping.map(({ column }) => column).join(',')
+  const first = await world.import(
+    actor,
+    'CONTACT',
+    `${contactHead}\n${contactRow(`org-${mark}`, `org-${mark}@example.com`, '')}\n`,
+    options,
+    { mapping: contactMapping },
+  )
+  await world.import(
+    actor,
+    'CONTACT',
+    `${contactHead}\n${contactRow(`one-${mark}`, `one-${mark}@example.com`, `org-${mark}@example.com`)}\n`,
+    options,
+    { mapping: contactMapping },
+  )
+  // Changes, a further identity, and a row that fails.
+  const csv = `${contactHead}\n${contactRow(`two-${mark}`, `one-${mark}@example.com`, '', `Town ${mark}`)}\n${contactRow(`bad-${mark}`, `not an address ${mark}`, '')}\n`
+  const changed = await world.import(
+    actor,
+    'CONTACT',
+    csv,
+    { ...options, sourceSystem: `second-${mark}` },
+    { mapping: contactMapping },
+  )
+
+  const propertyFields = [
+    'name',
+    'listingId',
+    'parcelNumber',
+    'propertyType',
+    'propertySubType',
+    'addressLine1',
+    'addressLine2',
+    'city',
+    'countyOrParish',
+    'stateOrProvince',
+    'country',
+    'subdivisionName',
+    'publicRemarks',
+    'privateRemarks',
+    'source',
+    'tags',
+    'ownerName',
+    'ownerPhone',
+    'listAgentName',
+    'listAgentPhone',
+    'listOfficeName',
+  ]
+  await simple(
+    actor,
+    'PROPERTY',
+    mark,
+    propertyFields,
+    {
+      externalId: `p-${mark}`,
+      'ownerContact.email': `one-${mark}@example.com`,
+      listAgentEmail: `agent-${mark}@example.com`,
+      listingUrl: `https://l.example.com/${mark}`,
+      virtualTourUrl: `https://v.example.com/${mark}`,
+      unitNumber: mark.slice(0, 25),
+      postalCode: mark.slice(0, 20),
+      energyClass: mark.slice(0, 20),
+    },
+    options,
+  )
+  const leadFields = [
+    'title',
+    'source',
+    'sourceDetail',
+    'campaign',
+    'namePrefix',
+    'firstName',
+    'lastName',
+    'displayName',
+    'companyName',
+    'jobTitle',
+    'industry',
+    'phone',
+    'mobilePhone',
+    'addressLine1',
+    'addressLine2',
+    'city',
+    'stateOrProvince',
+    'country',
+    'propertyType',
+    'timeframe',
+    'lostReason',
+    'description',
+    'tags',
+  ]
+  await simple(
+    actor,
+    'LEAD',
+    mark,
+    leadFields,
+    {
+      externalId: `l-${mark}`,
+      email: `lead-${mark}@example.com`,
+      website: `https://w.example.com/${mark}`,
+      'contact.email': `one-${mark}@example.com`,
+      'property.listingId': `listingId ${mark}`,
+      postalCode: mark.slice(0, 20),
+    },
+    options,
+  )
+  await simple(
+    actor,
+    'ACTIVITY',
+    mark,
+    ['subject', 'body', 'outcome', 'location', 'tags'],
+    {
+      type: 'CALL',
+      externalId: `a-${mark}`,
+      'contact.email': `one-${mark}@example.com`,
+      'lead.email': `lead-${mark}@example.com`,
+      'property.listingId': `listingId ${mark}`,
+    },
+    options,
+  )
+
+  // Suggested columns with alternatives, and dates that can be read in two ways: the run waits.
+  const waiting = await world.import(
+    actor,
+    'CONTACT',
+    `E-mail,Last name,Birth date,Telephone ${mark}\nw-${mark}@example.com,W ${mark},01/02/1990,1\nv-${mark}@example.com,V ${mark},03/04/1991,2\n`,
+    options,
+  )
+
+  // An edit between import and rollback is a conflict.
+  const { contacts } = await world.ask(
+    actor,
+    'query ($filter: RecordFilterInput) { contacts(filter: $filter) { nodes { id } } }',
+    {
+      filter: { where: { field: 'email', operator: 'EQ', value: `one-${mark}@example.com` } },
+    },
+  )
+  const contact: string = contacts.nodes[0].id
+  await world.ask(
+    actor,
+    'mutation ($input: RecordUpdateInput!) { recordUpdate(input: $input) { userErrors { message } } }',
+    {
+      input: { recordType: 'CONTACT', id: contact, fields: [{ field: 'city', value: `Edited ${mark}` }] },
+    },
+  )
+  const { runRollback } = await world.ask(
+    actor,
+    'mutation ($input: RunRollbackInput!) { runRollback(input: $input) { rollbackRun { id } userErrors { message } } }',
+    {
+      input: { runId: changed, idempotencyKey: `rollback ${mark}` },
+    },
+  )
+  const rollback: string = runRollback.rollbackRun.id
+  await world.rested(actor, rollback)
+  await world.oracle.query(
+    'update contact set custom_fields = jsonb_build_object($2::text, $2::text) where tenant_id = $1',
+    [actor.tenantId, mark],
+  )
+
+  await world.oracle.query('update run set parent_run_id = $2 where tenant_id = $1 and id = $3', [
+    actor.tenantId,
+    decodeId('run', first),
+    decodeId('run', waiting),
+  ])
+
+  const ids = await world.ask(
+    actor,
+    `query ($id: ID!) { leads(first: 1) { nodes { id } } properties(first: 1) { nodes { id } } activities(first: 1) { nodes { id } }
+       importRun(id: $id) { source { id } files { url } } viewer { tenantId } }`,
+    { id: changed },
+  )
+  return {
+    contact,
+    lead: ids.leads.nodes[0].id,
+    property: ids.properties.nodes[0].id,
+    activity: ids.activities.nodes[0].id,
+    file: ids.importRun.source.id,
+    import: first,
+    waiting,
+    rollback,
+    member: saved.memberSave.member.id,
+    apiKey: made.apiKeyCreate.apiKey.id,
+    tenant: ids.viewer.tenantId,
+  }
+}
+
+async function simple(
+  actor: Actor,
+  type: string,
+  mark: string,
+  fields: readonly string[],
+  given: Readonly<Record<string, string>>,
+  options: object,
+): Promise<void> {
+  const values = {
+    ...Object.fromEntries(fields.map((name) => [name, /phone/i.test(name) ? `${mark} 12345` : `${name} ${mark}`])),
+    ...given,
+  }
+  const mapping = Object.keys(values).map((name) => ({ column: `The ${name}`, field: name }))
+  const id = await world.import(
+    actor,
+    type,
+    `${mapping.map(({ column }) => column).join(',')}\n${Object.values(values).join(',')}\n`,
+    options,
+    { mapping },
+  )
+  const { importRun } = await world.ask(
+    actor,
+    'query ($id: ID!) { importRun(id: $id) { counts { created } issues { nodes { message value } } } }',
+    { id },
+  )
+  assert.equal(importRun.counts.created, 1, JSON.stringify(importRun))
+}
+
+// ------------------------------------------------------------------------------------------------ the cases
+
+/** Where an operation's arguments come from: each text is one call, `''` a call without arguments. */
+const queryCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> = {
+  viewer: () => [''],
+  node: (ids) => Object.values(ids).map((id) => `(id: "${id}")`),
+  contacts: (ids) => lists(ids, ids.contact, 'organization', ids.contact),
+  leads: (ids) => lists(ids, ids.lead, 'contact', ids.contact),
+  properties: (ids) => lists(ids, ids.property, 'ownerContact', ids.contact),
+  activities: (ids) => lists(ids, ids.activity, 'lead', ids.lead),
+  recordSchema: () => ['(recordType: CONTACT)', '(recordType: ACTIVITY)'],
+  file: (ids) => [`(id: "${ids.file}")`],
+  mappingSuggestion: (ids) => [
+    `(fileId: "${ids.file}")`,
+    `(fileId: "${ids.file}", recordType: LEAD, source: { delimiter: "," })`,
+  ],
+  run: (ids) => [`(id: "${ids.import}")`, `(id: "${ids.rollback}")`, `(id: "${ids.waiting}")`],
+  importRun: (ids) => [`(id: "${ids.import}")`, `(id: "${ids.waiting}")`],
+  runs: () => ['(first: 10)', '(first: 10, kinds: [ROLLBACK])'],
+  rollbackPreview: (ids) => [`(runId: "${ids.import}")`],
+  apiKeys: () => [''],
+  members: () => [''],
+}
+
+function lists(_ids: Ids, id: string, reference: string, to: string): string[] {
+  return [
+    '(first: 10)',
+    `(first: 10, filter: { where: { field: "id", operator: EQ, value: "${id}" } })`,
+    `(first: 10, filter: { where: { field: "${reference}", operator: IN, values: ["${to}"] } })`,
+  ]
+}
+
+/** Mutations that name something by its id: only these can be asked about a neighbour. */
+const mutationCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> = {
+  // Brings a file and names nothing; the stories of the tests call it.
+  fileUpload: () => [],
+  importCreate: (ids) => [`(input: { fileId: "${ids.file}", recordType: CONTACT, idempotencyKey: "walk" })`],
+  importMappingUpdate: (ids) => [`(input: { runId: "${ids.waiting}", mapping: [] })`],
+  runPause: (ids) => [ids.import, ids.waiting, ids.rollback].map((id) => `(input: { runId: "${id}" })`),
+  runResume: (ids) => [ids.import, ids.waiting, ids.rollback].map((id) => `(input: { runId: "${id}" })`),
+  runCancel: (ids) => [ids.import, ids.waiting, ids.rollback].map((id) => `(input: { runId: "${id}" })`),
+  runRollback: (ids) => [`(input: { runId: "${ids.import}", idempotencyKey: "walk back" })`],
+  recordUpdate: (ids) => [
+    `(input: { recordType: CONTACT, id: "${ids.contact}", fields: [{ field: "city", value: "x" }] })`,
+    // A record of one's own that is to refer to theirs.
+    `(input: { recordType: LEAD, id: "${own.lead}", fields: [{ field: "contact", value: "${ids.contact}" }] })`,
+    `(input: { recordType: LEAD, id: "${own.lead}", fields: [{ field: "property", value: "${ids.property}" }] })`,
+  ],
+  recordDelete: (ids) => [
+    `(input: { recordType: CONTACT, id: "${ids.contact}" })`,
+    `(input: { recordType: LEAD, id: "${ids.lead}" })`,
+    `(input: { recordType: PROPERTY, id: "${ids.property}" })`,
+    `(input: { recordType: ACTIVITY, id: "${ids.activity}" })`,
+  ],
+  // Names somebody by an address: a stranger's address makes a member of one's own.
+  memberSave: () => [],
+  apiKeyCreate: () => [],
+  apiKeyRevoke: (ids) => [`(input: { id: "${ids.apiKey}" })`],
+}
+
+const subscriptionCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> = {
+  runEvents: (ids) => [ids.import, ids.waiting, ids.rollback].map((id) => `(runId: "${id}")`),
+  tenantEvents: () => [],
+}
+
+/** Ids that nobody has. */
+function nobodys(): Ids {
+  const kinds: Readonly<Record<keyof Ids, IdKind>> = {
+    contact: 'contact',
+    lead: 'lead',
+    property: 'property',
+    activity: 'activity',
+    file: 'file',
+    import: 'run',
+    waiting: 'run',
+    rollback: 'run',
+    member: 'member',
+    apiKey: 'apiKey',
+    tenant: 'tenant',
+  }
+  return Object.fromEntries(
+    Object.entries(kinds).map(([name, kind]) => [name, encodeId(kind, randomUUID())]),
+  ) as unknown as Ids
+}
+
+// ------------------------------------------------------------------------------------------------ the walk
+
+interface Step {
+  readonly type: GraphQLObjectType
+  readonly path: readonly string[]
+  readonly wrap: (selection: string) => string
+}
+
+/** For every object type below a field, the shortest way to it. */
+function waysBelow(field: string, args: string, type: GraphQLNamedType): Step[] {
+  const steps: Step[] = []
+  const seen = new Set<string>()
+  let front = enter(type, [field], (inner) => `${field}${args} { ${inner} }`)
+  while (front.length > 0) {
+    const next: Step[] = []
+    for (const step of front) {
+      if (seen.has(step.type.name)) {
+        continue
+      }
+      seen.add(step.type.name)
+      steps.push(step)
+      for (const child of Object.values(step.type.getFields())) {
+        const childType = getNamedType(child.type)
+        if (isCompositeType(childType) && !child.args.some(isRequiredArgument)) {
+          next.push(...enter(childType, [...step.path, child.name], (inner) => step.wrap(`${child.name} { ${inner} }`)))
+        }
+      }
+    }
+    front = next
+  }
+  return steps
+}
+
+function enter(type: GraphQLNamedType, path: readonly string[], wrap: (selection: string) => string): Step[] {
+  if (isAbstractType(type)) {
+    return schema
+      .getPossibleTypes(type)
+      .map((possible) => ({
+        type: possible,
+        path,
+        wrap: (inner) => wrap(`__typename ... on ${possible.name} { ${inner} }`),
+      }))
+  }
+  return isObjectType(type) ? [{ type, path, wrap }] : []
+}
+
+/** All fields of a type; of those that hold objects no more than that they do. */
+function fieldsOf(type: GraphQLObjectType): string {
+  const fields = Object.values(type.getFields()).map((field) =>
+    isCompositeType(getNamedType(field.type)) ? `${field.name} { __typename }` : field.name,
+  )
+  return ['__typename', ...fields].join(' ')
+}
+
+/** Notes which fields an answer holds, below every object of it. */
+function note(value: unknown, type: GraphQLNamedType | undefined): void {
+  if (Array.isArray(value)) {
+    value.forEach((item) => note(item, type))
+  } else if (typeof value === 'object' && value !== null) {
+    const named = '__typename' in value ? schema.getType(String(value.__typename)) : type
+    if (isObjectType(named)) {
+      for (const [name, member] of Object.entries(value)) {
+        if (name !== '__typename') {
+          reached.add(`${named.name}.${name}`)
+          note(member, getNamedType(named.getFields()[name]?.type))
+        }
+      }
+    }
+  }
+}
+
+function assertSilent(text: string, what: string): void {
+  assert.ok(!text.toLowerCase().includes(CANARY.toLowerCase()), `${what}: ${text}`)
+}
+
+/** An answer without what is different each time. */
+function comparable(answer: GraphQLAnswer): string {
+  return answer.text.replaceAll(/[0-9a-f]{12}\./g, 'reference.')
+}
+
+/** Calls everything below one operation; answers the answers. Below nothing there is nothing: then its first objects suffice. */
+async function walk(actor: Actor, kind: 'query' | 'mutation', field: string, args: string): Promise<GraphQLAnswer[]> {
+  const root = kind === 'query' ? schema.getQueryType() : schema.getMutationType()
+  const type = getNamedType(root?.getFields()[field]?.type)
+  assert.ok(type !== undefined)
+  const answers: GraphQLAnswer[] = []
+  for (const step of waysBelow(field, args, type)) {
+    const answer = await world.run(actor, `${kind} { ${step.wrap(fieldsOf(step.type))} }`)
+    assert.notEqual(answer.errors[0]?.extensions.code, 'OPERATION_TOO_LARGE', step.path.join('.'))
+    assert.notEqual(answer.errors[0]?.extensions.code, 'GRAPHQL_VALIDATION_FAILED', answer.text)
+    assert.notEqual(answer.errors[0]?.extensions.code, 'INTERNAL_SERVER_ERROR', `${step.path.join('.')} ${answer.text}`)
+    note(answer.data, root ?? undefined)
+    answers.push(answer)
+    // What a mutation does is done, and its payload is a query's objects.
+    if (
+      kind === 'mutation' ||
+      (step.path.length === 1 &&
+        answers.every(({ data }) => data?.[field] == null) &&
+        answers.length === firstSteps(type))
+    ) {
+      break
+    }
+  }
+  return answers
+}
+
+function firstSteps(type: GraphQLNamedType): number {
+  return isAbstractType(type) ? schema.getPossibleTypes(type).length : 1
+}
+
+test('every operation has a case', () => {
+  for (const [root, cases] of [
+    [schema.getQueryType(), queryCases],
+    [schema.getMutationType(), mutationCases],
+    [schema.getSubscriptionType(), subscriptionCases],
+  ] as const) {
+    assert.deepEqual(Object.keys(cases).toSorted(), Object.keys(root?.getFields() ?? {}).toSorted())
+  }
+})
+
+test('the canary sits in every text that the neighbour has, and they hear it themselves', async () => {
+  const answers = await Promise.all(
+    Object.keys(queryCases).map((field) => walk(neighbour, 'query', field, queryCases[field]?.(theirs)[0] ?? '')),
+  )
+  const heard = answers.flat().filter(({ text }) => text.includes(CANARY))
+  assert.ok(heard.length > 30, `${heard.length} of the neighbour's own answers hold the canary`)
+
+  const columns = await world.oracle.query<{ table: string; column: string; type: string; checked: boolean }>(
+    `select c.relname as table, a.attname as column, format_type(a.atttypid, null) as type,
+       exists (select from pg_constraint k where k.conrelid = c.oid and k.contype = 'c' and a.attnum = any (k.conkey)
+               and pg_get_constraintdef(k.oid) ~ ('\\m' || a.attname || '\\M.* = ANY')) as checked
+     from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
+     where n.nspname = 'portage' and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped
+       and format_type(a.atttypid, null) in ('text', 'text[]', 'jsonb')
+       and exists (select from pg_attribute t where t.attrelid = c.oid and t.attname = 'tenant_id')`,
+  )
+  assert.ok(columns.rows.length > 150)
+  const silent: string[] = []
+  for (const { table, column, type, checked } of columns.rows) {
+    const has = async () =>
+      (
+        await world.oracle.query(`select 1 from ${table} where tenant_id = $1 and ${column}::text ilike $2 limit 1`, [
+          neighbour.tenantId,
+          `%${CANARY}%`,
+        ])
+      ).rowCount === 1
+    if (checked || (await has())) {
+      continue
+    }
+    // What no request can fill is filled by hand.
+    const value = type === 'jsonb' ? 'to_jsonb($2::text)' : type === 'text[]' ? 'array[$2::text]' : '$2::text'
+    await world.oracle.query("set session_replication_role = 'replica'")
+    await world.oracle
+      .query(
+        `update ${table} set ${column} = ${value} where ctid in (select ctid from ${table} where tenant_id = $1 limit 1)`,
+        [neighbour.tenantId, CANARY],
+      )
+      .catch(() => undefined)
+    await world.oracle.query("set session_replication_role = 'origin'")
+    if (!(await has())) {
+      silent.push(`${table}.${column}`)
+    }
+  }
+  // Hashes and codes that can only be what they are.
+  assert.deepEqual(silent.toSorted(), SILENT)
+})
+
+/** Columns whose values follow a rule that no canary fits. */
+const SILENT: readonly string[] = ['lead.currency', 'property.currency', 'run_file.kind']
+
+for (const field of Object.keys(queryCases)) {
+  test(`query ${field} says nothing of the neighbour, and of their ids what it says of any`, async () => {
+    for (const [index, args] of (queryCases[field]?.(own) ?? []).entries()) {
+      for (const answer of await walk(ada, 'query', field, args)) {
+        assertSilent(answer.text, `own ${field}`)
+      }
+      const foreign = queryCases[field]?.(theirs)[index] ?? ''
+      if (foreign !== args) {
+        const answers = await walk(ada, 'query', field, foreign)
+        const random = await walk(ada, 'query', field, queryCases[field]?.(nobodys())[index] ?? '')
+        answers.forEach((answer) => assertSilent(answer.text, `their ${field}`))
+        assert.deepEqual(answers.map(comparable), random.map(comparable))
+      }
+    }
+  })
+}
+
+test('mutations answer to the neighbour’s ids as to any, and change nothing there', async () => {
+  const before = await snapshot(neighbour.tenantId)
+  for (const [field, cases] of Object.entries(mutationCases)) {
+    for (const [index, args] of cases(theirs).entries()) {
+      const [foreign] = await walk(ada, 'mutation', field, args)
+      const [random] = await walk(ada, 'mutation', field, cases(nobodys())[index] ?? '')
+      assert.ok(foreign !== undefined && random !== undefined)
+      assertSilent(foreign.text, field)
+      assert.equal(comparable(foreign), comparable(random), field)
+      assert.equal(foreign.status, 200)
+    }
+  }
+  assert.deepEqual(await snapshot(neighbour.tenantId), before)
+})
+
+test('a neighbour’s address, key and words make nothing but one’s own', async () => {
+  const before = await snapshot(neighbour.tenantId)
+  const member = await world.ask(
+    ada,
+    'mutation ($input: MemberSaveInput!) { memberSave(input: $input) { member { id name } } }',
+    {
+      input: { email: `owner-${CANARY}@example.com` },
+    },
+  )
+  assert.equal(member.memberSave.member.name, null)
+  assert.notEqual(member.memberSave.member.id, theirs.member)
+  // The neighbour used this key.
+  const started = await world.ask(
+    ada,
+    'mutation ($input: RunRollbackInput!) { runRollback(input: $input) { rollbackRun { id } userErrors { code } } }',
+    {
+      input: { runId: own.waiting, idempotencyKey: `rollback ${CANARY}` },
+    },
+  )
+  assert.equal(started.runRollback.userErrors[0].code, 'INVALID_STATE')
+  assert.deepEqual(await snapshot(neighbour.tenantId), before)
+})
+
+test('streams of the neighbour’s runs are refused like those of any, and none of their events come', async () => {
+  const socket = await SocketClient.open(world.url, ada.token)
+  socket.subscribe(
+    'all',
+    'subscription { tenantEvents(after: "00000000000000000000", minIntervalMs: 0) { __typename sequence at runId previousSequence } }',
+  )
+  for (const [index, args] of (subscriptionCases.runEvents?.(theirs) ?? []).entries()) {
+    const ask = (given: string) => `subscription { runEvents${given} { sequence runId } }`
+    const foreign = await socket.answer(`their ${index}`, ask(args))
+    const random = await socket.answer(`any ${index}`, ask(subscriptionCases.runEvents?.(nobodys())[index] ?? ''))
+    assert.deepEqual({ ...foreign, id: '' }, { ...random, id: '' })
+  }
+  await world.import(neighbour, 'CONTACT', `E-mail,Last name\nlate-${CANARY}@example.com,Late ${CANARY}\n`)
+  const last = await world.oracle.query<{ last: string }>(
+    'select last::text from tenant_sequence where tenant_id = $1',
+    [ada.tenantId],
+  )
+  for (;;) {
+    const message = await socket.next(({ id, type }) => id === 'all' && type === 'next')
+    assertSilent(JSON.stringify(message), 'tenantEvents')
+    const event = message.payload.data.tenantEvents
+    const mine = await world.oracle.query('select 1 from event where tenant_id = $1 and sequence = $2', [
+      ada.tenantId,
+      Number(event.sequence),
+    ])
+    assert.equal(mine.rowCount, 1)
+    if (Number(event.sequence) === Number(last.rows[0]?.last)) {
+      break
+    }
+  }
+  socket.close()
+})
+
+test('every field of every type was reached', async () => {
+  await reachPayloads()
+  await reachEvents()
+  const fields = Object.values(schema.getTypeMap())
+    .filter((type) => isObjectType(type) && !type.name.startsWith('__'))
+    .flatMap((type) => Object.keys((type as GraphQLObjectType).getFields()).map((field) => `${type.name}.${field}`))
+    .filter((field) => !/^(Query|Mutation|Subscription)\./.test(field))
+  assert.ok(fields.length > 400)
+  assert.deepEqual(fields.filter((field) => !reached.has(field)).toSorted(), [])
+})
+
+/** Payloads of what succeeds, and the user error of what does not. */
+async function reachPayloads(): Promise<void> {
+  const mutation = schema.getMutationType()
+  const payload = (data: unknown) => note(data, mutation ?? undefined)
+  const errors = 'userErrors { __typename code field message retryAt }'
+  const file = await world.upload(
+    ada,
+    `mutation ($input: FileUploadInput!) { fileUpload(input: $input) { file { id } ${errors} } }`,
+    {},
+    'E-mail\na@example.com\n',
+  )
+  payload(dataOf(file))
+  const fileId = dataOf(file).fileUpload.file.id
+  payload(
+    await world.ask(
+      ada,
+      `mutation { importCreate(input: { fileId: "${fileId}", recordType: CONTACT, idempotencyKey: "reach" }) { importRun { id } ${errors} } }`,
+    ),
+  )
+  payload(
+    await world.ask(
+      ada,
+      `mutation { importMappingUpdate(input: { runId: "${own.waiting}", mapping: [{ column: "E-mail", field: "email" }] }) { importRun { id } ${errors} } }`,
+    ),
+  )
+  for (const name of ['runPause', 'runResume', 'runCancel']) {
+    payload(await world.ask(ada, `mutation { ${name}(input: { runId: "${own.import}" }) { run { id } ${errors} } }`))
+  }
+  payload(
+    await world.ask(
+      ada,
+      `mutation { runRollback(input: { runId: "${own.import}", idempotencyKey: "reach back" }) { rollbackRun { id } ${errors} } }`,
+    ),
+  )
+  payload(
+    await world.ask(
+      ada,
+      `mutation { recordUpdate(input: { recordType: LEAD, id: "${own.lead}", fields: [] }) { record { id } ${errors} } }`,
+    ),
+  )
+  payload(
+    await world.ask(
+      ada,
+      `mutation { recordDelete(input: { recordType: ACTIVITY, id: "${own.activity}" }) { deletedId ${errors} } }`,
+    ),
+  )
+  payload(await world.ask(ada, `mutation { memberSave(input: { email: "none" }) { member { id } ${errors} } }`))
+  payload(
+    await world.ask(
+      ada,
+      `mutation { apiKeyCreate(input: { name: "", permissions: [] }) { apiKey { id } secret ${errors} } }`,
+    ),
+  )
+  payload(await world.ask(ada, `mutation { apiKeyRevoke(input: { id: "${own.apiKey}" }) { apiKey { id } ${errors} } }`))
+}
+
+async function reachEvents(): Promise<void> {
+  // History that is gone, for one stream.
+  const { rows } = await world.oracle.query<{ low: string }>(
+    'select min(sequence)::text as low from event where tenant_id = $1',
+    [ada.tenantId],
+  )
+  const low = Number(rows[0]?.low)
+  await world.oracle.query('delete from event where tenant_id = $1 and sequence <= $2', [ada.tenantId, low])
+  await world.oracle.query('update tenant_sequence set purged = $2 where tenant_id = $1', [ada.tenantId, low])
+  const socket = await SocketClient.open(world.url, ada.token)
+  const subscription = schema.getSubscriptionType() ?? undefined
+  const event = schema.getType('RunEvent')
+  assert.ok(isAbstractType(event))
+  for (const possible of schema.getPossibleTypes(event)) {
+    for (const step of waysBelow('tenantEvents', '(after: "00000000000000000000", minIntervalMs: 0)', possible)) {
+      // The stream's own type stands in a fragment, what is below it does not.
+      const selection = step.wrap(fieldsOf(step.type)).replace(/ \{ /, ` { __typename ... on ${possible.name} { `)
+      const id = `${possible.name} ${step.path.join('.')}`
+      socket.subscribe(id, `subscription { ${selection} } }`)
+      const message = await socket.next(
+        ({ id: of, type, payload }) => of === id && (type !== 'next' || reaches(payload.data, step, possible.name)),
+      )
+      assert.equal(message.type, 'next', JSON.stringify(message))
+      note(message.payload.data, subscription)
+      socket.send({ type: 'complete', id })
+    }
+  }
+  socket.close()
+}
+
+/** Whether an answer holds an object at the end of the way. */
+function reaches(data: unknown, step: Step, typename: string): boolean {
+  let values: unknown[] = [data]
+  for (const name of step.path) {
+    values = values
+      .flatMap((value) => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : []))
+      .filter((value) => value != null)
+  }
+  return values.length > 0 && (data as { tenantEvents: { __typename: string } }).tenantEvents.__typename === typename
+}
+
+/** All rows of a tenant, as one hash per table. */
+async function snapshot(tenantId: string): Promise<Record<string, string>> {
+  const tables = await world.oracle.query<{ name: string }>(
+    `select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where n.nspname = 'portage' and c.relkind = 'r' and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id') order by 1`,
+  )
+  const hashes: Record<string, string> = {}
+  for (const { name } of tables.rows) {
+    const { rows } = await world.oracle.query<{ hash: string }>(
+      `select coalesce(md5(string_agg(t::text, '|' order by t::text)), '') as hash from ${name} t where tenant_id = $1`,
+      [tenantId],
+    )
+    hashes[name] = rows[0]?.hash ?? ''
+  }
+  return hashes
+}
