@@ -137,7 +137,7 @@ async function restore(tx: Tx, type: RecordType, request: UndoRequest): Promise<
   const columns = keys.map((row) => row.key).filter((key) => known.has(key))
   if (columns.length > 0) {
     // A restore that its own table refuses (its external id was taken since) is a conflict of that record alone.
-    await guarded(tx, type, columns, request.importId)
+    await guarded(tx, type, columns)
   }
   await tx.query(
     `delete from record_identity i using undo u where i.tenant_id = $1 and i.record_type = $2 and i.record_id = u.record_id
@@ -162,7 +162,6 @@ async function guarded(
   tx: Tx,
   type: RecordType,
   columns: readonly string[],
-  importId: string,
   from = NIL,
   to = 'ffffffff-ffff-ffff-ffff-ffffffffffff',
 ): Promise<void> {
@@ -199,8 +198,8 @@ async function guarded(
     }
     const middle = ids[Math.floor((ids.length - 1) / 2)]?.record_id ?? only
     const next = ids[Math.floor((ids.length - 1) / 2) + 1]?.record_id ?? only
-    await guarded(tx, type, columns, importId, from, middle)
-    await guarded(tx, type, columns, importId, next, to)
+    await guarded(tx, type, columns, from, middle)
+    await guarded(tx, type, columns, next, to)
   }
 }
 

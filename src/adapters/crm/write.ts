@@ -389,10 +389,10 @@ class ChunkWriter {
     }
     const bare = clean && !this.#decided
     await this.#guarded(from, to, pass, 'created', async (low, high) => {
-      const inserted = await this.#tx.execute(this.#sql.insert({ clean: bare && !this.#decided, yielding: this.#yielding }), [
-        ...this.#params(low, high, pass),
-        this.#plan.runId,
-      ])
+      const inserted = await this.#tx.execute(
+        this.#sql.insert({ clean: bare && !this.#decided, yielding: this.#yielding }),
+        [...this.#params(low, high, pass), this.#plan.runId],
+      )
       if (this.#yielding) {
         await this.#afterInsert(low, high, pass)
       }
@@ -677,6 +677,6 @@ function mentionsOnly(sql: string, columns: ReadonlySet<string>): boolean {
 function copyLineOf(error: unknown): number | null {
   const state = sqlState(error) ?? ''
   const where = typeof error === 'object' && error !== null && 'where' in error ? String(error.where) : ''
-  const line = /^22/.test(state) ? /^COPY stage, line (\d+)/.exec(where)?.[1] : undefined
+  const line = state.startsWith('22') ? /^COPY stage, line (\d+)/.exec(where)?.[1] : undefined
   return line === undefined ? null : Number(line)
 }
