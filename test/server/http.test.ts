@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { signToken } from '../../src/access/tokens.js'
+import { loadConfig } from '../../src/config.js'
 import { SCHEMA_VERSION } from '../../src/db/schema-version.js'
 import { describeError, isUnavailable, withoutHints } from '../../src/server/errors.js'
 import { attachment } from '../../src/server/downloads.js'
-import { type Actor, authorization, World } from './world.js'
+import { startApi } from '../../src/server/start.js'
+import { SocketClient } from './socket-client.js'
+import { type Actor, authorization, freePort, World } from './world.js'
 
 let world: World
 let ada: Actor
@@ -129,6 +136,10 @@ test('the schema is not told in production, nor guessed from hints', async () =>
   const asked = await world.run(ada, '{ __schema { types { name } } }')
   assert.notEqual(asked.errors.length, 0)
   assert.equal(asked.data, undefined)
+  const socket = await SocketClient.open(world.url, ada.token)
+  const onSocket = await socket.answer('1', '{ __schema { types { name } } }')
+  assert.equal(onSocket.payload[0].extensions.code, 'GRAPHQL_VALIDATION_FAILED')
+  socket.close()
   for (const query of [
     '{ viewr { actor } }',
     '{ viewer { actr } }',
@@ -206,4 +217,33 @@ test('a download can be called anything', () => {
     assert.doesNotMatch(decodeURIComponent(header.split("UTF-8''")[1] ?? ''), /[/\\\r\n\0\u202e]/)
   }
   assert.equal(attachment('Kunden ü.csv'), `attachment; filename="Kunden _.csv"; filename*=UTF-8''Kunden%20%C3%BC.csv`)
+})
+
+test('starts without its database, says so, and asks to be tried again', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'portage-away-'))
+  const config = loadConfig({
+    PORTAGE_ROLE: 'api',
+    PORTAGE_PORT: String(await freePort()),
+    PORTAGE_DATA_DIR: dataDir,
+    PORTAGE_LOG_LEVEL: 'error',
+    // A port that nobody listens on.
+    DATABASE_URL: `postgres://portage_api:x@127.0.0.1:${await freePort()}/none`,
+  })
+  const api = await startApi(config)
+  try {
+    assert.equal((await fetch(`${config.publicUrl}/livez`)).status, 200)
+    assert.equal((await fetch(`${config.publicUrl}/readyz`)).status, 503)
+    const token = await signToken({ tenantId: ada.tenantId, actor: 'a', permissions: [], expiresIn: 60 }, config)
+    const answer = await fetch(`${config.publicUrl}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify({ query: '{ viewer { actor } }' }),
+    })
+    assert.equal(answer.status, 503)
+    assert.equal(answer.headers.get('retry-after'), '1')
+    assert.equal(JSON.parse(await answer.text()).errors[0].extensions.code, 'UNAVAILABLE')
+  } finally {
+    await api.close()
+    await rm(dataDir, { recursive: true, force: true })
+  }
 })

@@ -217,7 +217,8 @@ async function answerOf(response: Response): Promise<GraphQLAnswer> {
   return { status: response.status, text, data: parsed.data, errors: parsed.errors ?? [] }
 }
 
-function freePort(): Promise<number> {
+/** A port that was free a moment ago. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)
