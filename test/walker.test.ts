@@ -470,13 +470,11 @@ function waysBelow(field: string, args: string, type: GraphQLNamedType): Step[] 
 
 function enter(type: GraphQLNamedType, path: readonly string[], wrap: (selection: string) => string): Step[] {
   if (isAbstractType(type)) {
-    return schema
-      .getPossibleTypes(type)
-      .map((possible) => ({
-        type: possible,
-        path,
-        wrap: (inner) => wrap(`__typename ... on ${possible.name} { ${inner} }`),
-      }))
+    return schema.getPossibleTypes(type).map((possible) => ({
+      type: possible,
+      path,
+      wrap: (inner) => wrap(`__typename ... on ${possible.name} { ${inner} }`),
+    }))
   }
   return isObjectType(type) ? [{ type, path, wrap }] : []
 }

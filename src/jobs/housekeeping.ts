@@ -44,7 +44,15 @@ async function purgeTenant(lane: Lane, files: FileStore, tenantId: string): Prom
        returning storage_key`,
       [tenantId],
     )
-    return rows.map((row) => row.storage_key)
+    // What was made from a file goes with it.
+    const made = await tx.query<{ storage_key: string }>(
+      `delete from run_file m using run r, source_file f
+       where m.tenant_id = $1 and r.tenant_id = $1 and r.id = m.run_id and f.tenant_id = $1 and f.id = r.source_file_id
+         and f.purged_at is not null
+       returning m.storage_key`,
+      [tenantId],
+    )
+    return [...rows, ...made].map((row) => row.storage_key)
   })
   // After the commit: a file that is gone while its row still promises it would be worse than one too many.
   for (const key of keys) {

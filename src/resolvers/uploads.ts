@@ -60,12 +60,12 @@ async function store(
   maxBytes: number,
 ): Promise<{ stored: StoredFile; fileName: string }> {
   try {
-    const { filename, createReadStream } = await upload
-    const stored = await context.services.files.put(context.caller.tenantId, createReadStream(), {
+    const file = await upload
+    const stored = await context.services.files.put(context.caller.tenantId, file.createReadStream(), {
       maxBytes,
       signal: context.signal,
     })
-    return { stored, fileName: filename }
+    return { stored, fileName: file.filename }
   } catch (error) {
     throw refusalOf(error) ?? error
   }

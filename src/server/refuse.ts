@@ -33,7 +33,10 @@ export function refuseBody(
   message: string,
   extensions: Readonly<Record<string, string>> = {},
 ): void {
-  if (!request.complete && (request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > SMALL_BODY)) {
+  if (
+    !request.complete &&
+    (request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > SMALL_BODY)
+  ) {
     const { socket } = request
     response.once('finish', () => {
       socket.pause()

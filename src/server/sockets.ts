@@ -152,7 +152,8 @@ function attach(
             socket.close(TOO_MANY_MESSAGES, `More than ${SOCKET_MESSAGES_PER_MINUTE_MAX} messages in a minute`)
             return
           }
-          handle(String(data)).catch((err: unknown) => {
+          // A Buffer, as the library gives it unless told otherwise.
+          handle((data as Buffer).toString()).catch((err: unknown) => {
             log.debug({ err }, 'a message could not be handled')
             socket.close(CloseCode.InternalServerError, 'Internal error')
           })

@@ -3,7 +3,11 @@ import { createHash } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { localFileStore } from '../../src/adapters/files/storage.js'
+import { Lane } from '../../src/db/lane.js'
 import { decodeId } from '../../src/ids.js'
+import { laneOptions } from '../../src/jobs/context.js'
+import { keepHouse } from '../../src/jobs/housekeeping.js'
 import { type Actor, dataOf, World } from './world.js'
 
 let world: World
@@ -332,4 +336,35 @@ test('without PII_READ personal data is masked wherever it shows', async () => {
     assert.equal(oracle.errors[0]?.extensions.code, 'FORBIDDEN', asking)
     assert.equal(oracle.errors[0]?.extensions.permission, 'PII_READ')
   }
+})
+
+test('when the retention of a file ends, nothing of what it held is left', async () => {
+  const eve = await world.actor(await world.tenant())
+  const id = await world.import(eve, 'CONTACT', people, {}, { mapping })
+  const before = (await world.ask(eve, runQuery, { id })).importRun
+  assert.equal(before.files.length, 2)
+  await world.oracle.query("update source_file set expires_at = now() - interval '1 second' where tenant_id = $1", [
+    eve.tenantId,
+  ])
+  const lane = await Lane.open(laneOptions(world.db.workerUrl, 'portage test'))
+  await keepHouse(lane, localFileStore(join(world.dataDir, 'files')), world.config)
+  await lane.close()
+  assert.deepEqual(readdirSync(join(world.dataDir, 'files', eve.tenantId)), [])
+  for (const file of before.files) {
+    assert.equal((await fetch(file.url)).status, 404)
+  }
+  const after = (await world.ask(eve, runQuery, { id })).importRun
+  assert.deepEqual(after.files, [])
+  assert.deepEqual(after.rows.nodes[2].cells, [])
+  assert.ok(after.source.detection.columns.every(({ samples }: { samples: string[] }) => samples.length === 0))
+  const gone = await world.ask(eve, 'query ($id: ID!) { file(id: $id) { id } node(id: $id) { id } }', {
+    id: before.source.id,
+  })
+  assert.deepEqual(gone, { file: null, node: null })
+  const again = await world.ask(
+    eve,
+    'mutation ($input: ImportCreateInput!) { importCreate(input: $input) { importRun { id } userErrors { code field } } }',
+    { input: { fileId: before.source.id, recordType: 'CONTACT', idempotencyKey: 'too late' } },
+  )
+  assert.deepEqual(again.importCreate, { importRun: null, userErrors: [{ code: 'NOT_FOUND', field: ['fileId'] }] })
 })

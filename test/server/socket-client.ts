@@ -1,11 +1,11 @@
 /** A client of graphql-transport-ws for tests: sends what it is told and keeps what it gets. */
 import WebSocket from 'ws'
+import type { Json } from './world.js'
 
 export interface Message {
   readonly type: string
   readonly id?: string
-  // biome-ignore lint/suspicious/noExplicitAny: payloads have the shape of what was asked.
-  readonly payload?: any
+  readonly payload?: Json
 }
 
 export interface Closed {
@@ -32,7 +32,7 @@ export class SocketClient {
     })
     socket.on('error', () => undefined)
     socket.on('message', (data) => {
-      this.#messages.push(JSON.parse(String(data)) as Message)
+      this.#messages.push(JSON.parse((data as Buffer).toString()) as Message)
       this.#wake?.()
     })
   }

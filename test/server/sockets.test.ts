@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { SOCKET_MESSAGE_BYTES_MAX, SOCKET_MESSAGES_PER_MINUTE_MAX, SOCKET_OPERATIONS_MAX } from '../../src/limits.js'
 import { SocketClient } from './socket-client.js'
-import { type Actor, World } from './world.js'
+import { type Actor, type Json, World } from './world.js'
 
 let world: World
 let ada: Actor
@@ -30,8 +30,7 @@ test('tells every event of a run once, and goes on where a subscriber left', asy
   const id = await world.import(ada, 'CONTACT', csv, {}, { mapping })
   const socket = await SocketClient.open(world.url, ada.token)
   socket.subscribe('1', events, { runId: id })
-  // biome-ignore lint/suspicious/noExplicitAny: events have the shape of what was asked.
-  const seen: any[] = []
+  const seen: Json[] = []
   while (seen.at(-1)?.to !== 'COMPLETED_WITH_ERRORS') {
     seen.push((await socket.next(({ type }) => type === 'next')).payload.data.runEvents)
   }
@@ -229,4 +228,20 @@ test('nonsense closes the socket that sent it', async () => {
   const answer = await unread.answer('1', 'subscription { nothing }')
   assert.equal(answer.payload[0].extensions.code, 'GRAPHQL_VALIDATION_FAILED')
   unread.close()
+})
+
+test('a server that stops closes its sockets so that clients come back, and ends no stream as if all were said', async () => {
+  const stopping = await World.start({ worker: false })
+  const eve = await stopping.actor(await stopping.tenant())
+  const socket = await SocketClient.open(stopping.url, eve.token)
+  socket.subscribe('1', 'subscription { tenantEvents { sequence } }')
+  await socket.answer('2', '{ viewer { actor } }')
+  const started = performance.now()
+  await stopping.close()
+  assert.equal((await socket.closed).code, 1001)
+  assert.ok(performance.now() - started < 5000)
+  await assert.rejects(
+    socket.next(({ id }) => id === '1'),
+    /closed: 1001/,
+  )
 })
