@@ -1,0 +1,79 @@
+/**
+ * `npm run bench -- WHAT [options]`: measures against named references and prints tables; results are kept in
+ * bench/results. Nothing else should run on the machine meanwhile.
+ */
+import { parseArgs } from 'node:util'
+import { flaws } from './contacts.js'
+
+const help = `npm run bench -- import [--rows N] [--pairs K] [--quick]   imports against COPY
+npm run bench -- memory [--quick]                          memory for 10 MB, 100 MB and 1 GB
+npm run bench -- subscribers [--quick]                     1,000 subscribers of 50 tenants
+npm run bench -- profile [--rows N] [--in-flight 1|2]      where the time goes, by the engine alone`
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rows: { type: 'string' },
+    pairs: { type: 'string' },
+    'in-flight': { type: 'string' },
+    set: { type: 'string', multiple: true },
+    flaw: { type: 'string', default: 'none' },
+    'keep-log': { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    engine: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true },
+  },
+})
+
+const number = (text: string | undefined, fallback: number): number => {
+  const value = text === undefined ? fallback : Number(text)
+  if (!Number.isSafeInteger(value) || value < 1) {
+    throw new Error(`"${text}" is not a whole number above 0`)
+  }
+  return value
+}
+
+switch (positionals[0]) {
+  case 'import': {
+    const { benchImport } = await import('./import.js')
+    await benchImport({
+      rows: number(values.rows, values.quick ? 100_000 : 1_000_000),
+      rounds: number(values.pairs, values.quick ? 3 : 7),
+      peerRows: 50_000,
+      flawRows: values.quick ? 50_000 : 200_000,
+      engine: values.engine,
+      only: values.only ?? [],
+    })
+    break
+  }
+  case 'memory': {
+    const { benchMemory } = await import('./memory.js')
+    await benchMemory(values.quick ? [1, 10] : [10, 100, 1000])
+    break
+  }
+  case 'subscribers': {
+    const { benchSubscribers } = await import('./subscribers.js')
+    const size = values.quick
+      ? { tenants: 10, subscribers: 100, importing: 3 }
+      : { tenants: 50, subscribers: 1000, importing: 8 }
+    await benchSubscribers({ ...size, rows: number(values.rows, 20_000) })
+    break
+  }
+  case 'profile': {
+    const { profile } = await import('./profile.js')
+    const settings = Object.fromEntries(
+      (values.set ?? []).map((text) => text.split(/=(.*)/s).slice(0, 2) as [string, string]),
+    )
+    await profile({
+      rows: number(values.rows, 100_000),
+      flaw: flaws.find((flaw) => flaw === values.flaw) ?? 'none',
+      chunksInFlight: number(values['in-flight'], 1),
+      settings,
+      keepLog: values['keep-log'] ?? null,
+    })
+    break
+  }
+  default:
+    console.log(help)
+    process.exitCode = 1
+}
