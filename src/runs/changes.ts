@@ -27,6 +27,22 @@ const CHUNK_RECORDS = 5000
 
 const NIL = '00000000-0000-0000-0000-000000000000'
 
+/**
+ * SQL for the changes `c` that the import `$2` of tenant `$1` made to one record. Written so that no index but that of the
+ * record serves: without statistics the planner may take the one of the run, and read the whole run for each record.
+ */
+function changesOf(alias: string, column = 'record_id'): string {
+  return `c.tenant_id = $1 and c.record_id = ${alias}.${column} and c.run_id is not distinct from $2`
+}
+
+/**
+ * SQL that is always true, and taken for rare: the planner starts from these rows and probes the large tables, whatever it
+ * believes of them. Hash and merge joins are off on a lane (see `laneSettings`), so the other way round is quadratic.
+ */
+function few(alias: string): string {
+  return `${alias}.rows + 0 = ${alias}.rows and ${alias}.rows - 0 = ${alias}.rows`
+}
+
 /** SQL that is true when a live record `c` refers to the record `alias`; `except` leaves some of them out. */
 export function hasChildren(type: RecordType, alias: string, tenant: string, except: string): string {
   const checks = references(type).map(
@@ -70,7 +86,7 @@ async function undoChanged(tx: Tx, request: UndoRequest, after: string): Promise
     // Records that the import created are deleted whole in the second phase, with whatever it did to them later.
     `select distinct c.record_id as id from run_change c
      where c.tenant_id = $1 and c.run_id = $2 and c.record_id > $3
-       and not exists (select from ${type.table} r where r.tenant_id = $1 and r.id = c.record_id and r.created_run_id = $2)
+       and not exists (select from ${type.table} r where r.tenant_id = $1 and r.id = c.record_id and r.created_run_id is not distinct from $2)
      order by c.record_id limit ${CHUNK_RECORDS}`,
     [tx.tenantId, request.importId, after],
   )
@@ -89,14 +105,18 @@ async function undoChanged(tx: Tx, request: UndoRequest, after: string): Promise
   )
   await tx.query(
     `insert into undo
-     select c.record_id,
-       (select coalesce(jsonb_object_agg(x.key, x.value order by d.row_number desc), '{}') from run_change d cross join lateral jsonb_each(d.before) x
-        where d.tenant_id = $1 and d.run_id = $2 and d.record_id = c.record_id),
-       (select coalesce(jsonb_object_agg(x.key, x.value order by d.row_number), '{}') from run_change d cross join lateral jsonb_each(d.after) x
-        where d.tenant_id = $1 and d.run_id = $2 and d.record_id = c.record_id),
-       count(*), max(c.row_number), min(c.before_version), max(c.after_version), '{}', '{}', bool_and(c.reverted_at is not null)
-     from run_change c where c.tenant_id = $1 and c.run_id = $2 and c.record_id = any ($3::uuid[])
-     group by c.record_id`,
+     select i.record_id, b.before, a.after, c.rows, c.last_row, c.first_version, c.last_version, '{}', '{}', c.done
+     from unnest($3::uuid[]) as i (record_id)
+       cross join lateral (
+         select count(*) as rows, max(c.row_number) as last_row, min(c.before_version) as first_version,
+           max(c.after_version) as last_version, bool_and(c.reverted_at is not null) as done
+         from run_change c where ${changesOf('i')}) c
+       cross join lateral (
+         select coalesce(jsonb_object_agg(x.key, x.value order by c.row_number desc), '{}') as before
+         from run_change c cross join lateral jsonb_each(c.before) x where ${changesOf('i')}) b
+       cross join lateral (
+         select coalesce(jsonb_object_agg(x.key, x.value order by c.row_number), '{}') as after
+         from run_change c cross join lateral jsonb_each(c.after) x where ${changesOf('i')}) a`,
     [tx.tenantId, request.importId, list],
   )
   // A field is restored if it holds what was imported, left if it holds what it held before, and a conflict otherwise.
@@ -106,8 +126,8 @@ async function undoChanged(tx: Tx, request: UndoRequest, after: string): Promise
        select u.record_id,
          coalesce(jsonb_object_agg(k.key, u.before -> k.key) filter (where now.j -> k.key = u.after -> k.key and now.j -> k.key <> u.before -> k.key), '{}') as restore,
          coalesce(jsonb_object_agg(k.key, now.j -> k.key) filter (where now.j -> k.key <> u.after -> k.key and now.j -> k.key <> u.before -> k.key), '{}') as conflicts
-       from undo u join ${type.table} r on r.tenant_id = $1 and r.id = u.record_id
-         cross join lateral (select to_jsonb(r) as j) as now
+       from undo u
+         cross join lateral (select to_jsonb(r) as j from ${type.table} r where r.tenant_id = $1 and r.id = u.record_id offset 0) as now
          cross join lateral jsonb_object_keys(u.after) as k (key)
        where not u.done group by u.record_id) s
      where s.record_id = u.record_id`,
@@ -141,7 +161,7 @@ async function restore(tx: Tx, type: RecordType, request: UndoRequest): Promise<
   }
   await tx.query(
     `delete from record_identity i using undo u where i.tenant_id = $1 and i.record_type = $2 and i.record_id = u.record_id
-       and i.created_run_id = $3 and u.conflicts = '{}'`,
+       and i.created_run_id = $3 and u.conflicts = '{}' and ${few('u')}`,
     [tx.tenantId, type.name, request.importId],
   )
   await tx.query(
@@ -153,7 +173,7 @@ async function restore(tx: Tx, type: RecordType, request: UndoRequest): Promise<
   )
   await tx.query(
     `update run_change c set reverted_at = now() from undo u
-     where c.tenant_id = $1 and c.run_id = $2 and c.record_id = u.record_id and u.conflicts = '{}' and not u.done`,
+     where ${changesOf('u')} and u.conflicts = '{}' and not u.done and ${few('u')}`,
     [tx.tenantId, request.importId],
   )
 }
@@ -168,14 +188,14 @@ async function guarded(
   await tx.query('savepoint restoring')
   try {
     await tx.query(
-      `update ${type.table} r set ${columns.map((column) => `${column} = p.${column}`).join(', ')},
-         pristine_version = case when r.version = u.last_version and r.pristine_version = u.first_version and u.conflicts = '{}'
+      `update ${type.table} r set ${columns.map((column) => `${column} = (s.restored).${column}`).join(', ')},
+         pristine_version = case when r.version = s.last_version and r.pristine_version = s.first_version and s.conflicts = '{}'
            then r.version + 1 else r.pristine_version end
-       from undo u join ${type.table} x on x.tenant_id = $1 and x.id = u.record_id
-         cross join lateral jsonb_populate_record(x, u.restore) as p
-       where r.tenant_id = $1 and r.id = u.record_id and u.restore <> '{}' and not u.done and u.record_id between $2 and $3
-         -- Always true, and taken for rare: the planner starts from the few rows here, not from the record table.
-         and u.rows + 0 = u.rows and u.rows - 0 = u.rows`,
+       from (
+         select u.*, now.restored from undo u cross join lateral (
+           select jsonb_populate_record(x, u.restore) as restored from ${type.table} x where x.tenant_id = $1 and x.id = u.record_id offset 0) as now
+         where u.restore <> '{}' and not u.done and u.record_id between $2 and $3 and ${few('u')} offset 0) s
+       where r.tenant_id = $1 and r.id = s.record_id`,
       [tx.tenantId, from, to],
     )
     await tx.query('release savepoint restoring')
@@ -237,7 +257,7 @@ async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promis
     `with recursive own as (
        select r.id, r.created_row, r.deleted_at is not null as gone,
          r.version <> r.pristine_version as edited, ${hasChildren(type, 'r', '$1', 'c.id = any ($3::uuid[])')} as parent,
-         1 + (select count(*) from run_change c where c.tenant_id = $1 and c.run_id = $2 and c.record_id = r.id) as rows
+         1 + (select count(*) from run_change c where ${changesOf('r', 'id')}) as rows
        from ${type.table} r where r.tenant_id = $1 and r.id = any ($3::uuid[])),
      keep (id) as (
        select id from own where not gone and (edited or parent) and not $6
@@ -257,10 +277,10 @@ async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promis
        on conflict do nothing),
      deleted as (
        update ${type.table} r set deleted_at = now() from own
-       where r.tenant_id = $1 and r.id = own.id and not own.gone and own.id not in (select id from keep)),
+       where r.tenant_id = $1 and r.id = own.id and not own.gone and own.id not in (select id from keep) and ${few('own')}),
      marked as (
        update run_change c set reverted_at = now() from own
-       where c.tenant_id = $1 and c.run_id = $2 and c.record_id = own.id and not own.gone and own.id not in (select id from keep))
+       where ${changesOf('own', 'id')} and own.rows > 1 and not own.gone and own.id not in (select id from keep) and ${few('own')})
      select coalesce(sum(rows) filter (where gone), 0)::float8 as unchanged,
        coalesce(sum(rows) filter (where not gone and id in (select id from keep)), 0)::float8 as kept,
        coalesce(sum(rows) filter (where not gone and id not in (select id from keep)), 0)::float8 as reverted

@@ -72,8 +72,11 @@ async function previewOf(
        from run_change c cross join lateral jsonb_each(c.after) a
        where c.tenant_id = $1 and c.run_id = $2 and c.reverted_at is null group by c.record_id),
      compared as (
-       select f.record_id, count(*) filter (where not (to_jsonb(r) -> k.key = f.after -> k.key or to_jsonb(r) -> k.key = f.before -> k.key)) as conflicts
-       from folded f join ${table} r on r.tenant_id = $1 and r.id = f.record_id and r.created_run_id is distinct from $2
+       select f.record_id, count(*) filter (where not (now.j -> k.key = f.after -> k.key or now.j -> k.key = f.before -> k.key)) as conflicts
+       from folded f
+         -- A subquery of its own, so that each record is looked up once and by its id.
+         cross join lateral (select to_jsonb(r) as j from ${table} r
+           where r.tenant_id = $1 and r.id = f.record_id and r.created_run_id is distinct from $2 offset 0) as now
          cross join lateral jsonb_object_keys(f.after) as k (key)
        group by f.record_id)
      select count(*) filter (where conflicts = 0)::float8 as clean, coalesce(sum(conflicts), 0)::float8 as conflicts from compared`,
