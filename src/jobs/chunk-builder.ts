@@ -53,8 +53,11 @@ function rootOf(group: KeyGroup): KeyGroup {
 
 /** Gathers rows until they are a chunk. */
 export class ChunkBuilder {
-  /** Each key of the chunk with the group of keys that it belongs to. */
-  readonly keys = new Map<string, KeyGroup>()
+  /** Of each kind of key, the keys of the chunk with the group of keys that each belongs to. */
+  readonly #groups: readonly Map<string, KeyGroup>[]
+  readonly #kinds: readonly number[]
+  #previous: ChunkBuilder | null
+  #meetsPrevious = false
   rows = 0
   bytes = 0
   readonly #started = performance.now()
@@ -69,6 +72,13 @@ export class ChunkBuilder {
   readonly #warned: number[] = []
   readonly #spans: [number, number][] = []
 
+  /** `kinds`: of each slot of a row's keys. `previous`: the chunk before this one, which may be in flight beside it. */
+  constructor(kinds: readonly number[], previous: ChunkBuilder | null) {
+    this.#kinds = kinds
+    this.#groups = Array.from({ length: Math.max(-1, ...kinds) + 1 }, () => new Map())
+    this.#previous = previous
+  }
+
   #take(row: Row): void {
     this.#first ??= row
     this.#last = row
@@ -80,23 +90,33 @@ export class ChunkBuilder {
    * record. Keys that stand in one row may come to stand in one record, so what counts is the whole group of keys that rows
    * have tied together: a row that gives a record another e-mail matters to whoever looks for the old one.
    */
-  passOf(keys: readonly string[]): number {
+  passOf(keys: readonly (string | null)[]): number {
     let pass = 0
-    for (const key of keys) {
-      const group = this.keys.get(key)
-      if (group !== undefined) {
-        pass = Math.max(pass, rootOf(group).pass + 1)
+    for (let slot = 0; slot < keys.length; slot++) {
+      const key = keys[slot]
+      if (key !== null && key !== undefined) {
+        const group = this.#groups[this.#kinds[slot] ?? 0]?.get(key)
+        if (group !== undefined) {
+          pass = Math.max(pass, rootOf(group).pass + 1)
+        }
       }
     }
     return pass
   }
 
-  #tie(keys: readonly string[], pass: number): void {
+  #tie(keys: readonly (string | null)[], pass: number): void {
     const tied: KeyGroup = { joined: null, pass }
-    for (const key of keys) {
-      const group = this.keys.get(key)
+    for (let slot = 0; slot < keys.length; slot++) {
+      const key = keys[slot]
+      const kind = this.#kinds[slot] ?? 0
+      const groups = this.#groups[kind]
+      if (key === null || key === undefined || groups === undefined) {
+        continue
+      }
+      const group = groups.get(key)
       if (group === undefined) {
-        this.keys.set(key, tied)
+        groups.set(key, tied)
+        this.#meetsPrevious ||= this.#previous?.has(kind, key) === true
       } else {
         const root = rootOf(group)
         if (root !== tied) {
@@ -104,6 +124,16 @@ export class ChunkBuilder {
         }
       }
     }
+  }
+
+  /** This chunk, its own memory of the one before gone: a chain of them would hold the whole file. */
+  withoutPrevious(): this {
+    this.#previous = null
+    return this
+  }
+
+  has(kind: number, key: string): boolean {
+    return this.#groups[kind]?.has(key) === true
   }
 
   fail(row: Row, mapped: MappedRow, externalId: number): void {
@@ -116,9 +146,8 @@ export class ChunkBuilder {
     this.#issues.push(...mapped.issues)
   }
 
-  stage(row: Row, mapped: MappedRow, keys: readonly string[], id: string): void {
+  stage(row: Row, mapped: MappedRow, keys: readonly (string | null)[], pass: number, id: string): void {
     this.#take(row)
-    const pass = this.passOf(keys)
     this.#tie(keys, pass)
     this.#lastPass = Math.max(this.#lastPass, pass)
     const line = copyLine(row.number, id, row.byte, pass, mapped)
@@ -149,7 +178,7 @@ export class ChunkBuilder {
     }
   }
 
-  finish(meetsPrevious: boolean, stopped: boolean): ReadChunk {
+  finish(stopped: boolean): ReadChunk {
     this.#encode()
     const first = this.#first
     const last = this.#last
@@ -169,7 +198,7 @@ export class ChunkBuilder {
       issues: this.#issues,
       warned: this.#warned,
       plainRanges: `{${this.#spans.map(([from, to]) => `[${from},${to})`).join(',')}}`,
-      meetsPrevious,
+      meetsPrevious: this.#meetsPrevious,
       stopped,
       readMs: performance.now() - this.#started,
     }

@@ -101,35 +101,26 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
   const type = recordTypes[task.resolved.recordType]
   const plan: WritePlan = { ...task.plan, recordType: type }
   const mapper = compileMapping(task.resolved, type)
-  const keysOf = keyExtractor(plan)
+  const { kinds, keysOf } = keyExtractor(plan)
   const ids = newIds()
   const externalId = mapper.stageColumns.findIndex((column) => column.field === 'externalId' && column.role === 'value')
   const source = await openCsv(task.path, task.dialect)
 
-  let previousKeys: ReadonlySet<string> = new Set()
   let last: Cursor | null = null
   let target = await nextCredit()
-  let chunk = new ChunkBuilder()
+  let chunk = new ChunkBuilder(kinds, null)
 
   const flush = async (stopped: boolean): Promise<void> => {
     if (chunk.rows === 0) {
       return
     }
-    const keys = chunk.keys
-    let meetsPrevious = false
-    for (const key of keys.keys()) {
-      if (previousKeys.has(key)) {
-        meetsPrevious = true
-        break
-      }
-    }
-    const finished = chunk.finish(meetsPrevious, stopped)
+    const finished = chunk.finish(stopped)
     send(
       { kind: 'chunk', chunk: finished },
       finished.copy.map((part) => part.buffer as ArrayBuffer),
     )
-    previousKeys = new Set(keys.keys())
-    chunk = new ChunkBuilder()
+    // Not more than two chunks are in flight, so the one before is the only one that matters.
+    chunk = new ChunkBuilder(kinds, chunk.withoutPrevious())
     if (!stopped) {
       target = await nextCredit()
     }
@@ -147,10 +138,12 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
         }
       } else {
         const keys = keysOf(mapped)
-        if (chunk.passOf(keys) >= MAX_PASSES) {
+        let pass = chunk.passOf(keys)
+        if (pass >= MAX_PASSES) {
           await flush(false)
+          pass = 0
         }
-        chunk.stage(row, mapped, keys, ids())
+        chunk.stage(row, mapped, keys, pass, ids())
       }
       if (chunk.rows >= target || chunk.bytes >= CHUNK_BYTES) {
         await flush(false)

@@ -279,8 +279,8 @@ async function recordOutcomes(tx: LaneTx, job: Import, chunk: ReadChunk, applied
   )
   await insertRows(tx, runId, listed)
   const warned = [...new Set([...chunk.warned, ...applied.issues.map((issue) => issue.row)])]
-  if (!applied.decided && applied.refused.length === 0 && warned.length === 0) {
-    await insertRange(tx, runId, chunk.firstRow, 'CREATED', chunk.plainRanges, chunk.staged)
+  if (applied.whole !== null && warned.length === 0) {
+    await insertRange(tx, runId, chunk.firstRow, applied.whole, chunk.plainRanges, chunk.staged)
     return
   }
   if (chunk.staged === 0) {

@@ -23,8 +23,17 @@ const RESEND_SECONDS = 10
 /** How often a standby looks whether it is wanted, in milliseconds. */
 const STANDBY_MS = 250
 
+/** How often the worker of a slot gives a sign of life, in milliseconds. */
+const SIGN_MS = 1000
+
+/** A worker without a sign of life for so long is frozen: the standby takes its slot. Seconds. */
+const FROZEN_SECONDS = 5
+
 /** How often old events, files and keys are cleared away, in milliseconds. */
 const HOUSEKEEPING_MS = 60_000
+
+/** Start of the name of a worker's control connection; its number follows. */
+const CONTROL_NAME = 'portage control'
 
 /** First key of the locks of worker slots. */
 const SLOT_LOCKS = 7_270_433
@@ -45,9 +54,13 @@ export async function startWorker(config: Config): Promise<Started> {
   const presence = await Lane.open({ ...laneOptions(databaseUrl, 'portage presence'), idleInTransactionMs: 0 })
 
   let working: Working | null = null
+  let signs: NodeJS.Timeout | undefined
   const begin = async (): Promise<void> => {
     if (config.workerSlot !== null) {
       await takeSlot(presence, config.workerSlot, stopping.signal)
+      signs = setInterval(() => {
+        presence.session('select').catch(() => undefined)
+      }, SIGN_MS)
     }
     if (stopping.signal.aborted) {
       return
@@ -76,6 +89,7 @@ export async function startWorker(config: Config): Promise<Started> {
       stopping.abort()
       await begun
       await working?.close()
+      clearInterval(signs)
       await presence.close()
     },
   }
@@ -90,9 +104,27 @@ async function takeSlot(presence: Lane, slot: string, signal: AbortSignal): Prom
     if (rows[0]?.taken === true) {
       return
     }
+    await presence.session(displaceFrozen, [SLOT_LOCKS, slot, PRESENCE_LOCKS])
     await sleep(STANDBY_MS, undefined, { signal })
   }
 }
+
+/**
+ * Ends the connections of the worker that has the slot and gives no sign of life: a frozen process keeps them, and with
+ * them the slot, for ever. When it wakes it finds its presence lost and ends. Lanes are ended by whoever claims their run.
+ */
+const displaceFrozen = `
+  with held as (
+    select l.pid, l.classid, l.objid from pg_locks l
+    where l.locktype = 'advisory' and l.objsubid = 2 and l.granted
+      and l.database = (select oid from pg_database where datname = current_database())),
+  frozen as (
+    select a.pid from held l join pg_stat_activity a on a.pid = l.pid
+    where l.classid = $1 and l.objid = (hashtext($2)::bigint & 4294967295)::oid
+      and a.state = 'idle' and a.state_change < clock_timestamp() - ${FROZEN_SECONDS} * interval '1 second')
+  select pg_terminate_backend(a.pid) from pg_stat_activity a
+  where a.usename = current_user and (a.pid in (select pid from frozen) or a.application_name in (
+    select '${CONTROL_NAME} ' || l.objid from frozen f join held l on l.pid = f.pid and l.classid = $3))`
 
 interface Working {
   close(): Promise<void>
@@ -157,7 +189,7 @@ async function startWorking(options: {
 }
 
 function laneControlName(holder: number): string {
-  return `portage control ${holder}`
+  return `${CONTROL_NAME} ${holder}`
 }
 
 /** Takes a number that no living worker has, for as long as the connection lives. */
@@ -184,6 +216,8 @@ async function startDispatcher(
 ): Promise<Listener> {
   let sweeping: Promise<void> | null = null
   let again = false
+  // Jobs that the worker before had taken when it died will not come back: the first sweep sends them again.
+  let resend = true
   const sweep = (): void => {
     if (stopping.aborted) {
       return
@@ -193,7 +227,10 @@ async function startDispatcher(
       return
     }
     again = false
-    sweeping = dispatch(presence, queue)
+    sweeping = dispatch(presence, queue, resend)
+      .then(() => {
+        resend = false
+      })
       .catch((error: unknown) => log.warn({ err: error }, 'the wake-up table could not be read'))
       .finally(() => {
         sweeping = null
@@ -220,14 +257,15 @@ async function startDispatcher(
   }
 }
 
-async function dispatch(presence: Lane, queue: Queue): Promise<void> {
+async function dispatch(presence: Lane, queue: Queue, resend: boolean): Promise<void> {
   const due = await presence.session<{ run_id: string; tenant_id: string }>(
     `update run_wakeup w set sent_until = clock_timestamp() + ${RESEND_SECONDS} * interval '1 second'
      where w.run_id in (
        select w.run_id from run_wakeup w
-       where w.due_at <= clock_timestamp() and (w.sent_until is null or w.sent_until < clock_timestamp()) and not ${heldByLiving}
+       where w.due_at <= clock_timestamp() and ($1 or w.sent_until is null or w.sent_until < clock_timestamp()) and not ${heldByLiving}
        order by w.due_at limit 100 for update skip locked)
      returning w.run_id, w.tenant_id`,
+    [resend],
   )
   for (const row of due) {
     await queue.send({ tenantId: row.tenant_id, runId: row.run_id })

@@ -63,6 +63,8 @@ export function chunkSql(plan: WritePlan): ChunkSql {
     : text(plan.sourceSystem)
   const externalId = staged.has('externalId') ? `s.${staged.get('externalId')}` : null
 
+  const byExternalIdRule = plan.rules.findIndex((rule) => rule.length === 1 && rule[0] === 'externalId')
+
   /** A record found by another key is not this one if both have an id of the same system and the ids differ. */
   const sameIdentity =
     externalId === null
@@ -80,16 +82,24 @@ export function chunkSql(plan: WritePlan): ChunkSql {
     if (byExternalId) {
       conditions.push(`r.source_system = ${system}`)
     }
+    const rows = `${stretch} and ${keys.map((key) => `${key.staged} is not null`).join(' and ')}
+          ${inTheWay.hits ? 'and not exists (select from hit h where h.row_number = s.row_number)' : ''}
+          ${inTheWay.verdicts ? `and ${open}` : ''}`
+    if (byExternalId) {
+      // The key is unique: there is one record or none.
+      return `insert into hit (row_number, record_id, n, rule)
+        select s.row_number, m.id, 1, ${number} from stage s cross join lateral (
+          select r.id from ${table} r where r.tenant_id = $1 and ${conditions.join(' and ')} and r.deleted_at is null limit 1) m
+        where ${rows}`
+    }
     // Grouped outside the look-up: a row that matches nothing, and most match nothing, costs the index probe alone.
     return `insert into hit (row_number, record_id, other_id, n, rule)
       select f.row_number, (array_agg(f.id))[1], (array_agg(f.id))[2], count(*), ${number} from (
         select s.row_number, m.id from stage s cross join lateral (
           select r.id from ${table} r
-          where r.tenant_id = $1 and ${conditions.join(' and ')} and r.deleted_at is null${byExternalId ? '' : sameIdentity}
+          where r.tenant_id = $1 and ${conditions.join(' and ')} and r.deleted_at is null${sameIdentity}
           limit 2) m
-        where ${stretch} and ${keys.map((key) => `${key.staged} is not null`).join(' and ')}
-          ${inTheWay.hits ? 'and not exists (select from hit h where h.row_number = s.row_number)' : ''}
-          ${inTheWay.verdicts ? `and ${open}` : ''}) f
+        where ${rows}) f
       group by f.row_number`
   }
 
@@ -97,7 +107,7 @@ export function chunkSql(plan: WritePlan): ChunkSql {
     externalId === null
       ? null
       : `insert into hit (row_number, record_id, n, rule)
-      select s.row_number, m.id, 1, ${plan.rules.findIndex((rule) => rule[0] === 'externalId')} from stage s cross join lateral (
+      select s.row_number, m.id, 1, ${byExternalIdRule} from stage s cross join lateral (
         select r.id from record_identity i join ${table} r on r.tenant_id = $1 and r.id = i.record_id and r.deleted_at is null
         where i.tenant_id = $1 and i.record_type = ${text(type.name)} and i.source_system = ${system} and i.external_id = ${externalId}
         limit 1) m
@@ -211,8 +221,8 @@ export function chunkSql(plan: WritePlan): ChunkSql {
         select $1, ${text(type.name)}, ${system}, ${externalId}, h.record_id, $6
         from hit h join stage s on s.row_number = h.row_number
           join ${table} r on r.tenant_id = $1 and r.id = h.record_id
-        where ${oneRecord} and ${stretch} and ${externalId} is not null and r.external_id is not null
-          and (r.source_system, r.external_id) is distinct from (${system}, ${externalId})
+        where ${oneRecord} and ${stretch} and h.rule <> ${byExternalIdRule} and ${externalId} is not null
+          and r.external_id is not null and (r.source_system, r.external_id) is distinct from (${system}, ${externalId})
         on conflict do nothing
         returning record_id, external_id),
       n as (

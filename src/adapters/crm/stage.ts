@@ -88,50 +88,62 @@ function arrayLiteral(items: readonly string[]): string {
 }
 
 /**
- * Keys by which a row can meet another one: every complete match rule, its external identity, and the records that it
- * refers to (two rows that would each create the same missing relation have to wait for each other). Text that is equal
- * for equal keys; a false match only costs a wait.
+ * Keys by which a row can meet another one: every complete match rule, its external identity, and earlier rows of its own
+ * type that it refers to. Equal keys of one kind may mean one record.
  */
-export function keyExtractor(plan: WritePlan): (row: MappedRow) => string[] {
-  const indexOf = (field: string, role: 'value' | 'key', key: string | null): number =>
-    plan.stageColumns.findIndex((column) => column.field === field && column.role === role && column.key === key)
-  const own: { tag: string; indexes: number[] }[] = []
-  const rules = [...plan.rules]
-  if (!rules.some((rule) => rule.length === 1 && rule[0] === 'externalId')) {
-    rules.push(['externalId'])
-  }
+export interface KeyExtractor {
+  /** Kind of the key in each slot, counted from 0; two slots may hold keys of one kind. */
+  readonly kinds: readonly number[]
+  /** The row's key in each slot, null where it has none. The array is reused. */
+  keysOf(row: MappedRow): readonly (string | null)[]
+}
+
+export function keyExtractor(plan: WritePlan): KeyExtractor {
+  const indexOf = (field: string): number =>
+    plan.stageColumns.findIndex((column) => column.field === field && column.role === 'value')
+  const rules = plan.rules.some((rule) => rule.length === 1 && rule[0] === 'externalId')
+    ? plan.rules
+    : [...plan.rules, ['externalId']]
+  /** Stage columns of a kind; kinds that can name one record of one type share a name, so that they are one kind. */
+  const sources: { kind: string; indexes: readonly number[] }[] = []
   for (const rule of rules) {
-    const indexes = rule.map((field) => indexOf(field, 'value', null))
+    const indexes = rule.map(indexOf)
     if (indexes.every((index) => index >= 0)) {
-      own.push({ tag: `${plan.recordType.name}.${rule.join('+')}`, indexes })
+      sources.push({ kind: `${plan.recordType.name}.${rule.join('+')}`, indexes })
     }
   }
   for (const [index, column] of plan.stageColumns.entries()) {
-    if (column.role === 'key') {
-      const field = fieldNamed(plan.recordType, column.field)
-      if (field.reference !== null && field.reference.to !== 'member') {
-        own.push({ tag: `${field.reference.to}.${column.key ?? ''}`, indexes: [index] })
-      }
+    const to = column.role === 'key' ? fieldNamed(plan.recordType, column.field).reference?.to : undefined
+    // Only records of the same type can be made or changed by an earlier row of the file.
+    if (to === plan.recordType.name) {
+      sources.push({ kind: `${to}.${column.key ?? ''}`, indexes: [index] })
     }
   }
-  return (row) => {
-    const keys: string[] = []
-    for (const { tag, indexes } of own) {
-      let key = tag
-      for (const index of indexes) {
-        const value = row.values[index]
-        if (value === null || value === undefined) {
-          key = ''
-          break
-        }
-        key += `\u0001${value}`
+  const kindNames = [...new Set(sources.map((source) => source.kind))]
+  const keys = new Array<string | null>(sources.length).fill(null)
+  return {
+    kinds: sources.map((source) => kindNames.indexOf(source.kind)),
+    keysOf: (row) => {
+      for (const [slot, { indexes }] of sources.entries()) {
+        const [only = -1] = indexes
+        keys[slot] = indexes.length === 1 ? (row.values[only] ?? null) : compound(row, indexes)
       }
-      if (key !== '') {
-        keys.push(key)
-      }
-    }
-    return keys
+      return keys
+    },
   }
+}
+
+/** Several values as one key; null unless all are there. */
+function compound(row: MappedRow, indexes: readonly number[]): string | null {
+  let key = ''
+  for (const index of indexes) {
+    const value = row.values[index]
+    if (value === null || value === undefined) {
+      return null
+    }
+    key += `${value}\u0001`
+  }
+  return key
 }
 
 /** The definition of a field that is known to exist. */

@@ -18,6 +18,8 @@ export interface StagedChunk {
   readonly staged: number
   /** Highest pass of a row: 0 where no two rows share a key. */
   readonly lastPass: number
+  /** Rows that carry a warning of the reader's. */
+  readonly warned: readonly number[]
 }
 
 /** What became of the staged rows. Rows without a verdict were created. */
@@ -32,8 +34,21 @@ export interface AppliedChunk {
   readonly issues: readonly Issue[]
   /** Rows that could not even be staged; they count as failed. */
   readonly refused: readonly { readonly row: number; readonly byte: number }[]
-  /** True: the temporary table `verdict` holds rows. */
-  readonly decided: boolean
+  /** The one outcome of all staged rows; null where the temporary table `verdict` holds those that were not created. */
+  readonly whole: 'CREATED' | 'UNCHANGED' | null
+}
+
+/** Of a chunk without a staged row. */
+const nothing: AppliedChunk = {
+  created: 0,
+  updated: 0,
+  unchanged: 0,
+  skipped: 0,
+  failed: 0,
+  deleted: 0,
+  issues: [],
+  refused: [],
+  whole: 'CREATED',
 }
 
 /** Keeps chunks that are written side by side from seeing each other half done. */
@@ -76,6 +91,7 @@ class ChunkWriter {
   readonly #chunk: StagedChunk
   readonly #issues: Issue[] = []
   #decided = false
+  #allUnchanged = false
   #lastPass: number
 
   constructor(tx: LaneTx, plan: WritePlan, sql: ChunkSql, state: WriterState, chunk: StagedChunk) {
@@ -93,17 +109,7 @@ class ChunkWriter {
     if (staged === 0) {
       await turn.beforeMatch()
       turn.changesExisting(false)
-      return {
-        created: 0,
-        updated: 0,
-        unchanged: 0,
-        skipped: 0,
-        failed: 0,
-        deleted: 0,
-        issues: [],
-        refused: [],
-        decided: false,
-      }
+      return nothing
     }
     const refused = await this.#stage()
     // Statistics of the session's own tables: without them the planner takes the stage for a few rows.
@@ -122,12 +128,19 @@ class ChunkWriter {
       }
       for (let pass = 0; pass <= this.#lastPass; pass++) {
         const found = pass === 0 ? hits : await this.#rematch(from, to, pass, identities)
-        const changed = found === 0 ? 0 : await this.#settleHits(from, to, pass)
+        // Every row of the chunk means a record, and none of them wants to be listed by itself: then the rest is short.
+        const all = single && found === this.#chunk.staged && this.#chunk.warned.length === 0
+        const changed = found === 0 ? 0 : await this.#settleHits(from, to, pass, all)
         if (!announced) {
           turn.changesExisting(changed > 0)
           announced = true
         }
-        await this.#settleOthers(from, to, pass, found === 0)
+        if (this.#allUnchanged) {
+          return { ...nothing, unchanged: this.#chunk.staged, whole: 'UNCHANGED' }
+        }
+        if (!all) {
+          await this.#settleOthers(from, to, pass, found === 0)
+        }
       }
       from = to + 1
       if (from <= lastRow) {
@@ -196,6 +209,10 @@ class ChunkWriter {
     const params = this.#params(from, to, firstPass, lastPass)
     let hits = 0
     for (const [number, rule] of this.#plan.rules.entries()) {
+      if (hits === this.#chunk.staged) {
+        // Every row has its record: the rules behind this one are for those without.
+        break
+      }
       hits += await this.#tx.execute(this.#sql.match(number, { hits: hits > 0, verdicts: this.#decided }), params)
       if (identities && rule[0] === 'externalId' && this.#sql.matchIdentities !== null) {
         hits += await this.#tx.execute(this.#sql.matchIdentities, params)
@@ -272,7 +289,7 @@ class ChunkWriter {
   }
 
   /** Decides the rows that mean an existing record. Answers how many records were changed. */
-  async #settleHits(from: number, to: number, pass: number): Promise<number> {
+  async #settleHits(from: number, to: number, pass: number, all: boolean): Promise<number> {
     const params = this.#params(from, to, pass)
     await this.#decide(
       `select s.row_number, 'FAILED', null::text[] from stage s join hit h on h.row_number = s.row_number where ${stretch} and h.n > 1 and ${open}`,
@@ -306,6 +323,10 @@ class ChunkWriter {
     }
     if (this.#sql.identities !== null) {
       changed += await this.#tx.execute(this.#sql.identities, [...params, this.#plan.runId])
+    }
+    if (all && changed === 0 && !this.#decided) {
+      this.#allUnchanged = true
+      return 0
     }
     this.#decided = true
     await this.#tx.execute(
@@ -641,7 +662,7 @@ class ChunkWriter {
       deleted: tally.DELETED,
       issues: this.#issues,
       refused,
-      decided: decided > 0,
+      whole: decided > 0 || refused.length > 0 ? null : 'CREATED',
     }
   }
 }
