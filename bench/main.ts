@@ -33,6 +33,10 @@ const number = (text: string | undefined, fallback: number): number => {
   return value
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => process.exit(130))
+}
+
 switch (positionals[0]) {
   case 'import': {
     const { benchImport } = await import('./import.js')

@@ -1,5 +1,6 @@
 /** The database server of a benchmark: the one that `npm start` would start, with the same settings, in a folder of its own. */
-import { mkdir, rm } from 'node:fs/promises'
+import { existsSync, rmSync } from 'node:fs'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import pg from 'pg'
 import { type EmbeddedServer, startEmbedded } from '../src/db/embedded.js'
@@ -23,12 +24,19 @@ export interface BenchServer extends AsyncDisposable {
 export async function startServer(settings: Readonly<Record<string, string>> = {}): Promise<BenchServer> {
   const folder = join(FOLDER, `run-${process.pid}`)
   await mkdir(folder, { recursive: true })
+  await removeLeftovers()
   const server: EmbeddedServer = await startEmbedded({
     dataDir: join(folder, 'server'),
     log: createLog({ level: 'warn', process: 'bench' }),
     settings,
   })
   let databases = 0
+  // The server would outlive a benchmark that breaks off.
+  const breakOff = () => {
+    process.kill(server.pid, 'SIGQUIT')
+    rmSync(folder, { recursive: true, force: true })
+  }
+  process.once('exit', breakOff)
   return {
     postmaster: server.pid,
     folder,
@@ -48,10 +56,21 @@ export async function startServer(settings: Readonly<Record<string, string>> = {
       await withClient(server.url, (client) => client.query('checkpoint'))
     },
     [Symbol.asyncDispose]: async () => {
+      process.off('exit', breakOff)
       await server.stop()
       await rm(server.dataDir, { recursive: true, force: true })
       await rm(folder, { recursive: true, force: true })
     },
+  }
+}
+
+/** Folders of benchmarks that broke off. */
+async function removeLeftovers(): Promise<void> {
+  for (const name of await readdir(FOLDER)) {
+    const pid = /^run-(\d+)$/.exec(name)?.[1]
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) {
+      await rm(join(FOLDER, name), { recursive: true, force: true })
+    }
   }
 }
 

@@ -71,7 +71,13 @@ export async function startService(server: BenchServer, env: Readonly<Record<str
   })
   const url = `http://127.0.0.1:${port}`
   const supervisor = child.pid ?? 0
-  const leave = () => stop(child)
+  // It would outlive a benchmark that breaks off; its children end with it.
+  const breakOff = () => child.kill('SIGKILL')
+  process.once('exit', breakOff)
+  const leave = async () => {
+    process.off('exit', breakOff)
+    await stop(child)
+  }
   const dispose = async () => {
     await leave()
     await server.dropDatabase(ownerUrl)

@@ -40,7 +40,6 @@ export function stageDdl(plan: WritePlan): string[] {
     `create temporary table stage (${[...FIXED, ...columns].join(', ')}) on commit delete rows`,
     // One line per row that a match rule (by its number) found something for; n is 1, or 2 for "more than one".
     'create temporary table hit (row_number bigint primary key, record_id uuid, other_id uuid, n smallint, rule smallint) on commit delete rows',
-    'create index on hit (record_id)',
     'create temporary table link (row_number bigint, field text, record_id uuid, n smallint, primary key (row_number, field)) on commit delete rows',
     // Rows that have their outcome; a row without one is a creation.
     'create temporary table verdict (row_number bigint primary key, outcome text, record_id uuid) on commit delete rows',

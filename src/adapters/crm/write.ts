@@ -92,6 +92,8 @@ class ChunkWriter {
   readonly #issues: Issue[] = []
   #decided = false
   #allUnchanged = false
+  /** A record was found by another key than its external id: the row may bring it a further identity. */
+  #foundByOtherKeys = false
   #lastPass: number
 
   constructor(tx: LaneTx, plan: WritePlan, sql: ChunkSql, state: WriterState, chunk: StagedChunk) {
@@ -213,7 +215,9 @@ class ChunkWriter {
         // Every row has its record: the rules behind this one are for those without.
         break
       }
-      hits += await this.#tx.execute(this.#sql.match(number, { hits: hits > 0, verdicts: this.#decided }), params)
+      const found = await this.#tx.execute(this.#sql.match(number, { hits: hits > 0, verdicts: this.#decided }), params)
+      hits += found
+      this.#foundByOtherKeys ||= found > 0 && !(rule.length === 1 && rule[0] === 'externalId')
       if (identities && rule[0] === 'externalId' && this.#sql.matchIdentities !== null) {
         hits += await this.#tx.execute(this.#sql.matchIdentities, params)
       }
@@ -321,8 +325,11 @@ class ChunkWriter {
         this.#tx.execute(this.#sql.update, [...this.#params(low, high, pass), this.#plan.runId]),
       )
     }
-    if (this.#sql.identities !== null) {
+    if (this.#sql.identities !== null && this.#foundByOtherKeys) {
+      // Joins what it has written back to the hits, for which there is no index: the one place where hashing is right.
+      await this.#tx.query("select set_config('enable_hashjoin', 'on', true)")
       changed += await this.#tx.execute(this.#sql.identities, [...params, this.#plan.runId])
+      await this.#tx.query("select set_config('enable_hashjoin', 'off', true)")
     }
     if (all && changed === 0 && !this.#decided) {
       this.#allUnchanged = true
