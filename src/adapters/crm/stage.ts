@@ -94,7 +94,7 @@ export interface KeyExtractor {
   /** Kind of the key in each slot, counted from 0; two slots may hold keys of one kind. */
   readonly kinds: readonly number[]
   /** The row's key in each slot, null where it has none. The array is reused. */
-  keysOf(row: MappedRow): readonly (string | null)[]
+  readonly keysOf: (row: MappedRow) => readonly (string | null)[]
 }
 
 export function keyExtractor(plan: WritePlan): KeyExtractor {
@@ -119,7 +119,7 @@ export function keyExtractor(plan: WritePlan): KeyExtractor {
     }
   }
   const kindNames = [...new Set(sources.map((source) => source.kind))]
-  const keys = new Array<string | null>(sources.length).fill(null)
+  const keys = Array.from({ length: sources.length }, (): string | null => null)
   return {
     kinds: sources.map((source) => kindNames.indexOf(source.kind)),
     keysOf: (row) => {
