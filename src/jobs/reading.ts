@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { FatalError, Refusal, RetryableError } from '../errors.js'
+import { FatalError, RetryableError } from '../errors.js'
 import type { ColumnEvidence } from '../pipeline/types.js'
 import type { ReadChunk } from './chunk-builder.js'
 import type { Credit, ReaderMessage, ReaderTask } from './reader-thread.js'
@@ -142,7 +142,7 @@ function readerError(error: unknown): Error {
         { cause: error },
       )
     }
-    if (error.name === 'Refusal' || error instanceof Refusal) {
+    if (error.name === 'Refusal' || error.name === 'FatalError') {
       return new FatalError(error.code, error.message, { cause: error })
     }
   }

@@ -6,11 +6,11 @@ import {
   type DocumentNode,
   type FieldNode,
   type FragmentDefinitionNode,
-  getNamedType,
-  getOperationAST,
   GraphQLError,
   type GraphQLField,
   type GraphQLSchema,
+  getNamedType,
+  getOperationAST,
   isCompositeType,
   isInterfaceType,
   isListType,
@@ -202,7 +202,11 @@ export function measureOperation(
       directives: children.directives,
       rootFields: own.rootFields,
       depth: 1 + children.depth,
-      cost: base + length * children.cost,
+      // What is asked for by number costs at least one each, however plain: a list of ids is read from the database, too.
+      cost:
+        base +
+        length *
+          (field?.args.some((argument) => argument.name === 'first') ? Math.max(1, children.cost) : children.cost),
     }
   }
 

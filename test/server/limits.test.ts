@@ -194,6 +194,16 @@ test('introspection costs nothing and is not deep', () => {
   })
 })
 
+test('a plain list inside a list costs what it makes the database read', () => {
+  const error = checkOperation(
+    apiSchema,
+    parse('{ contacts(first: 500) { nodes { provenance(first: 500) { runId } } } }'),
+    null,
+    {},
+  )
+  assert.equal(error?.extensions.limit, 'cost')
+})
+
 test('a refusal is quick', async () => {
   const { query } = edges.cost?.(1) ?? { query: '' }
   const document = parse(query)
