@@ -9,8 +9,32 @@ export interface TestFile {
   readonly rows: number
 }
 
-const FIRST = ['Ada', 'Björn', 'Chloé', 'Dáša', 'Emeka', 'Fatma', 'Grzegorz', 'Hana', 'Ivo', 'Jürgen', 'Kaori', "Sean O'Neil"]
-const LAST = ['Meyer', 'García', 'Łukaszewicz', 'Novák', 'Okafor', 'Smith-Jones', 'van der Berg', 'Ünal', 'Žižka', 'Dupont']
+const FIRST = [
+  'Ada',
+  'Björn',
+  'Chloé',
+  'Dáša',
+  'Emeka',
+  'Fatma',
+  'Grzegorz',
+  'Hana',
+  'Ivo',
+  'Jürgen',
+  'Kaori',
+  "Sean O'Neil",
+]
+const LAST = [
+  'Meyer',
+  'García',
+  'Łukaszewicz',
+  'Novák',
+  'Okafor',
+  'Smith-Jones',
+  'van der Berg',
+  'Ünal',
+  'Žižka',
+  'Dupont',
+]
 const CITY = ['Berlin', 'München', 'Zürich', 'São Paulo', 'Kraków', 'Köln', 'Málaga', 'Saint-Étienne']
 
 const contactMap = {
@@ -26,8 +50,14 @@ const contactMap = {
 }
 
 /** A contact as one line. `id` and `mail` null: that cell is blank. */
-function contactLine(random: Random, person: number, how: { readonly id?: null; readonly mail?: string | null }): string {
-  const notes = random.chance(0.02) ? `"met at ""Expo"",\nwants a call; no. ${random.below(1000)}"` : `note ${random.below(100_000)}`
+function contactLine(
+  random: Random,
+  person: number,
+  how: { readonly id?: null; readonly mail?: string | null },
+): string {
+  const notes = random.chance(0.02)
+    ? `"met at ""Expo"",\nwants a call; no. ${random.below(1000)}"`
+    : `note ${random.below(100_000)}`
   return [
     how.id === null ? '' : `p${person}`,
     how.mail === null ? '' : (how.mail ?? mailOf(person)),
@@ -120,8 +150,15 @@ export function twoHalves(seed: number, rows: number): readonly [TestFile, TestF
       Array.from({ length: rows }, (_, i) => (i < shared ? i : offset + i)),
     )
   // The name, which the displayed one is built from, is the same in both.
-  const start = (person: number) => [`p${person}`, isBad(random) ? 'no-mail' : mailOf(person), `F${person}`, `L${person}`]
-  const left = people(0).map((person) => [...start(person), `Left ${random.below(1_000_000)}`, random.pick(CITY)].join(','))
+  const start = (person: number) => [
+    `p${person}`,
+    isBad(random) ? 'no-mail' : mailOf(person),
+    `F${person}`,
+    `L${person}`,
+  ]
+  const left = people(0).map((person) =>
+    [...start(person), `Left ${random.below(1_000_000)}`, random.pick(CITY)].join(','),
+  )
   const right = people(rows).map((person) =>
     [...start(person), `Dept ${random.below(1000)}`, `right ${random.below(1_000_000)}`].join(','),
   )

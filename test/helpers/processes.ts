@@ -1,9 +1,9 @@
 /** Workers and APIs as processes of the real build, so that they can be killed, frozen and replaced. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { createInterface } from 'node:readline'
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 
@@ -33,7 +33,11 @@ export class RoleProcess {
   constructor(name: string, settings: Settings) {
     this.name = name
     this.#process = fork(MAIN, [name], {
-      env: { ...(process.env.PATH === undefined ? {} : { PATH: process.env.PATH }), PORTAGE_SUPERVISED: 'true', ...settings },
+      env: {
+        ...(process.env.PATH === undefined ? {} : { PATH: process.env.PATH }),
+        PORTAGE_SUPERVISED: 'true',
+        ...settings,
+      },
       execArgv: ['--enable-source-maps'],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
@@ -139,7 +143,9 @@ export class Crew {
     void member.exited.then(async ({ code, signal }) => {
       this.#members[place] = null
       if (!this.#killed.has(member) && !this.#stopping) {
-        this.losses.push(`${member.name} (${member.pid}) ended by itself, code ${code}, signal ${signal}\n${member.output}`)
+        this.losses.push(
+          `${member.name} (${member.pid}) ended by itself, code ${code}, signal ${signal}\n${member.output}`,
+        )
       }
       this.#tell()
       if (!wasReady) {
@@ -168,6 +174,13 @@ export class Crew {
       this.#changed.add(look)
       look()
     })
+  }
+
+  /** What those who live have said last. */
+  get output(): string {
+    return this.#members
+      .flatMap((member) => (member === null ? [] : [`${member.name} ${member.pid}:\n${member.output}`]))
+      .join('\n')
   }
 
   /** Processes started so far. */
