@@ -6,6 +6,7 @@ import type { House, Server } from './house.js'
 export interface Target {
   readonly tenantId: string
   readonly runId: string
+  /** Moments are chosen among the first so many rows. */
   readonly rows: number
 }
 
