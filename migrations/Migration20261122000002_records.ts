@@ -373,5 +373,5 @@ const identities = [
   'alter table record_identity enable row level security',
   'alter table record_identity force row level security',
   'create policy tenant on record_identity using (tenant_id = (select current_tenant())) with check (tenant_id = (select current_tenant()))',
-  'grant select, insert, delete on record_identity to portage_api, portage_worker',
+  'grant select, insert, update, delete on record_identity to portage_api, portage_worker',
 ]

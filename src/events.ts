@@ -2,12 +2,12 @@
  * Live events: the log in the table `event`, replayed and followed. A subscription says where it left off and gets
  * everything since, once; notifications only say when to look. See docs/PROTOCOL.md for what subscribers may rely on.
  */
-import { listen, type Listener } from './db/listen.js'
-import { withTenant, type TenantSource } from './db/tx.js'
+import { type Listener, listen } from './db/listen.js'
+import { type TenantSource, withTenant } from './db/tx.js'
 import { Refusal } from './errors.js'
 import { formatSequence, parseSequence, type RunEvent } from './events/event.js'
 import { Gate } from './events/gate.js'
-import { readPage, readStanding, runExists, type Filter, type Standing } from './events/log.js'
+import { type Filter, readPage, readStanding, runExists, type Standing } from './events/log.js'
 import { Subscription } from './events/subscription.js'
 import { Tail } from './events/tail.js'
 import {

@@ -36,7 +36,7 @@ export const SAMPLE_LENGTH_MAX = 200
 export const SOURCE_BLOCK_BYTES = 256 * 1024
 
 /** Rows that a source hands over at once, so that a row costs no await. Rows. */
-export const SOURCE_GROUP_ROWS_MAX = 1_000
+export const SOURCE_GROUP_ROWS_MAX = 128
 
 // ------------------------------------------------------------------------------------------------ live events
 

@@ -201,7 +201,12 @@ interface ChildOrder {
 }
 
 function launch(name: string, config: Config, order: ChildOrder): ChildProcess {
-  return fork(fileURLToPath(new URL('./main.js', import.meta.url)), [name], { env: childEnvironment(config, order) })
+  return fork(fileURLToPath(new URL('./main.js', import.meta.url)), [name], {
+    env: childEnvironment(config, order),
+    // V8 lets the young space of a busy process grow to 3 x 16 MB and more; half of it costs a few per cent of CPU and
+    // saves some 60 MB in the API and in each worker (measured on an import of 200,000 rows).
+    execArgv: [...process.execArgv, '--max-semi-space-size=8'],
+  })
 }
 
 /** One process that is to be there all the time. */

@@ -3,7 +3,7 @@ import type { PoolTx } from '../db/database.js'
 import { Member } from '../db/entities.js'
 import { Refusal } from '../errors.js'
 import { MEMBERS_MAX, NAME_LENGTH_MAX } from '../limits.js'
-import { type Permission, permissions as allPermissions } from './permissions.js'
+import { permissions as allPermissions, type Permission } from './permissions.js'
 
 export interface MemberInput {
   readonly email: string

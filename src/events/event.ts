@@ -1,6 +1,7 @@
 /** What a subscriber gets: the contract's RunEvent, and how a row of the table `event` becomes one. */
-import type { Counts, Progress, RowIssueView, RunKind, StatusReason } from '../runs/types.js'
+
 import type { RunStatus } from '../runs/status.js'
+import type { Counts, Progress, RowIssueView, RunKind, StatusReason } from '../runs/types.js'
 
 /** Position in a tenant's events as people and programs see it: 20 zero-padded digits, so text order is number order. */
 export type Sequence = string

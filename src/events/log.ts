@@ -2,10 +2,10 @@
  * The table `event`: reading a stretch of it, and purging its oldest part. A tenant's sequence row is locked until the
  * commit of whoever appends, so a later sequence is never visible before an earlier one: reading upwards skips nothing.
  */
-import { one, withTenant, type TenantSource, type Tx } from '../db/tx.js'
+import { one, type TenantSource, type Tx, withTenant } from '../db/tx.js'
 import { EVENT_PAGE_BYTES, EVENT_PURGE_BATCH_EVENTS } from '../limits.js'
 import type { RunKind } from '../runs/types.js'
-import { fromRow, type EventRow, type LoggedEvent } from './event.js'
+import { type EventRow, fromRow, type LoggedEvent } from './event.js'
 
 /** Which of a tenant's events a stream consists of. */
 export type Filter =

@@ -9,7 +9,7 @@ import {
   SUBSCRIBER_FOLDED_EVENTS_MAX,
 } from '../limits.js'
 import { deliver, formatSequence, type Gap, type RunEvent, type Sequence } from './event.js'
-import { lets, type Filter, type LogPage, type Standing } from './log.js'
+import { type Filter, type LogPage, lets, type Standing } from './log.js'
 import type { Tail } from './tail.js'
 import { Window } from './window.js'
 

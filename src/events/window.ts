@@ -11,7 +11,7 @@
  * joined: under one sequence they could not both be resumed exactly.
  */
 import type { Counts, RowIssueView } from '../runs/types.js'
-import { settledBytes, type Gap, type LoggedEvent, type SettledBody } from './event.js'
+import { type Gap, type LoggedEvent, type SettledBody, settledBytes } from './event.js'
 
 export interface WindowBounds {
   /** Events that wait at most. */

@@ -48,15 +48,15 @@ export async function advanceRun(context: WorkerContext, payload: AdvanceRunPayl
 }
 
 async function work(context: WorkerContext, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {
+  if (claim.status === 'CANCELING') {
+    await cancel(context, claim)
+    return { kind: 'done' }
+  }
   if (claim.attempts > MAX_ATTEMPTS) {
     throw new FatalError(
       'NO_PROGRESS',
       `The run was tried ${MAX_ATTEMPTS} times from the same row without getting past it.`,
     )
-  }
-  if (claim.status === 'CANCELING') {
-    await cancel(context, claim)
-    return { kind: 'done' }
   }
   if (claim.kind === 'ROLLBACK') {
     return rollBackRun(context, claim, lost)

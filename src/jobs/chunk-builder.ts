@@ -1,4 +1,4 @@
-import { copyLine } from '../adapters/crm/stage.js'
+import { copyLine, type KeySlot } from '../adapters/crm/stage.js'
 import type { Cursor, Row } from '../adapters/source.js'
 import type { MappedRow } from '../pipeline/mapped.js'
 import type { Issue } from '../pipeline/types.js'
@@ -55,7 +55,7 @@ function rootOf(group: KeyGroup): KeyGroup {
 export class ChunkBuilder {
   /** Of each kind of key, the keys of the chunk with the group of keys that each belongs to. */
   readonly #groups: readonly Map<string, KeyGroup>[]
-  readonly #kinds: readonly number[]
+  readonly #slots: readonly KeySlot[]
   #previous: ChunkBuilder | null
   #meetsPrevious = false
   rows = 0
@@ -72,10 +72,10 @@ export class ChunkBuilder {
   readonly #warned: number[] = []
   readonly #spans: [number, number][] = []
 
-  /** `kinds`: of each slot of a row's keys. `previous`: the chunk before this one, which may be in flight beside it. */
-  constructor(kinds: readonly number[], previous: ChunkBuilder | null) {
-    this.#kinds = kinds
-    this.#groups = Array.from({ length: Math.max(-1, ...kinds) + 1 }, () => new Map())
+  /** `slots`: of a row's keys. `previous`: the chunk before this one, which may be in flight beside it. */
+  constructor(slots: readonly KeySlot[], previous: ChunkBuilder | null) {
+    this.#slots = slots
+    this.#groups = Array.from({ length: Math.max(-1, ...slots.map((slot) => slot.kind)) + 1 }, () => new Map())
     this.#previous = previous
   }
 
@@ -95,7 +95,7 @@ export class ChunkBuilder {
     for (let slot = 0; slot < keys.length; slot++) {
       const key = keys[slot]
       if (key !== null && key !== undefined) {
-        const group = this.#groups[this.#kinds[slot] ?? 0]?.get(key)
+        const group = this.#groups[this.#slots[slot]?.kind ?? 0]?.get(key)
         if (group !== undefined) {
           pass = Math.max(pass, rootOf(group).pass + 1)
         }
@@ -108,15 +108,20 @@ export class ChunkBuilder {
     const tied: KeyGroup = { joined: null, pass }
     for (let slot = 0; slot < keys.length; slot++) {
       const key = keys[slot]
-      const kind = this.#kinds[slot] ?? 0
+      const { kind, refers } = this.#slots[slot] ?? { kind: 0, refers: false }
       const groups = this.#groups[kind]
       if (key === null || key === undefined || groups === undefined) {
         continue
       }
       const group = groups.get(key)
       if (group === undefined) {
-        groups.set(key, tied)
         this.#meetsPrevious ||= this.#previous?.has(kind, key) === true
+      }
+      if (refers) {
+        continue
+      }
+      if (group === undefined) {
+        groups.set(key, tied)
       } else {
         const root = rootOf(group)
         if (root !== tied) {

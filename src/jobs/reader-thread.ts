@@ -101,14 +101,14 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
   const type = recordTypes[task.resolved.recordType]
   const plan: WritePlan = { ...task.plan, recordType: type }
   const mapper = compileMapping(task.resolved, type)
-  const { kinds, keysOf } = keyExtractor(plan)
+  const { slots, keysOf } = keyExtractor(plan)
   const ids = newIds()
   const externalId = mapper.stageColumns.findIndex((column) => column.field === 'externalId' && column.role === 'value')
   const source = await openCsv(task.path, task.dialect)
 
   let last: Cursor | null = null
   let target = await nextCredit()
-  let chunk = new ChunkBuilder(kinds, null)
+  let chunk = new ChunkBuilder(slots, null)
 
   const flush = async (stopped: boolean): Promise<void> => {
     if (chunk.rows === 0) {
@@ -120,7 +120,7 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
       finished.copy.map((part) => part.buffer as ArrayBuffer),
     )
     // Not more than two chunks are in flight, so the one before is the only one that matters.
-    chunk = new ChunkBuilder(kinds, chunk.withoutPrevious())
+    chunk = new ChunkBuilder(slots, chunk.withoutPrevious())
     if (!stopped) {
       target = await nextCredit()
     }

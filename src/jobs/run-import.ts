@@ -18,7 +18,6 @@ import { recordTypes } from '../records/index.js'
 import type { RecordTypeName } from '../records/types.js'
 import { insertIssues, insertRange, insertRows, type ListedRow, settleWithCommit } from '../runs/commit.js'
 import { endRun } from '../runs/control.js'
-import { startRollback } from '../runs/rollback.js'
 import type { StatusReason } from '../runs/types.js'
 import { type ImportFile, openImportFile } from './analyze-import.js'
 import type { ReadChunk } from './chunk-builder.js'
@@ -52,6 +51,12 @@ export async function runImport(context: WorkerContext, claim: Claim, lost: Abor
   const file = await openImportFile(context, claim)
   const job = await loadImport(context, claim, file)
   // Whether a chunk may still be written depends on the one before it when failures can stop the run.
+  const stopped = failureStop(job, job.failed)
+  if (stopped !== null) {
+    // The chunk that went too far is settled; whoever settled it could not say so any more.
+    await finish(context, job, job.failed, job.settled, stopped)
+    return { kind: 'done' }
+  }
   const strict =
     job.options.onInvalidRow === 'FAIL_RUN' ||
     job.options.maxFailedRows !== null ||
@@ -97,9 +102,11 @@ async function writeChunks(
   let looked = started
   const free = [...lanes]
   const busy = new Map<ImportLane, Promise<ImportLane>>()
+  const gone = aborted(lost)
+  gone.catch(() => undefined)
   try {
     for (;;) {
-      const chunk = await reading.next()
+      const chunk = await Promise.race([reading.next(), gone])
       lost.throwIfAborted()
       if (chunk === null) {
         break
@@ -132,7 +139,7 @@ async function writeChunks(
             message: `Row ${chunk.lastRow} is invalid, and onInvalidRow is FAIL_RUN.`,
             retryable: false,
           }
-        : tooManyFailures(job, failed)
+        : failureStop(job, failed)
       if (reason !== null) {
         break
       }
@@ -156,6 +163,13 @@ async function writeChunks(
   }
   await finish(context, job, failed, settled, reason)
   return { kind: 'done' }
+}
+
+/** Rejects when the signal is aborted: a reader that gives nothing more must not keep a run that is no longer ours. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+  })
 }
 
 /** How far a chunk has come, for the one behind it. */
@@ -307,8 +321,16 @@ async function recordOutcomes(tx: LaneTx, job: Import, chunk: ReadChunk, applied
   )
 }
 
-function tooManyFailures(job: Import, failed: number): StatusReason | null {
-  const { maxFailedRows, maxFailedFraction } = job.options
+/** Why so many failed rows end the run; null if they do not. */
+function failureStop(job: Import, failed: number): StatusReason | null {
+  const { maxFailedRows, maxFailedFraction, onInvalidRow } = job.options
+  if (onInvalidRow === 'FAIL_RUN' && failed > 0) {
+    return {
+      code: 'INVALID_ROW',
+      message: 'A row has failed, and onInvalidRow is FAIL_RUN: see the issues for the row.',
+      retryable: false,
+    }
+  }
   if (maxFailedRows !== null && failed > maxFailedRows) {
     return {
       code: 'TOO_MANY_FAILED_ROWS',
@@ -356,16 +378,6 @@ async function finish(
       )
       if (!ended) {
         throw new StoppedError('the run was stopped or taken over')
-      }
-      if (job.options.allOrNothing && (failed > 0 || reason !== null)) {
-        const wrote = await one<{ some: boolean }>(
-          tx,
-          'select created + updated + deleted > 0 as some from run where tenant_id = $1 and id = $2',
-          [job.claim.tenantId, job.claim.runId],
-        )
-        if (wrote.some) {
-          await startRollback(tx, { runId: job.claim.runId, onConflict: 'KEEP', actor: 'portage' })
-        }
       }
     }),
   )

@@ -1,11 +1,11 @@
 /** What one reading of a whole file tells about its columns. Runs over every cell of every file, so it has to be cheap. */
 import type { Column, Row } from '../adapters/source.js'
+import { email, flag, phone } from '../records/field.js'
 import type { FieldKind } from '../records/types.js'
 import { DateFormatProof, NumberFormatProof, type Proof } from './formats.js'
 import { cut, detached, trimmed } from './text.js'
 import type { ColumnEvidence } from './types.js'
 import { type ValueParser, valueParser } from './values.js'
-import { email, flag, phone } from '../records/field.js'
 
 /** Columns with more distinct values than this are not counted: the list would grow with the file. */
 export const DISTINCT_VALUES_COUNTED = 1_000

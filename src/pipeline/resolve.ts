@@ -3,16 +3,16 @@
  * type: one format per column, which rows match what, and what a person has to decide before anything is written.
  */
 import { Refusal } from '../errors.js'
-import { fieldOf, keyField, mappableNames, referencePath, type ReferencePath } from '../records/index.js'
+import { fieldOf, keyField, mappableNames, type ReferencePath, referencePath } from '../records/index.js'
 import type { FieldDefinition, RecordType } from '../records/types.js'
 import {
   DATE_FORMATS,
   type DateFormat,
-  NUMBER_FORMATS,
-  type NumberFormat,
   dateFormatNamed,
   dayReader,
   momentReader,
+  NUMBER_FORMATS,
+  type NumberFormat,
   numberFormatNamed,
   numberReader,
 } from './formats.js'

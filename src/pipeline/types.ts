@@ -66,14 +66,23 @@ export interface ColumnMapping {
 export type OnBlank = 'KEEP' | 'CLEAR'
 
 export interface MappingConflict {
-  readonly code: 'FIELD_MAPPED_TWICE' | 'REQUIRED_UNMAPPED' | 'UNKNOWN_VALUES' | 'MATCH_FIELD_UNMAPPED' | 'AMBIGUOUS_FORMAT'
+  readonly code:
+    | 'FIELD_MAPPED_TWICE'
+    | 'REQUIRED_UNMAPPED'
+    | 'UNKNOWN_VALUES'
+    | 'MATCH_FIELD_UNMAPPED'
+    | 'AMBIGUOUS_FORMAT'
   readonly field: string
   readonly columns: readonly string[]
   readonly message: string
   /** Values that fit nothing, for UNKNOWN_VALUES. */
   readonly values: readonly string[]
   /** For AMBIGUOUS_FORMAT: each format that fits all values, with one value that they read differently. */
-  readonly readings: readonly { readonly format: string; readonly exampleValue: string; readonly exampleReading: string }[]
+  readonly readings: readonly {
+    readonly format: string
+    readonly exampleValue: string
+    readonly exampleReading: string
+  }[]
 }
 
 /** What the first pass learned about one column from all of its values. Stored on the run; of bounded size. */

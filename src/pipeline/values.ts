@@ -4,10 +4,10 @@ import type { FieldDefinition } from '../records/types.js'
 import { countryReader, currencyReader } from './country.js'
 import {
   type DateFormat,
-  type NumberFormat,
   dateFormatNamed,
   dayReader,
   momentReader,
+  type NumberFormat,
   numberFormatNamed,
   numberReader,
 } from './formats.js'

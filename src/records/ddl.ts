@@ -31,7 +31,7 @@ export function identityDdl(): string[] {
     ]),
     'create index record_identity_record on record_identity (tenant_id, record_type, record_id)',
     ...rowSecurity('record_identity'),
-    'grant select, insert, delete on record_identity to portage_api, portage_worker',
+    'grant select, insert, update, delete on record_identity to portage_api, portage_worker',
   ]
 }
 

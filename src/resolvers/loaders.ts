@@ -1,14 +1,15 @@
 /** Look-ups of one request, gathered: what a list's items ask for one by one is read in one statement. */
-import { Member, SourceFile } from '../db/entities.js'
-import type { PoolTx } from '../db/database.js'
+
 import {
   findRecords,
+  type Identity,
   identitiesOf,
   provenanceOf,
-  type Identity,
   type RecordRow,
   type Touch,
 } from '../adapters/crm/read.js'
+import type { PoolTx } from '../db/database.js'
+import { Member, SourceFile } from '../db/entities.js'
 import type { RecordTypeName } from '../records/types.js'
 
 type InTenant = <R>(work: (tx: PoolTx) => Promise<R>) => Promise<R>

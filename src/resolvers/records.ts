@@ -3,13 +3,13 @@ import { Arg, Ctx, FieldResolver, Int, Mutation, Query, Resolver, Root } from 't
 import { isSensitive, masked } from '../access/privacy.js'
 import { deleteRecord, updateRecord } from '../adapters/crm/edit.js'
 import {
+  type Condition,
   countRecords,
   fieldBehind,
   fieldsAskedAbout,
   findRecord,
-  listRecords,
-  type Condition,
   type Identity,
+  listRecords,
   type RecordFilter,
   type RecordOrder,
   type RecordRow,
@@ -23,6 +23,7 @@ import {
   ActivityConnection,
   ActivityLink,
   ContactConnection,
+  isFloat,
   LeadConnection,
   PropertyConnection,
   RecordDeleteInput,
@@ -34,7 +35,6 @@ import {
   RecordPayload,
   RecordTouch,
   RecordUpdateInput,
-  isFloat,
   recordClasses,
   recordTypeNames,
 } from '../schema/records.js'

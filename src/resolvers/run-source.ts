@@ -1,7 +1,8 @@
 /** The file of an import, read again: for the cells of single rows, and to give its failed rows back. */
-import { type CsvSource, openCsv } from '../adapters/files/csv.js'
-import { dialectOf, type Detection } from '../adapters/files/sniff.js'
+
 import { harmlessColumns } from '../access/privacy.js'
+import { type CsvSource, openCsv } from '../adapters/files/csv.js'
+import { type Detection, dialectOf } from '../adapters/files/sniff.js'
 import type { SourceOptions } from '../pipeline/types.js'
 import { recordTypes } from '../records/index.js'
 import type { ImportRunRow } from '../runs/types.js'

@@ -1,6 +1,6 @@
 /** Taking in a file: from the stream of a request to the store, looked at and recorded, or nothing at all. */
 import type { FileUpload } from 'graphql-upload-ts'
-import { noSourceOptions, sniff, type Detection } from '../adapters/files/sniff.js'
+import { type Detection, noSourceOptions, sniff } from '../adapters/files/sniff.js'
 import type { FileStore, StoredFile } from '../adapters/files/storage.js'
 import type { PoolTx } from '../db/database.js'
 import { SourceFile } from '../db/entities.js'

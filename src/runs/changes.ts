@@ -159,6 +159,16 @@ async function restore(tx: Tx, type: RecordType, request: UndoRequest): Promise<
     // A restore that its own table refuses (its external id was taken since) is a conflict of that record alone.
     await guarded(tx, type, columns)
   }
+  // An older change that this record stood at when the import came is what it stands at again: by its new version.
+  await tx.query(
+    `update run_change c set after_version = r.version
+     from undo u cross join lateral (
+       select version from ${type.table} where tenant_id = $1 and id = u.record_id offset 0) r
+     where c.tenant_id = $1 and c.record_id = u.record_id and c.run_id <> $2 and c.after_version = u.first_version
+       and u.conflicts = '{}' and not u.done and r.version = u.last_version + 1
+       and u.rows + 0 = u.rows and u.rows - 0 = u.rows`,
+    [tx.tenantId, request.importId],
+  )
   await tx.query(
     `delete from record_identity i using undo u where i.tenant_id = $1 and i.record_type = $2 and i.record_id = u.record_id
        and i.created_run_id = $3 and u.conflicts = '{}' and ${few('u')}`,
@@ -256,7 +266,9 @@ async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promis
     // What must stay keeps its parents too, also those of this chunk (a company whose person has a lead by now).
     `with recursive own as (
        select r.id, r.created_row, r.deleted_at is not null as gone,
-         r.version <> r.pristine_version as edited, ${hasChildren(type, 'r', '$1', 'c.id = any ($3::uuid[])')} as parent,
+         -- A further identity from another import is a later write, too, though it is no change of the record's row.
+         (r.version <> r.pristine_version or exists (select from record_identity i where i.tenant_id = $1
+           and i.record_type = $5 and i.record_id = r.id and i.created_run_id is distinct from $2)) as edited, ${hasChildren(type, 'r', '$1', 'c.id = any ($3::uuid[])')} as parent,
          1 + (select count(*) from run_change c where ${changesOf('r', 'id')}) as rows
        from ${type.table} r where r.tenant_id = $1 and r.id = any ($3::uuid[])),
      keep (id) as (
@@ -286,6 +298,12 @@ async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promis
        coalesce(sum(rows) filter (where not gone and id not in (select id from keep)), 0)::float8 as reverted
      from own`,
     [tx.tenantId, request.importId, ids, request.rollbackId, type.name, force],
+  )
+  await tx.query(
+    `delete from record_identity i using unnest($3::uuid[]) as d (id)
+     where i.tenant_id = $1 and i.record_type = $4 and i.record_id = d.id and i.created_run_id = $2
+       and exists (select from ${type.table} r where r.tenant_id = $1 and r.id = d.id and r.deleted_at is not null)`,
+    [tx.tenantId, request.importId, ids, type.name],
   )
   return { ...counts, cursor: { phase: 'created', before: last } }
 }

@@ -1,8 +1,12 @@
 import { first, type Tx } from '../db/tx.js'
 import { Refusal } from '../errors.js'
 import { statusChanged } from './events.js'
+import { startRollback } from './rollback.js'
 import type { RunStatus } from './status.js'
 import type { RunKind, StatusReason } from './types.js'
+
+/** Actor of what the service does by itself: the undoing that `allOrNothing` asks for. */
+const SERVICE = 'portage'
 
 interface Locked {
   readonly kind: RunKind
@@ -101,19 +105,23 @@ export async function endRun(
   reason: StatusReason | null,
   token: number | null = null,
 ): Promise<boolean> {
-  const ended = await first<{ reverted: number; kept: number }>(
+  const ended = await first<{ reverted: number; undo: boolean }>(
     tx,
     // A run stopped before its rows were counted has a total of what it settled: nothing.
     `update run r set status = $4, status_reason = $5::jsonb, finished_at = now(),
        total = greatest(total, run_settled(r)), unprocessed = greatest(total, run_settled(r)) - run_settled(r)
      where tenant_id = $1 and id = $2 and status = $3 and ($6::bigint is null or fencing_token = $6)
-     returning reverted::float8 as reverted, kept::float8 as kept`,
+     returning reverted::float8 as reverted,
+       coalesce((options ->> 'allOrNothing')::boolean, false) and created + updated + deleted > 0 as undo`,
     [tx.tenantId, run.id, from, to, reason === null ? null : JSON.stringify(reason), token],
   )
   if (ended === null) {
     return false
   }
   await statusChanged(tx, run.id, run.kind, from, to, reason)
+  if (ended.undo && to !== 'COMPLETED') {
+    await startRollback(tx, { runId: run.id, onConflict: 'KEEP', actor: SERVICE })
+  }
   if (run.kind === 'ROLLBACK' && run.ofRunId !== null) {
     await settleParent(tx, run.ofRunId, to, ended.reverted)
   }

@@ -1,6 +1,6 @@
 import 'reflect-metadata'
-import { Field, ID, InterfaceType, ObjectType } from 'type-graphql'
 import type { ClassType } from 'type-graphql'
+import { Field, ID, InterfaceType, ObjectType } from 'type-graphql'
 import type { RefusalCode } from '../errors.js'
 import { UserErrorCode } from './enums.js'
 import { DateTime, SafeInt } from './scalars.js'

@@ -1,18 +1,18 @@
 import 'reflect-metadata'
-import { Field, Float, ID, InputType, Int, InterfaceType, ObjectType } from 'type-graphql'
 import type { ClassType } from 'type-graphql'
+import { Field, Float, ID, InputType, Int, InterfaceType, ObjectType } from 'type-graphql'
 import { recordTypes } from '../records/index.js'
 import type { FieldDefinition, FieldKind, RecordTypeName } from '../records/types.js'
 import type { RowOutcome } from '../runs/types.js'
-import { Node, Payload, type Typed, connectionOf } from './common.js'
+import { connectionOf, Node, Payload, type Typed } from './common.js'
 import {
+  enumOf,
   FieldKindEnum,
   FilterOperator,
   LinkRole,
   OrderDirection,
   RecordTypeEnum,
   RowOutcomeEnum,
-  enumOf,
 } from './enums.js'
 import { CalendarDate, DateTime, Decimal, SafeInt } from './scalars.js'
 

@@ -4,7 +4,7 @@ import { Field, Float, ID, InputType, Int, InterfaceType, ObjectType } from 'typ
 import type { ImportOptions as Options } from '../pipeline/types.js'
 import type { RunStatus } from '../runs/status.js'
 import type { OnRollbackConflict, RowOutcome, RunKind } from '../runs/types.js'
-import { Node, Payload, type Typed, connectionOf } from './common.js'
+import { connectionOf, Node, Payload, type Typed } from './common.js'
 import {
   Confirmation,
   FileFormat,

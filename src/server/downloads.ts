@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { NextFunction, Request, Response } from 'express'
-import { LINK_PATH, readLink, type LinkTarget } from '../access/links.js'
+import { LINK_PATH, type LinkTarget, readLink } from '../access/links.js'
 import { SourceFile } from '../db/entities.js'
 import { first, withTenant } from '../db/tx.js'
 import { mappableNames, recordTypes } from '../records/index.js'

@@ -1,18 +1,18 @@
 /** GraphQL over WebSocket, for subscriptions: who is let in, how much each socket may ask for, and when it has to go. */
 import type { IncomingMessage, Server } from 'node:http'
 import {
+  type DocumentNode,
+  type ExecutionArgs,
   GraphQLError,
   NoSchemaIntrospectionCustomRule,
   parse,
   specifiedRules,
   subscribe,
   validate,
-  type DocumentNode,
-  type ExecutionArgs,
 } from 'graphql'
-import { CloseCode, handleProtocols, makeServer, type Context, type SubscribePayload } from 'graphql-ws'
+import { CloseCode, type Context, handleProtocols, makeServer, type SubscribePayload } from 'graphql-ws'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { identify, noLongerAllowed, type Caller } from '../access/identify.js'
+import { type Caller, identify, noLongerAllowed } from '../access/identify.js'
 import { Unauthenticated } from '../access/tokens.js'
 import { withTenant } from '../db/tx.js'
 import {

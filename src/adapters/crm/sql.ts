@@ -27,6 +27,9 @@ export const open = 'not exists (select from verdict v where v.row_number = s.ro
  */
 const oneRecord = 'h.n = 1 and h.n + 0 = 1 and h.n - 0 = 1'
 
+/** Records looked at for each row whose rule has several fields; an indexed field that more records share is a poor one. */
+const NEAR_RECORDS = 100
+
 export interface ChunkSql {
   /**
    * Of one match rule; `$1`-`$5`. Writes one hit for each row that it finds records for. What can be in the way of a row (a
@@ -34,6 +37,11 @@ export interface ChunkSql {
    */
   match(rule: number, inTheWay: { readonly hits: boolean; readonly verdicts: boolean }): string
   readonly matchIdentities: string | null
+  /**
+   * Of rules over several fields: records that an earlier row could turn into a match, as they have the indexed field in
+   * common. Selects row, record and `false` ("does not mean it yet"); `$1`-`$2` rows, `$4` tenant.
+   */
+  readonly near: readonly string[]
   /** Writes link rows for one reference key; `$1`-`$5`. */
   readonly links: readonly { readonly field: string; readonly key: string; readonly sql: string }[]
   readonly update: string
@@ -114,6 +122,16 @@ export function chunkSql(plan: WritePlan): ChunkSql {
       where ${stretch} and ${externalId} is not null
         and not exists (select from hit h where h.row_number = s.row_number) and ${open}`
 
+  const near = plan.rules
+    .filter((rule) => rule.length > 1)
+    .map((rule) => {
+      const keys = rule.filter((name) => type.matchable.includes(name) && staged.has(name))
+      const equal = keys.map((name) => `r.${fieldNamed(type, name).column} = s.${staged.get(name)}`)
+      return `select s.row_number, n.id, false from stage s cross join lateral (
+        select r.id from ${table} r where r.tenant_id = $4 and ${equal.join(' and ')} and r.deleted_at is null limit ${NEAR_RECORDS}) n
+        where s.row_number between $1 and $2`
+    })
+
   const links = plan.stageColumns
     .filter((column) => column.role === 'key')
     .map((column) => {
@@ -125,15 +143,20 @@ export function chunkSql(plan: WritePlan): ChunkSql {
 
   function linkSql(field: FieldDefinition, to: string, key: string, value: string): string {
     const conditions =
-      to === 'member'
-        ? `r.${key} = ${value} and r.active`
-        : `r.${snake(key)} = ${value} and r.deleted_at is null${key === 'externalId' ? ` and r.source_system = ${system}` : ''}`
+      to === 'member' ? `r.${key} = ${value} and r.active` : `r.${snake(key)} = ${value} and r.deleted_at is null`
+    const records =
+      to === 'member' || key !== 'externalId'
+        ? `select r.id from ${to} r where r.tenant_id = $1 and ${conditions} limit 2`
+        : // A record is known by every identity that it has.
+          `select r.id from ${to} r where r.tenant_id = $1 and ${conditions} and r.source_system = ${system}
+           union select r.id from record_identity i join ${to} r on r.tenant_id = $1 and r.id = i.record_id and r.deleted_at is null
+           where i.tenant_id = $1 and i.record_type = ${text(to)} and i.source_system = ${system} and i.external_id = ${value} limit 2`
     return `insert into link (row_number, field, record_id, n)
-      select s.row_number, ${text(field.name)}, m.ids[1], cardinality(m.ids) from stage s cross join lateral (
-        select array_agg(x.id) as ids from (
-          select r.id from ${to} r where r.tenant_id = $1 and ${conditions} limit 2) x) m
-      where ${stretch} and ${value} is not null and m.ids is not null and ${open}
-        and not exists (select from link l where l.row_number = s.row_number and l.field = ${text(field.name)})`
+      select f.row_number, ${text(field.name)}, (array_agg(f.id))[1], count(*) from (
+        select s.row_number, m.id from stage s cross join lateral (${records}) m
+        where ${stretch} and ${value} is not null and ${open}
+          and not exists (select from link l where l.row_number = s.row_number and l.field = ${text(field.name)})) f
+      group by f.row_number`
   }
 
   /** Fields that this run can change, with the value that the row gives (null: keep). */
@@ -221,9 +244,13 @@ export function chunkSql(plan: WritePlan): ChunkSql {
         select $1, ${text(type.name)}, ${system}, ${externalId}, h.record_id, $6
         from hit h join stage s on s.row_number = h.row_number
           join ${table} r on r.tenant_id = $1 and r.id = h.record_id
-        where ${oneRecord} and ${stretch} and h.rule <> ${byExternalIdRule} and ${externalId} is not null
+        where ${oneRecord} and ${stretch} and h.rule <> ${byExternalIdRule} and ${open} and ${externalId} is not null
           and r.external_id is not null and (r.source_system, r.external_id) is distinct from (${system}, ${externalId})
-        on conflict do nothing
+        on conflict (tenant_id, record_type, source_system, external_id) do update
+          set record_id = excluded.record_id, created_run_id = excluded.created_run_id
+          -- An identity of a record that is gone is free again.
+          where not exists (select from ${table} o where o.tenant_id = record_identity.tenant_id and o.id = record_identity.record_id
+            and o.deleted_at is null)
         returning record_id, external_id),
       n as (
         select s.row_number, h.record_id, r.version from i join hit h on h.record_id = i.record_id
@@ -300,7 +327,7 @@ export function chunkSql(plan: WritePlan): ChunkSql {
            join ${table} r on r.tenant_id = $1 and r.id = h.record_id where ${oneRecord} and ${stretch} and ${open}`
   }
 
-  return { match, matchIdentities, links, update, remove, identities, insert, projection }
+  return { match, matchIdentities, near, links, update, remove, identities, insert, projection }
 }
 
 /** A SQL text literal. Names and values here come from the record types and from options that were validated. */

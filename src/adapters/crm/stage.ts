@@ -87,62 +87,57 @@ function arrayLiteral(items: readonly string[]): string {
 }
 
 /**
- * Keys by which a row can meet another one: every complete match rule, its external identity, and earlier rows of its own
- * type that it refers to. Equal keys of one kind may mean one record.
+ * Keys by which a row can meet another one: the indexed fields of its match rules, its external identity, and records of
+ * its own type that it refers to. Equal keys of one kind may mean one record.
  */
 export interface KeyExtractor {
-  /** Kind of the key in each slot, counted from 0; two slots may hold keys of one kind. */
-  readonly kinds: readonly number[]
+  readonly slots: readonly KeySlot[]
   /** The row's key in each slot, null where it has none. The array is reused. */
   readonly keysOf: (row: MappedRow) => readonly (string | null)[]
+}
+
+export interface KeySlot {
+  /** Kind of the key, counted from 0; two slots may hold keys of one kind. */
+  readonly kind: number
+  /** The row only refers to the record: it has to come behind rows that make or change it, but other rows need not wait for it. */
+  readonly refers: boolean
 }
 
 export function keyExtractor(plan: WritePlan): KeyExtractor {
   const indexOf = (field: string): number =>
     plan.stageColumns.findIndex((column) => column.field === field && column.role === 'value')
-  const rules = plan.rules.some((rule) => rule.length === 1 && rule[0] === 'externalId')
-    ? plan.rules
-    : [...plan.rules, ['externalId']]
-  /** Stage columns of a kind; kinds that can name one record of one type share a name, so that they are one kind. */
-  const sources: { kind: string; indexes: readonly number[] }[] = []
-  for (const rule of rules) {
-    const indexes = rule.map(indexOf)
-    if (indexes.every((index) => index >= 0)) {
-      sources.push({ kind: `${plan.recordType.name}.${rule.join('+')}`, indexes })
+  const type = plan.recordType
+  /** Stage columns of a slot; slots that can name one record share a kind. */
+  const sources: { kind: string; index: number; refers: boolean }[] = []
+  const own = (field: string): void => {
+    const index = indexOf(field)
+    if (index >= 0 && !sources.some((source) => source.index === index)) {
+      sources.push({ kind: field, index, refers: false })
     }
   }
+  own('externalId')
+  for (const rule of plan.rules) {
+    // Of several fields the indexed one: the others may be built, defaulted or kept, and what they come to is not known here.
+    rule.filter((field) => type.matchable.includes(field)).forEach(own)
+  }
   for (const [index, column] of plan.stageColumns.entries()) {
-    const to = column.role === 'key' ? fieldNamed(plan.recordType, column.field).reference?.to : undefined
     // Only records of the same type can be made or changed by an earlier row of the file.
-    if (to === plan.recordType.name) {
-      sources.push({ kind: `${to}.${column.key ?? ''}`, indexes: [index] })
+    if (column.role === 'key' && column.key !== null && fieldNamed(type, column.field).reference?.to === type.name) {
+      own(column.key)
+      sources.push({ kind: column.key, index, refers: true })
     }
   }
   const kindNames = [...new Set(sources.map((source) => source.kind))]
   const keys = Array.from({ length: sources.length }, (): string | null => null)
   return {
-    kinds: sources.map((source) => kindNames.indexOf(source.kind)),
+    slots: sources.map((source) => ({ kind: kindNames.indexOf(source.kind), refers: source.refers })),
     keysOf: (row) => {
-      for (const [slot, { indexes }] of sources.entries()) {
-        const [only = -1] = indexes
-        keys[slot] = indexes.length === 1 ? (row.values[only] ?? null) : compound(row, indexes)
+      for (const [slot, { index }] of sources.entries()) {
+        keys[slot] = row.values[index] ?? null
       }
       return keys
     },
   }
-}
-
-/** Several values as one key; null unless all are there. */
-function compound(row: MappedRow, indexes: readonly number[]): string | null {
-  let key = ''
-  for (const index of indexes) {
-    const value = row.values[index]
-    if (value === null || value === undefined) {
-      return null
-    }
-    key += `${value}\u0001`
-  }
-  return key
 }
 
 /** The definition of a field that is known to exist. */

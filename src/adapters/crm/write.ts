@@ -63,6 +63,9 @@ const ALL_PASSES = 32_767
 
 const UNIQUE_VIOLATION = '23505'
 
+/** Rows that are matched at once where rows clash one after the other. */
+const LEAST_WINDOW = 16
+
 /** Rows of one chunk that are picked out of the stage; with more the chunk fails, for something else is wrong. */
 const REFUSED_ROWS = 100
 
@@ -104,6 +107,9 @@ class ChunkWriter {
     this.#chunk = chunk
     this.#lastPass = chunk.lastPass
     this.#yielding = plan.onDuplicate === 'CREATE'
+    this.#ownReferences = plan.recordType.fields
+      .filter((field) => field.reference?.to === plan.recordType.name)
+      .map((field) => field.name)
   }
 
   async apply(turn: Turn): Promise<AppliedChunk> {
@@ -119,13 +125,18 @@ class ChunkWriter {
     await turn.beforeMatch()
     const identities = await this.#hasIdentities()
     let announced = false
+    // Rows that clash cut the chunk into stretches. The window that is matched at once shrinks with them: matching all the
+    // rest again for each of a thousand stretches would be quadratic.
+    let window = lastRow - firstRow + 1
     for (let from = firstRow; from <= lastRow; ) {
-      await this.#links(from, lastRow)
-      const hits = await this.#match(from, lastRow, 0, ALL_PASSES, identities)
-      const to = hits === 0 ? lastRow : await this.#stretchEnd(from, lastRow)
+      const end = Math.min(lastRow, from + window - 1)
+      await this.#links(from, end)
+      const hits = await this.#match(from, end, 0, ALL_PASSES, identities)
+      const to = hits === 0 ? end : await this.#stretchEnd(from, end)
+      window = to < end ? Math.max(LEAST_WINDOW, 2 * (to - from + 1)) : window * 4
       const single = to === lastRow && from === firstRow && this.#lastPass === 0
       if (!single && !announced) {
-        turn.changesExisting(this.#plan.onDuplicate !== 'SKIP' && this.#plan.onDuplicate !== 'FAIL')
+        turn.changesExisting(this.#changes())
         announced = true
       }
       for (let pass = 0; pass <= this.#lastPass; pass++) {
@@ -188,6 +199,11 @@ class ChunkWriter {
     }
   }
 
+  /** Whether a row that means an existing record may change it. */
+  #changes(): boolean {
+    return this.#plan.operation === 'DELETE' || (this.#plan.onDuplicate !== 'SKIP' && this.#plan.onDuplicate !== 'FAIL')
+  }
+
   async #hasIdentities(): Promise<boolean> {
     if (this.#sql.matchIdentities === null || this.#plan.rules.every((rule) => rule[0] !== 'externalId')) {
       return false
@@ -232,13 +248,19 @@ class ChunkWriter {
   async #stretchEnd(from: number, to: number): Promise<number> {
     const found = await one<{ row: number | null }>(
       this.#tx,
+      // A row that only refers to a record clashes with an earlier one that may change it, but not the other way round.
       `select min(row_number) as row from (
-         select h.row_number, s.pass <= max(s.pass) over (partition by m.record_id order by h.row_number
-           rows between unbounded preceding and 1 preceding) as clash
-         from hit h join stage s on s.row_number = h.row_number
-           cross join lateral (select h.record_id union all select h.other_id where h.other_id is not null) as m (record_id)
-         where h.row_number between $1 and $2) x where clash`,
-      [from, to],
+         select m.row_number, s.pass <= max(s.pass) filter (where m.means) over (partition by m.record_id order by m.row_number
+           range between unbounded preceding and 1::bigint preceding) as clash
+         from (select row_number, record_id, true as means from hit
+               union all select row_number, other_id, true from hit where other_id is not null
+               union all select row_number, record_id, false from link where field = any ($3)
+               ${this.#sql.near.map((select) => `union all ${select}`).join(' ')}) m
+           join stage s on s.row_number = m.row_number
+         where m.row_number between $1 and $2) x where clash`,
+      this.#sql.near.length === 0
+        ? [from, to, this.#ownReferences]
+        : [from, to, this.#ownReferences, this.#tx.tenantId],
     )
     return found.row === null ? to : found.row - 1
   }
@@ -307,13 +329,15 @@ class ChunkWriter {
           'Merge or tell apart the existing records, or match on a field that is unique.',
         ),
     )
-    if (this.#sql.links.length > 0) {
+    if (this.#sql.links.length > 0 && this.#plan.operation !== 'DELETE') {
       await this.#missingLinks(from, to, pass)
     }
     let changed = 0
     if (this.#plan.operation === 'DELETE') {
       changed = await this.#tx.execute(this.#sql.remove, [...params, this.#plan.runId])
       this.#decided ||= changed > 0
+      // Found, and gone before it could be deleted here.
+      await this.#skipUnfound(`${stretch} and ${open}`, params)
       return changed
     }
     if (this.#plan.onDuplicate === 'SKIP' || this.#plan.onDuplicate === 'FAIL') {
@@ -331,7 +355,7 @@ class ChunkWriter {
       changed += await this.#tx.execute(this.#sql.identities, [...params, this.#plan.runId])
       await this.#tx.query("select set_config('enable_hashjoin', 'off', true)")
     }
-    if (all && changed === 0 && !this.#decided) {
+    if (all && changed === 0 && !this.#decided && this.#issues.length === 0) {
       this.#allUnchanged = true
       return 0
     }
@@ -379,18 +403,7 @@ class ChunkWriter {
     const params = this.#params(from, to, pass)
     const unmatched = `${stretch} and ${open} and not exists (select from hit h where h.row_number = s.row_number)`
     if (this.#plan.operation !== 'UPSERT') {
-      await this.#decide(
-        `select s.row_number, 'SKIPPED', null::text[] from stage s where ${unmatched}`,
-        params,
-        (row) =>
-          this.#issue(
-            row,
-            'RECORD_NOT_FOUND',
-            'WARNING',
-            `No ${this.#label()} matches this row; the operation is ${this.#plan.operation}, which creates none.`,
-            null,
-          ),
-      )
+      await this.#skipUnfound(unmatched, params)
       return
     }
     if (clean && this.#sql.links.length > 0) {
@@ -426,6 +439,19 @@ class ChunkWriter {
       }
       return inserted
     })
+  }
+
+  /** Rows of an operation that creates nothing, and for which there is nothing. */
+  async #skipUnfound(where: string, params: readonly unknown[]): Promise<void> {
+    await this.#decide(`select s.row_number, 'SKIPPED', null::text[] from stage s where ${where}`, params, (row) =>
+      this.#issue(
+        row,
+        'RECORD_NOT_FOUND',
+        'WARNING',
+        `No ${this.#label()} matches this row; the operation is ${this.#plan.operation}, which creates none.`,
+        null,
+      ),
+    )
   }
 
   /** Rows that another record's unique key kept out: they are matched again, and fail if that finds nothing either. */
@@ -465,6 +491,9 @@ class ChunkWriter {
 
   readonly #postponed = new Set<number>()
 
+  /** References to records of the type that is being written. */
+  readonly #ownReferences: readonly string[]
+
   /** Rows whose unique key is taken step aside instead of raising: from the first time that one was, or if nothing is matched. */
   #yielding: boolean
 
@@ -480,7 +509,8 @@ class ChunkWriter {
            ${`coalesce(${columns.map((c) => `s.${c.column}`).join(', ')})`} as value,
            case ${columns.map((c) => `when s.${c.column} is not null then ${text(c.key)}`).join(' ')} end as key
          from stage s left join link l on l.row_number = s.row_number and l.field = $6
-         where ${stretch} and ${open} and $1::uuid is not null and (${columns.map((c) => `s.${c.column} is not null`).join(' or ')}) and coalesce(l.n, 0) <> 1`,
+         where ${stretch} and ${open} and $1::uuid is not null and (${columns.map((c) => `s.${c.column} is not null`).join(' or ')}) and coalesce(l.n, 0) <> 1
+           ${this.#plan.operation === 'UPSERT' ? '' : 'and exists (select from hit h where h.row_number = s.row_number)'}`,
         [...this.#params(from, to, pass), link.field],
       )
       const failed: number[] = []
@@ -570,8 +600,9 @@ class ChunkWriter {
         this.#yielding = true
         return this.#guarded(from, to, pass, kind, write)
       }
-      if (state === '23514' && this.#state.checks === null) {
-        this.#state.checks = await this.#loadChecks()
+      if (state === '23514') {
+        // The other lane may have learned of the constraints meanwhile; the rows of this one have not been tried on them.
+        this.#state.checks ??= await this.#loadChecks()
         if ((await this.#tryChecks(from, to, pass, kind)) > 0) {
           return this.#guarded(from, to, pass, kind, write)
         }
@@ -660,8 +691,12 @@ class ChunkWriter {
         decided += row.n
       }
     }
+    const created = this.#chunk.staged - refused.length - decided
+    if (created > 0 && this.#plan.operation !== 'UPSERT') {
+      throw new Error(`${created} rows of an operation that creates nothing have no outcome`)
+    }
     return {
-      created: this.#chunk.staged - refused.length - decided,
+      created,
       updated: tally.UPDATED,
       unchanged: tally.UNCHANGED,
       skipped: tally.SKIPPED,

@@ -1,5 +1,5 @@
 /** CSV and its relatives (TSV, semicolons, UTF-16 "Unicode text") as a source of rows. */
-import { open, type FileHandle } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { FatalError, RetryableError } from '../../errors.js'
 import {
   CELL_BYTES_MAX,

@@ -21,7 +21,7 @@ import type { Dialect, Encoding } from './csv.js'
 import { CsvScanner } from './csv-scanner.js'
 import { findDialect } from './dialect.js'
 import { refuseKnownBinary, refuseNoText, refuseOtherText } from './file-type.js'
-import { columnNames, findHeader, type FoundHeader } from './header.js'
+import { columnNames, type FoundHeader, findHeader } from './header.js'
 import { classify } from './kinds.js'
 import { Utf16Transcoder } from './utf16.js'
 

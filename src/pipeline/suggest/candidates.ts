@@ -1,11 +1,11 @@
 /** Everything that each column of a file may become, and how sure that is. */
 import type { RecordType } from '../../records/types.js'
-import { type Language, LANGUAGE_NAMES } from '../data/words.js'
+import { LANGUAGE_NAMES, type Language } from '../data/words.js'
 import { addressMeanings } from './addresses.js'
 import type { ColumnLike } from './column.js'
 import { isEmail, isSpelledPhone, isUrl, Values } from './fit.js'
 import { type Entity, type Header, readHeader } from './header.js'
-import { type Lexicon, type Meaning, ownMeaning, type Target, CLEAR } from './lexicon.js'
+import { CLEAR, type Lexicon, type Meaning, ownMeaning, type Target } from './lexicon.js'
 import { packedMeaning, recognise } from './packs.js'
 
 /** One field that a column may become. */

@@ -1,8 +1,9 @@
 /** What the values of a column say about a field. */
+
+import { recordTypes } from '../../records/index.js'
+import type { FieldDefinition, FieldKind } from '../../records/types.js'
 import { plainWord } from '../text.js'
 import { valueParser } from '../values.js'
-import type { FieldDefinition, FieldKind } from '../../records/types.js'
-import { recordTypes } from '../../records/index.js'
 import type { Target } from './lexicon.js'
 
 export interface Fit {

@@ -1,8 +1,8 @@
 /** Which record type a file is about. */
 import { recordTypes } from '../../records/index.js'
 import type { RecordTypeName } from '../../records/types.js'
-import type { ColumnLike } from './column.js'
 import { exactMeanings } from './candidates.js'
+import type { ColumnLike } from './column.js'
 import { readHeader } from './header.js'
 import { lexiconOf } from './lexicon.js'
 import { recognise, shareOf } from './packs.js'
