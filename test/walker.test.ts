@@ -8,11 +8,11 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import {
   buildClientSchema,
-  getIntrospectionQuery,
-  getNamedType,
   type GraphQLNamedType,
   type GraphQLObjectType,
   type GraphQLSchema,
+  getIntrospectionQuery,
+  getNamedType,
   isAbstractType,
   isCompositeType,
   isObjectType,

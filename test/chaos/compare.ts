@@ -2,7 +2,11 @@
 
 import { recordTypes } from '../../src/records/index.js'
 import type { RecordTypeName } from '../../src/records/types.js'
-import type { House } from './house.js'
+
+/** Whoever sees all tables of all tenants. */
+export interface Oracle {
+  rows<R extends object>(sql: string, params?: readonly unknown[]): Promise<R[]>
+}
 
 export interface Subject {
   readonly tenantId: string
@@ -80,7 +84,7 @@ const countersSql = `select jsonb_build_object('status', status, 'reason', statu
 
 /** What differs between the two, in words; empty when they are equal. `type` is that of the records that the runs write. */
 export async function differences(
-  house: House,
+  oracle: Oracle,
   type: RecordTypeName,
   expected: Subject,
   found: Subject,
@@ -96,7 +100,7 @@ export async function differences(
   ]
   const different: string[] = []
   for (const [what, sql] of parts) {
-    different.push(...(await compare(house, what, sql, expected, found)))
+    different.push(...(await compare(oracle, what, sql, expected, found)))
   }
   return different
 }
@@ -106,7 +110,7 @@ export async function differences(
  * which of the runs made a record that they share is a matter of turns, so outcomes are equal in their sum only.
  */
 export async function jointDifferences(
-  house: House,
+  oracle: Oracle,
   type: RecordTypeName,
   expected: readonly Subject[],
   found: readonly Subject[],
@@ -115,27 +119,27 @@ export async function jointDifferences(
   for (const [i, subject] of expected.entries()) {
     const other = found[i]
     if (other !== undefined) {
-      different.push(...(i > 0 ? [] : await compare(house, `${type} records`, recordsSql(type, MADE), subject, other)))
-      different.push(...(await compare(house, 'issues', issuesSql, subject, other)))
+      different.push(...(i > 0 ? [] : await compare(oracle, `${type} records`, recordsSql(type, MADE), subject, other)))
+      different.push(...(await compare(oracle, 'issues', issuesSql, subject, other)))
     }
   }
   const sums = async (subjects: readonly Subject[]) =>
-    house.one<{ sums: string }>(
+    oracle.rows<{ sums: string }>(
       `select jsonb_build_array(sum(total), sum(rows_read), sum(created), sum(updated), sum(unchanged), sum(skipped), sum(failed), sum(deleted), sum(unprocessed))::text as sums
        from run where id = any ($1::uuid[])`,
       [subjects.map(({ runId }) => runId)],
     )
-  const [wanted, got] = [await sums(expected), await sums(found)]
-  if (wanted.sums !== got.sums) {
-    different.push(`counters of all runs together: expected ${wanted.sums}, found ${got.sums}`)
+  const [[wanted], [got]] = [await sums(expected), await sums(found)]
+  if (wanted?.sums !== got?.sums) {
+    different.push(`counters of all runs together: expected ${wanted?.sums}, found ${got?.sums}`)
   }
   return different
 }
 
 /** Keeps every record of a tenant as it is now. Answers the name of the table that holds them. */
-export async function snapshot(house: House, type: RecordTypeName, tenantId: string): Promise<string> {
+export async function snapshot(oracle: Oracle, type: RecordTypeName, tenantId: string): Promise<string> {
   const table = `chaos.${type}_${tenantId.replaceAll('-', '')}`
-  await house.rows(
+  await oracle.rows(
     `create table ${table} as select * from ${type} where tenant_id = '${tenantId}' and deleted_at is null`,
   )
   return table
@@ -149,7 +153,7 @@ const TIMES = ['version', 'pristine_version', 'updated_at']
  * changed since; of those that were kept, only `column` may differ.
  */
 export async function sinceSnapshot(
-  house: House,
+  oracle: Oracle,
   type: RecordTypeName,
   tenantId: string,
   table: string,
@@ -158,7 +162,7 @@ export async function sinceSnapshot(
 ): Promise<string[]> {
   const row = (alias: string) =>
     `((to_jsonb(${alias}) - ${textArray(TIMES)}) - case when ${alias}.id = any ($2::uuid[]) then '${column}' else '' end)::text as row`
-  const rows = await house.rows<{ side: string; row: string; n: number }>(
+  const rows = await oracle.rows<{ side: string; row: string; n: number }>(
     `with a as materialized (select ${row('k')} from ${table} k),
        b as materialized (select ${row('r')} from ${type} r where r.tenant_id = $1 and r.deleted_at is null
          and (r.id <> all ($2::uuid[]) or exists (select from ${table} k where k.id = r.id))),
@@ -172,9 +176,15 @@ export async function sinceSnapshot(
   )
 }
 
-async function compare(house: House, what: string, sql: string, expected: Subject, found: Subject): Promise<string[]> {
+async function compare(
+  oracle: Oracle,
+  what: string,
+  sql: string,
+  expected: Subject,
+  found: Subject,
+): Promise<string[]> {
   const other = sql.replaceAll('$1', '$3').replaceAll('$2', '$4')
-  const rows = await house.rows<{ side: string; row: string; n: number }>(
+  const rows = await oracle.rows<{ side: string; row: string; n: number }>(
     `with a as materialized (${sql}), b as materialized (${other}),
        missing as (select row from a except all select row from b), extra as (select row from b except all select row from a)
      (select 'missing' as side, row, count(*) over () ::int as n from missing order by row limit ${SAMPLES})
@@ -185,16 +195,16 @@ async function compare(house: House, what: string, sql: string, expected: Subjec
 }
 
 /** What is wrong with the events of a tenant and its runs, in words. Runs are imports or rollbacks that have ended. */
-export async function eventFaults(house: House, tenantId: string): Promise<string[]> {
+export async function eventFaults(oracle: Oracle, tenantId: string): Promise<string[]> {
   const faults: string[] = []
-  const holes = await house.rows<{ fault: string }>(
+  const holes = await oracle.rows<{ fault: string }>(
     `select format('%s events from %s to %s; the tenant''s sequence stands at %s', count(*), min(sequence), max(sequence), s.last) as fault
      from event e join tenant_sequence s using (tenant_id) where tenant_id = $1 group by s.last
      having count(*) <> s.last or min(sequence) <> 1 or max(sequence) <> s.last`,
     [tenantId],
   )
   faults.push(...holes.map(({ fault }) => fault))
-  const gaps = await house.rows<{ fault: string }>(
+  const gaps = await oracle.rows<{ fault: string }>(
     `with settled as (
        select run_id, sequence, (body ->> 'fromRow')::bigint as from_row, (body ->> 'toRow')::bigint as to_row, (body -> 'counts' ->> 'read')::bigint as read
        from event where tenant_id = $1 and type = 'RowsSettled'),
@@ -209,7 +219,7 @@ export async function eventFaults(house: House, tenantId: string): Promise<strin
     [tenantId],
   )
   faults.push(...gaps.map(({ fault }) => fault))
-  const sums = await house.rows<{ fault: string }>(
+  const sums = await oracle.rows<{ fault: string }>(
     `select format('run %s: the events'' outcomes add up to %s, the run''s are %s', r.id, e.sums, jsonb_build_array(r.created, r.updated, r.unchanged, r.skipped, r.failed, r.deleted)) as fault
      from run r join (
        select run_id, jsonb_build_array(${['created', 'updated', 'unchanged', 'skipped', 'failed', 'deleted']
@@ -220,7 +230,7 @@ export async function eventFaults(house: House, tenantId: string): Promise<strin
     [tenantId],
   )
   faults.push(...sums.map(({ fault }) => fault))
-  const statuses = await house.rows<{ fault: string }>(
+  const statuses = await oracle.rows<{ fault: string }>(
     `select format('run %s says it went from %s to %s after it was %s', run_id, f, t, before) as fault from (
        select run_id, body ->> 'from' as f, body ->> 'to' as t, lag(body ->> 'to') over (partition by run_id order by sequence) as before
        from event where tenant_id = $1 and type = 'RunStatusChanged') x where f is distinct from before limit 5`,

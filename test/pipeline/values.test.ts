@@ -1,9 +1,9 @@
 /** What each kind of field makes of the texts that files hold. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { getCountries, parsePhoneNumberFromString, type CountryCode } from 'libphonenumber-js/min'
+import { type CountryCode, getCountries, parsePhoneNumberFromString } from 'libphonenumber-js/min'
 import { phoneReader } from '../../src/pipeline/phone.js'
-import { arrayLiteral, isFormulaError, valueParser, type ReadingOptions } from '../../src/pipeline/values.js'
+import { arrayLiteral, isFormulaError, type ReadingOptions, valueParser } from '../../src/pipeline/values.js'
 import { fieldOf, recordTypes } from '../../src/records/index.js'
 import type { FieldDefinition, RecordTypeName } from '../../src/records/types.js'
 import { Random } from '../helpers/random.js'

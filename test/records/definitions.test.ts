@@ -1,9 +1,10 @@
 /** The definitions of the record types hold together, and no mapping reaches what is not for mappings. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { builtFrom } from '../../src/pipeline/validate.js'
 import { plainWord } from '../../src/pipeline/text.js'
+import { builtFrom } from '../../src/pipeline/validate.js'
 import { valueParser } from '../../src/pipeline/values.js'
+import { tableDdl } from '../../src/records/ddl.js'
 import {
   checkOfConstraint,
   checksOf,
@@ -14,7 +15,6 @@ import {
   recordTypes,
   referencePath,
 } from '../../src/records/index.js'
-import { tableDdl } from '../../src/records/ddl.js'
 
 const types = Object.values(recordTypes)
 const reading = { format: null, timeZone: 'UTC', defaultCountry: null }

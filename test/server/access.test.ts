@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type Permission, permissions } from '../../src/access/permissions.js'
-import { apiSchema } from '../../src/resolvers/schema.js'
-import { nodePermissions, permissionTable } from '../../src/resolvers/permission.js'
 import { encodeId } from '../../src/ids.js'
 import { API_KEYS_MAX } from '../../src/limits.js'
+import { nodePermissions, permissionTable } from '../../src/resolvers/permission.js'
+import { apiSchema } from '../../src/resolvers/schema.js'
 import { type Actor, World } from './world.js'
 
 let world: World
