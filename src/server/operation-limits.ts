@@ -196,17 +196,16 @@ export function measureOperation(
     const declared = field?.extensions.complexity
     const base =
       typeof declared === 'number' ? declared : field !== null && isCompositeType(getNamedType(field.type)) ? 1 : 0
+    const counted =
+      field?.args.some((argument) => argument.name === 'first') === true && fieldOf(schema, typeName, 'id') !== null
     const length = field === null ? 1 : listLength(field, node, typeName, values)
     return {
       aliases: own.aliases + children.aliases,
       directives: children.directives,
       rootFields: own.rootFields,
       depth: 1 + children.depth,
-      // What is asked for by number costs at least one each, however plain: a list of ids is read from the database, too.
-      cost:
-        base +
-        length *
-          (field?.args.some((argument) => argument.name === 'first') ? Math.max(1, children.cost) : children.cost),
+      // What belongs to an object with an id is looked up: asked for by number it costs at least one each, however plain.
+      cost: base + length * (counted ? Math.max(1, children.cost) : children.cost),
     }
   }
 
