@@ -290,7 +290,7 @@ test('a record of another system gets a further identity, and both find it', asy
   })
   const second = await engine.import(tenant, {
     type: 'contact',
-    csv: 'Id,Mail,Last\nB9,ann@example.com,Ann\n',
+    csv: 'Id,Mail,Last\nB9,ann@example.com,Anne\n',
     map,
     options: { sourceSystem: 'beta' },
   })
@@ -301,7 +301,7 @@ test('a record of another system gets a further identity, and both find it', asy
   ]) {
     const again = await engine.import(tenant, {
       type: 'contact',
-      csv: `Id,Last\n${id},Ann\n`,
+      csv: `Id,Last\n${id},Anne\n`,
       map: { Id: 'externalId', Last: 'lastName' },
       options: { sourceSystem },
     })

@@ -244,7 +244,8 @@ export function chunkSql(plan: WritePlan): ChunkSql {
         select $1, ${text(type.name)}, ${system}, ${externalId}, h.record_id, $6
         from hit h join stage s on s.row_number = h.row_number
           join ${table} r on r.tenant_id = $1 and r.id = h.record_id
-        where ${oneRecord} and ${stretch} and h.rule <> ${byExternalIdRule} and ${open} and ${externalId} is not null
+        where ${oneRecord} and ${stretch} and h.rule <> ${byExternalIdRule} and ${externalId} is not null
+          and not exists (select from verdict v where v.row_number = s.row_number and v.outcome <> 'UPDATED')
           and r.external_id is not null and (r.source_system, r.external_id) is distinct from (${system}, ${externalId})
         on conflict (tenant_id, record_type, source_system, external_id) do update
           set record_id = excluded.record_id, created_run_id = excluded.created_run_id
