@@ -1,7 +1,8 @@
-import { copyLine, type KeySlot } from '../adapters/crm/stage.js'
+import { copyLine } from '../adapters/crm/stage.js'
 import type { Cursor, Row } from '../adapters/source.js'
 import type { MappedRow } from '../pipeline/mapped.js'
 import type { Issue } from '../pipeline/types.js'
+import { KeyTable, type RowKeys } from './key-table.js'
 
 /** The rows of one transaction as the reading thread hands them over: staged as COPY text, or failed already. */
 export interface ReadChunk {
@@ -27,35 +28,19 @@ export interface ReadChunk {
   readonly readMs: number
 }
 
-/** COPY text is encoded in pieces of so many rows: long enough to be quick, short enough for the heap's young space. */
-const ENCODE_ROWS = 1000
+/** COPY text is gathered in blocks of so many bytes. */
+const BLOCK_BYTES = 128 * 1024
 
-/** Keys that may mean one record, and the last pass of a row that has one of them. */
-interface KeyGroup {
-  /** The group that this one has become part of; null while it stands for itself. */
-  joined: KeyGroup | null
-  readonly pass: number
-}
-
-function rootOf(group: KeyGroup): KeyGroup {
-  let root = group
-  while (root.joined !== null) {
-    root = root.joined
-  }
-  // Shorten the way for the next one: rows of one person would make it as long as they are many.
-  while (group !== root && group.joined !== null && group.joined !== root) {
-    const next: KeyGroup = group.joined
-    group.joined = root
-    group = next
-  }
-  return root
-}
+/** UTF-8 takes at most so many bytes for one unit of UTF-16. */
+const BYTES_PER_UNIT_MAX = 3
 
 /** Gathers rows until they are a chunk. */
 export class ChunkBuilder {
-  /** Of each kind of key, the keys of the chunk with the group of keys that each belongs to. */
-  readonly #groups: readonly Map<string, KeyGroup>[]
-  readonly #slots: readonly KeySlot[]
+  /** Each key of the chunk with the number of the first row that had it, counted among the staged ones. */
+  readonly #keys: KeyTable
+  /** Of each staged row the row whose group of keys its own have become part of, itself if none; and its pass. */
+  readonly #joined: number[] = []
+  readonly #passes: number[] = []
   #previous: ChunkBuilder | null
   #meetsPrevious = false
   rows = 0
@@ -65,17 +50,17 @@ export class ChunkBuilder {
   #last: Row | null = null
   #staged = 0
   #lastPass = 0
-  #text: string[] = []
+  #block: Buffer<ArrayBuffer> | null = null
+  #blockBytes = 0
   readonly #copy: Uint8Array[] = []
   readonly #failed: { row: number; byte: number; sourceId: string | null }[] = []
   readonly #issues: Issue[] = []
   readonly #warned: number[] = []
   readonly #spans: [number, number][] = []
 
-  /** `slots`: of a row's keys. `previous`: the chunk before this one, which may be in flight beside it. */
-  constructor(slots: readonly KeySlot[], previous: ChunkBuilder | null) {
-    this.#slots = slots
-    this.#groups = Array.from({ length: Math.max(-1, ...slots.map((slot) => slot.kind)) + 1 }, () => new Map())
+  /** `keys`: how many there may be. `previous`: the chunk before this one, which may be in flight beside it. */
+  constructor(keys: number, previous: ChunkBuilder | null) {
+    this.#keys = new KeyTable(keys)
     this.#previous = previous
   }
 
@@ -90,45 +75,52 @@ export class ChunkBuilder {
    * record. Keys that stand in one row may come to stand in one record, so what counts is the whole group of keys that rows
    * have tied together: a row that gives a record another e-mail matters to whoever looks for the old one.
    */
-  passOf(keys: readonly (string | null)[]): number {
+  passOf({ first, second }: RowKeys): number {
     let pass = 0
-    for (let slot = 0; slot < keys.length; slot++) {
-      const key = keys[slot]
-      if (key !== null && key !== undefined) {
-        const group = this.#groups[this.#slots[slot]?.kind ?? 0]?.get(key)
-        if (group !== undefined) {
-          pass = Math.max(pass, rootOf(group).pass + 1)
+    for (let slot = 0; slot < second.length; slot++) {
+      if (second[slot] !== 0) {
+        const row = this.#keys.find(first[slot]!, second[slot]!)
+        if (row >= 0) {
+          pass = Math.max(pass, this.#passes[this.#rootOf(row)]! + 1)
         }
       }
     }
     return pass
   }
 
-  #tie(keys: readonly (string | null)[], pass: number): void {
-    const tied: KeyGroup = { joined: null, pass }
-    for (let slot = 0; slot < keys.length; slot++) {
-      const key = keys[slot]
-      const { kind, refers } = this.#slots[slot] ?? { kind: 0, refers: false }
-      const groups = this.#groups[kind]
-      if (key === null || key === undefined || groups === undefined) {
+  /** Makes one group of all groups that a row's own keys belong to; its pass is that of the row, the highest of all. */
+  #tie({ slots, first, second }: RowKeys, pass: number): void {
+    const own = this.#passes.length
+    this.#passes.push(pass)
+    this.#joined.push(own)
+    for (let slot = 0; slot < second.length; slot++) {
+      if (second[slot] === 0) {
         continue
       }
-      const group = groups.get(key)
-      if (group === undefined) {
-        this.#meetsPrevious ||= this.#previous?.has(kind, key) === true
-      }
-      if (refers) {
-        continue
-      }
-      if (group === undefined) {
-        groups.set(key, tied)
-      } else {
-        const root = rootOf(group)
-        if (root !== tied) {
-          root.joined = tied
-        }
+      const row = slots[slot]!.refers
+        ? this.#keys.find(first[slot]!, second[slot]!)
+        : this.#keys.findOrAdd(first[slot]!, second[slot]!, own)
+      if (row < 0) {
+        this.#meetsPrevious ||= this.#previous?.has(first[slot]!, second[slot]!) === true
+      } else if (!slots[slot]!.refers) {
+        this.#joined[this.#rootOf(row)] = own
       }
     }
+  }
+
+  /** The row that stands for the group which the keys of `row` have become part of. */
+  #rootOf(row: number): number {
+    let root = row
+    while (this.#joined[root] !== root) {
+      root = this.#joined[root]!
+    }
+    // Shorten the way for the next one: rows of one person would make it as long as they are many.
+    for (let at = row; at !== root; ) {
+      const next = this.#joined[at]!
+      this.#joined[at] = root
+      at = next
+    }
+    return root
   }
 
   /** This chunk, its own memory of the one before gone: a chain of them would hold the whole file. */
@@ -137,8 +129,8 @@ export class ChunkBuilder {
     return this
   }
 
-  has(kind: number, key: string): boolean {
-    return this.#groups[kind]?.has(key) === true
+  has(first: number, second: number): boolean {
+    return this.#keys.find(first, second) >= 0
   }
 
   fail(row: Row, mapped: MappedRow, externalId: number): void {
@@ -151,17 +143,12 @@ export class ChunkBuilder {
     this.#issues.push(...mapped.issues)
   }
 
-  stage(row: Row, mapped: MappedRow, keys: readonly (string | null)[], pass: number, id: string): void {
+  stage(row: Row, mapped: MappedRow, keys: RowKeys, pass: number, id: string): void {
     this.#take(row)
     this.#tie(keys, pass)
     this.#lastPass = Math.max(this.#lastPass, pass)
-    const line = copyLine(row.number, id, row.byte, pass, mapped)
-    this.#text.push(line)
-    this.bytes += line.length
+    this.#write(copyLine(row.number, id, row.byte, pass, mapped))
     this.#staged += 1
-    if (this.#text.length >= ENCODE_ROWS) {
-      this.#encode()
-    }
     if (mapped.issues.length > 0) {
       this.#issues.push(...mapped.issues)
       this.#warned.push(row.number)
@@ -175,16 +162,28 @@ export class ChunkBuilder {
     }
   }
 
-  #encode(): void {
-    if (this.#text.length > 0) {
+  #write(line: string): void {
+    const most = line.length * BYTES_PER_UNIT_MAX
+    if (this.#block === null || this.#block.length - this.#blockBytes < most) {
+      this.#endBlock()
       // A buffer of its own (not of Node's pool), so that it can be handed over to the other thread.
-      this.#copy.push(new TextEncoder().encode(this.#text.join('')))
-      this.#text = []
+      this.#block = Buffer.allocUnsafeSlow(Math.max(BLOCK_BYTES, most))
+    }
+    const bytes = this.#block.write(line, this.#blockBytes)
+    this.#blockBytes += bytes
+    this.bytes += bytes
+  }
+
+  #endBlock(): void {
+    if (this.#block !== null) {
+      this.#copy.push(this.#block.subarray(0, this.#blockBytes))
+      this.#block = null
+      this.#blockBytes = 0
     }
   }
 
   finish(stopped: boolean): ReadChunk {
-    this.#encode()
+    this.#endBlock()
     const first = this.#first
     const last = this.#last
     if (first === null || last === null) {

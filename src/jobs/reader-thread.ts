@@ -13,6 +13,7 @@ import type { ColumnEvidence, ResolvedMapping } from '../pipeline/types.js'
 import { recordTypes } from '../records/index.js'
 import { ChunkBuilder, type ReadChunk } from './chunk-builder.js'
 import { newIds } from './ids.js'
+import { RowKeys } from './key-table.js'
 
 /** What the thread is started with. */
 export type ReaderTask =
@@ -108,7 +109,8 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
 
   let last: Cursor | null = null
   let target = await nextCredit()
-  let chunk = new ChunkBuilder(slots, null)
+  const keys = new RowKeys(slots)
+  let chunk = new ChunkBuilder(target * slots.length, null)
 
   const flush = async (stopped: boolean): Promise<void> => {
     if (chunk.rows === 0) {
@@ -120,10 +122,11 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
       finished.copy.map((part) => part.buffer as ArrayBuffer),
     )
     // Not more than two chunks are in flight, so the one before is the only one that matters.
-    chunk = new ChunkBuilder(slots, chunk.withoutPrevious())
+    const previous = chunk.withoutPrevious()
     if (!stopped) {
       target = await nextCredit()
     }
+    chunk = new ChunkBuilder(target * slots.length, previous)
   }
 
   for await (const group of source.rows(task.from, new AbortController().signal)) {
@@ -137,7 +140,7 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
           return
         }
       } else {
-        const keys = keysOf(mapped)
+        keys.set(keysOf(mapped))
         let pass = chunk.passOf(keys)
         if (pass >= MAX_PASSES) {
           await flush(false)

@@ -69,17 +69,25 @@ function escape(text: string): string {
     : text
 }
 
+/** Cells of the line in hand; reused, because a line is built for every row. */
+const cells: string[] = []
+
 /** One line of COPY text for a mapped row. */
 export function copyLine(rowNumber: number, id: string, byte: number, pass: number, row: MappedRow): string {
-  let line = `${rowNumber}\t${id}\t${byte}\t${pass}`
-  line += row.missingForCreate === null ? '\t\\N' : `\t${escape(arrayLiteral(row.missingForCreate))}`
-  line += row.cleared === null ? '\t\\N' : `\t${escape(arrayLiteral(row.cleared))}`
-  const values = row.values
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]
-    line += value === null || value === undefined ? '\t\\N' : `\t${escape(value)}`
+  const { values, missingForCreate, cleared } = row
+  cells.length = FIXED.length + values.length
+  cells[0] = String(rowNumber)
+  cells[1] = id
+  cells[2] = String(byte)
+  cells[3] = String(pass)
+  cells[4] = missingForCreate === null ? '\\N' : escape(arrayLiteral(missingForCreate))
+  cells[5] = cleared === null ? '\\N' : escape(arrayLiteral(cleared))
+  for (let at = 0; at < values.length; at++) {
+    const value = values[at]
+    cells[FIXED.length + at] = value === null || value === undefined ? '\\N' : escape(value)
   }
-  return `${line}\n`
+  // Joined at once: a text that grows cell by cell is a tree of pieces, which has to be flattened before it can be sent.
+  return `${cells.join('\t')}\n`
 }
 
 function arrayLiteral(items: readonly string[]): string {
