@@ -4,6 +4,7 @@ import pg from 'pg'
 import { Migration20261122000001_foundation } from '../../migrations/Migration20261122000001_foundation.js'
 import { Migration20261122000002_records } from '../../migrations/Migration20261122000002_records.js'
 import { Migration20261122000003_run_files } from '../../migrations/Migration20261122000003_run_files.js'
+import { Migration20261122000004_uploads } from '../../migrations/Migration20261122000004_uploads.js'
 import { FatalError } from '../errors.js'
 import { API_ROLE, OWNER_ROLE, WORKER_ROLE } from './roles.js'
 
@@ -11,6 +12,7 @@ const migrations = [
   Migration20261122000001_foundation,
   Migration20261122000002_records,
   Migration20261122000003_run_files,
+  Migration20261122000004_uploads,
 ]
 
 /** PostgreSQL 18 brought `RETURNING old.*, new.*`, which before-images are taken with. */
