@@ -1,6 +1,7 @@
 /** The first pass of an import: reads the whole file once, then decides whether it can go on by itself. */
-import { open } from 'node:fs/promises'
+import { buffer } from 'node:stream/consumers'
 import { type Detection, dialectOf, sniff } from '../adapters/files/sniff.js'
+import type { FileStore, StoreLocation } from '../adapters/files/storage.js'
 import { first, one, withTenant } from '../db/tx.js'
 import { FatalError, Refusal } from '../errors.js'
 import { resolveMapping } from '../pipeline/resolve.js'
@@ -22,7 +23,7 @@ const HEAD_BYTES = 256 * 1024
 const LOOK_MS = 250
 
 export interface ImportFile {
-  readonly path: string
+  readonly location: StoreLocation
   readonly detection: Detection
   readonly source: SourceOptions
 }
@@ -49,13 +50,16 @@ export async function openImportFile(context: WorkerContext, claim: Claim): Prom
   if (file.purged_at !== null) {
     throw new FatalError('FILE_GONE', 'The file was removed when its retention ended. Upload it again.')
   }
-  const path = context.files.localPath(file.storage_key)
   const source = { ...noSourceOptions, ...given(file.file_source), ...given(file.run_source) }
   try {
     return {
-      path,
+      location: await context.files.location(file.storage_key),
       source,
-      detection: sniff(await head(path), { byteSize: file.byte_size, name: file.name, overrides: source }),
+      detection: sniff(await head(context.files, file.storage_key), {
+        byteSize: file.byte_size,
+        name: file.name,
+        overrides: source,
+      }),
     }
   } catch (error) {
     if (error instanceof Refusal) {
@@ -81,16 +85,15 @@ function given(options: Partial<SourceOptions> | null): Partial<SourceOptions> {
   return Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== null && value !== undefined))
 }
 
-async function head(path: string): Promise<Uint8Array> {
-  const file = await open(path).catch((error: unknown) => {
-    throw new FatalError('FILE_GONE', 'The uploaded file is no longer in the store. Upload it again.', { cause: error })
-  })
+async function head(files: FileStore, key: string): Promise<Uint8Array> {
   try {
-    const buffer = Buffer.alloc(HEAD_BYTES)
-    const { bytesRead } = await file.read(buffer, 0, HEAD_BYTES, 0)
-    return buffer.subarray(0, bytesRead)
-  } finally {
-    await file.close()
+    return await buffer(files.read(key, { end: HEAD_BYTES }))
+  } catch (error) {
+    if (error instanceof FatalError && error.code === 'FILE_UNREADABLE') {
+      const message = 'The uploaded file is no longer in the store. Upload it again.'
+      throw new FatalError('FILE_GONE', message, { cause: error })
+    }
+    throw error
   }
 }
 
@@ -184,7 +187,7 @@ async function firstPass(
   try {
     const signal = AbortSignal.any([stop.signal, lost, context.stopping])
     return await analyzeFile(
-      { kind: 'analyze', path: file.path, dialect: dialectOf(file.detection) },
+      { kind: 'analyze', location: file.location, dialect: dialectOf(file.detection) },
       (rows, bytes) => {
         tellProgress(context, claim, rows, bytes).catch((error: unknown) => stop.abort(error))
       },

@@ -68,7 +68,7 @@ export async function runImport(context: WorkerContext, claim: Claim, lost: Abor
   }
   const reading = Reading.start({
     kind: 'read',
-    path: file.path,
+    location: file.location,
     dialect: dialectOf(file.detection),
     from: job.cursor,
     resolved: job.resolved,

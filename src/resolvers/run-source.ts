@@ -25,7 +25,7 @@ export async function openRunSource(context: ApiContext, run: ImportRunRow): Pro
   const { files } = context.services
   const options = over(file.sourceOptions as SourceOptions | null, run.sourceOptions)
   const detection = await detect(files, { key: file.storageKey, byteSize: file.byteSize }, file.name, options)
-  return { source: await openCsv(files.localPath(file.storageKey), dialectOf(detection)), detection }
+  return { source: await openCsv(files.openBytes(file.storageKey), dialectOf(detection)), detection }
 }
 
 /** The cells of the row with this number that starts at this byte; empty once the file is gone. */

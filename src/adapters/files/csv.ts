@@ -1,6 +1,4 @@
 /** CSV and its relatives (TSV, semicolons, UTF-16 "Unicode text") as a source of rows. */
-import { type FileHandle, open } from 'node:fs/promises'
-import { FatalError, RetryableError } from '../../errors.js'
 import {
   CELL_BYTES_MAX,
   CELLS_PER_ROW_MAX,
@@ -10,7 +8,9 @@ import {
   SOURCE_GROUP_ROWS_MAX,
 } from '../../limits.js'
 import type { Column, Cursor, Row, Source } from '../source.js'
+import type { ByteReader, OpenBytes } from './bytes.js'
 import { CsvScanner } from './csv-scanner.js'
+import { localBytes } from './local-bytes.js'
 import { Utf16Transcoder } from './utf16.js'
 
 export type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be'
@@ -41,19 +41,19 @@ export interface CsvOptions {
 const FIRST_BLOCK_BYTES = 16 * 1024
 
 /**
- * A CSV file on the local disk, which must not change while it is read. Holds nothing open between calls.
- * Throws `FatalError` FILE_UNREADABLE where the file is gone, `RetryableError` FILE_READ_FAILED where the disk fails.
+ * A stored CSV file, which must not change while it is read. Holds nothing open between calls.
+ * Throws `FatalError` FILE_UNREADABLE where the file is gone, `RetryableError` FILE_READ_FAILED where the store fails.
  */
 export class CsvSource implements Source {
   readonly columns: readonly Column[]
-  readonly #path: string
+  readonly #bytes: OpenBytes
   readonly #dialect: Dialect
   readonly #options: Required<CsvOptions>
   /** Where the first data row starts. */
   #start: Cursor = { byte: 0, row: 1 }
 
-  private constructor(path: string, dialect: Dialect, options: CsvOptions) {
-    this.#path = path
+  private constructor(bytes: OpenBytes, dialect: Dialect, options: CsvOptions) {
+    this.#bytes = bytes
     this.#dialect = dialect
     this.#options = {
       blockBytes: options.blockBytes ?? SOURCE_BLOCK_BYTES,
@@ -66,8 +66,8 @@ export class CsvSource implements Source {
   }
 
   /** Opens a source at its first data row. */
-  static async open(path: string, dialect: Dialect, options: CsvOptions): Promise<CsvSource> {
-    const source = new CsvSource(path, dialect, options)
+  static async open(bytes: OpenBytes, dialect: Dialect, options: CsvOptions): Promise<CsvSource> {
+    const source = new CsvSource(bytes, dialect, options)
     source.#start = await source.#find(dialect.firstDataRow)
     return source
   }
@@ -133,26 +133,19 @@ export class CsvSource implements Source {
   }
 
   async #open(from: Cursor): Promise<Reader> {
-    const handle = await failing(() => open(this.#path, 'r'))
-    try {
-      const { size } = await failing(() => handle.stat())
-      return new Reader(handle, size, from, this.#dialect, this.#options)
-    } catch (error) {
-      await handle.close()
-      throw error
-    }
+    return new Reader(await this.#bytes(), from, this.#dialect, this.#options)
   }
 }
 
-/** Opens the CSV file at `path`. Fails as `CsvSource` does. */
-export function openCsv(path: string, dialect: Dialect, options: CsvOptions = {}): Promise<CsvSource> {
-  return CsvSource.open(path, dialect, options)
+/** Opens the CSV file with these bytes, or at this path of the local disk. Fails as `CsvSource` does. */
+export function openCsv(file: OpenBytes | string, dialect: Dialect, options: CsvOptions = {}): Promise<CsvSource> {
+  return CsvSource.open(typeof file === 'string' ? localBytes(file) : file, dialect, options)
 }
 
 /** Reads blocks into a window and lets the scanner find rows in it. Holds at most some multiple of a row's limit. */
 class Reader implements AsyncDisposable {
   readonly byteSize: number
-  readonly #handle: FileHandle
+  readonly #bytes: ByteReader
   readonly #scanner: CsvScanner
   readonly #transcoder: Utf16Transcoder | null
   readonly #blockBytes: number
@@ -165,11 +158,11 @@ class Reader implements AsyncDisposable {
   #to = 0
   #eof = false
 
-  constructor(handle: FileHandle, byteSize: number, from: Cursor, dialect: Dialect, options: Required<CsvOptions>) {
+  constructor(bytes: ByteReader, from: Cursor, dialect: Dialect, options: Required<CsvOptions>) {
     const { encoding, delimiter, quote } = dialect
     const columns = from.row < dialect.firstDataRow ? null : dialect.columns
-    this.byteSize = byteSize
-    this.#handle = handle
+    this.byteSize = bytes.byteSize
+    this.#bytes = bytes
     this.#scanner = new CsvScanner({ ...options, delimiter, quote, columns, unitBytes: encoding === 'utf-8' ? 1 : 2 })
     this.#scanner.byte = from.byte
     this.#scanner.number = from.row
@@ -198,7 +191,7 @@ class Reader implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#handle.close()
+    await this.#bytes[Symbol.asyncDispose]()
   }
 
   /** Reads on behind the bytes in hand: as much again as they are, so that a long row is scanned a few times at most. */
@@ -227,7 +220,7 @@ class Reader implements AsyncDisposable {
   async #read(target: Buffer, at: number, length: number): Promise<number> {
     let filled = 0
     while (filled < length) {
-      const { bytesRead } = await failing(() => this.#handle.read(target, at + filled, length - filled, this.#offset))
+      const bytesRead = await this.#bytes.read(target, at + filled, length - filled, this.#offset)
       if (bytesRead === 0) {
         this.#eof = true
         break
@@ -262,18 +255,5 @@ class Reader implements AsyncDisposable {
       this.#from += 3
       this.#scanner.byte += this.#transcoder === null ? 3 : 2
     }
-  }
-}
-
-/** Failures of the disk in words that a person may read: a path is not one of them. */
-async function failing<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'ENOENT') {
-      throw new FatalError('FILE_UNREADABLE', 'The file is no longer in the store.', { cause: error })
-    }
-    throw new RetryableError('FILE_READ_FAILED', 'The file could not be read from the store.', { cause: error })
   }
 }

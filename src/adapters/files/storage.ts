@@ -5,6 +5,8 @@ import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { FatalError, Refusal, RetryableError } from '../../errors.js'
+import type { ByteReader, OpenBytes } from './bytes.js'
+import { localBytes } from './local-bytes.js'
 
 export interface StoredFile {
   /** Names the file in its store, the tenant first. Opaque to callers, who only keep it and hand it back. */
@@ -26,6 +28,21 @@ export interface ByteRange {
   readonly end?: number
 }
 
+/** Where a stored file is and how it is read: plain data, good for a thread or process that knows nothing else. */
+export interface LocalLocation {
+  readonly kind: 'local'
+  /** Absolute. */
+  readonly path: string
+}
+
+/** A location of one of the stores. Never logged, never stored: it may hold what is secret. */
+export type StoreLocation = LocalLocation
+
+/** Opens the file at a location that a store gave out. Fails as `OpenBytes` does. */
+export function openLocation(location: StoreLocation): Promise<ByteReader> {
+  return localBytes(location.path)()
+}
+
 /**
  * Keeps files by key. Whatever takes a key throws `FatalError` FILE_KEY_INVALID for a text that this store never gave
  * out, so that a key from elsewhere reaches nothing.
@@ -37,8 +54,10 @@ export interface FileStore {
    * room, the signal's reason when aborted, and the stream's own error.
    */
   put(tenantId: string, stream: Readable | AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredFile>
-  /** Path of the file on this machine, for readers that seek. The file need not exist. */
-  localPath(key: string): string
+  /** How the file's bytes are opened, for readers that seek. The file need not exist. */
+  openBytes(key: string): OpenBytes
+  /** The same for another thread, which calls `openLocation`; good for hours, not for days. The file need not exist. */
+  location(key: string): Promise<StoreLocation>
   /** The file's bytes, opened when reading starts. The stream fails with `FatalError` FILE_UNREADABLE for a missing file. */
   read(key: string, range?: ByteRange): Readable
   /** Null where there is no such file. */
@@ -93,7 +112,9 @@ export function localFileStore(directory: string): FileStore {
       }
     },
 
-    localPath: pathOf,
+    openBytes: (key) => localBytes(pathOf(key)),
+
+    location: async (key) => ({ kind: 'local', path: pathOf(key) }),
 
     read(key, range = {}) {
       return Readable.from(bytesOf(pathOf(key), range), { objectMode: false })

@@ -36,6 +36,10 @@ async function left(): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
 }
 
+function pathOf(key: string): string {
+  return join(directory, key)
+}
+
 function bytes(...parts: string[]): Readable {
   return Readable.from(parts.map((part) => Buffer.from(part)))
 }
@@ -71,7 +75,7 @@ test('keeps the same content twice as two files', async () => {
 
 test('lets nobody else read, write or list', { skip: process.platform === 'win32' }, async () => {
   const { key } = await store.put(TENANT, bytes('a'), { maxBytes: 1 })
-  assert.equal((await stat(store.localPath(key))).mode & 0o777, 0o600)
+  assert.equal((await stat(pathOf(key))).mode & 0o777, 0o600)
   assert.equal((await stat(join(directory, TENANT))).mode & 0o777, 0o700)
   assert.equal((await stat(join(directory, 'tmp'))).mode & 0o777, 0o700)
 })
@@ -129,7 +133,7 @@ test('shows no file under its key before it is whole', async () => {
   const { key } = await store.put(TENANT, slow(), { maxBytes: 100 })
   assert.equal(during.length, 1)
   assert.ok(during[0]?.startsWith(join(directory, 'tmp', `${process.pid}-`)))
-  assert.deepEqual(await left(), [store.localPath(key)])
+  assert.deepEqual(await left(), [pathOf(key)])
 })
 
 test('deletes a file, also twice', async () => {
@@ -167,7 +171,8 @@ test('takes no key that it did not give out', async () => {
   ]
   for (const key of hostile) {
     const invalid = { name: 'FatalError', code: 'FILE_KEY_INVALID' }
-    assert.throws(() => store.localPath(key), invalid, key)
+    assert.throws(() => store.openBytes(key), invalid, key)
+    await assert.rejects(store.location(key), invalid, key)
     assert.throws(() => store.read(key), invalid, key)
     await assert.rejects(store.stat(key), invalid, key)
     await assert.rejects(store.delete(key), invalid, key)
@@ -186,7 +191,7 @@ test('sweeps what broken uploads left, and nothing else', async () => {
   await writeFile(fresh, 'a')
   const hourAgo = new Date(Date.now() - 3_600_000)
   await utimes(stale, hourAgo, hourAgo)
-  await utimes(store.localPath(key), hourAgo, hourAgo)
+  await utimes(pathOf(key), hourAgo, hourAgo)
   assert.equal(await store.sweep(new Date(Date.now() - 900_000)), 1)
-  assert.deepEqual((await left()).sort(), [fresh, store.localPath(key)].sort())
+  assert.deepEqual((await left()).sort(), [fresh, pathOf(key)].sort())
 })
