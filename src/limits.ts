@@ -5,6 +5,9 @@
 
 // ------------------------------------------------------------------------------------------------ files
 
+/** Files in a ZIP archive, a workbook's own among them; one with more is refused as unsafe. Files. */
+export const ARCHIVE_ENTRIES_MAX = 10_000
+
 /** A longer value in a file is a VALUE_TOO_LONG fault of its row. Bytes of UTF-8. */
 export const CELL_BYTES_MAX = 1024 * 1024
 
@@ -29,14 +32,51 @@ export const FILE_HEAD_BYTES_MAX = 256 * 1024
 /** A longer row is a ROW_TOO_LARGE fault and its cells are not kept. Bytes of UTF-8, without the line end. */
 export const ROW_BYTES_MAX = 8 * 1024 * 1024
 
+/** A longer line of a row file is broken: as long as the longest row can become, every character escaped. Bytes. */
+export const ROW_FILE_LINE_BYTES_MAX = 64 * 1024 * 1024
+
 /** Samples and frequent values are cut at this. UTF-16 code units. */
 export const SAMPLE_LENGTH_MAX = 200
+
+/** Children that one process reads hostile files in at a time; further files wait. Children. */
+export const SANDBOX_CHILDREN_MAX = 2
+
+/** Heap of such a child. Larger is the file's fault, and its end. MiB. */
+export const SANDBOX_HEAP_MIB = 448
+
+/** Memory of such a child in all, looked at from outside. Bytes resident. */
+export const SANDBOX_MEMORY_BYTES_MAX = 640 * 1024 * 1024
+
+/** What such a child may tell about a file. UTF-16 code units. */
+export const SANDBOX_MESSAGE_BYTES_MAX = 64 * 1024 * 1024
+
+/** Rows that such a child may give, as they are written to a row file. Bytes. */
+export const SANDBOX_OUTPUT_BYTES_MAX = 16 * 1024 * 1024 * 1024
+
+/** Without a sign of life for so long a child is taken for lost, and another is tried. Milliseconds. */
+export const SANDBOX_SILENCE_MS_MAX = 60_000
+
+/** Processor time of a child without a row and without a new byte of the file: so much, and so much more for each MiB of it. Milliseconds. */
+export const SANDBOX_STALL_MS_MAX = 8_000
+export const SANDBOX_STALL_MS_PER_MIB = 2_000
 
 /** How much of a CSV file is read at a time once reading is under way; larger blocks were no faster. Bytes. */
 export const SOURCE_BLOCK_BYTES = 256 * 1024
 
 /** Rows that a source hands over at once, so that a row costs no await. Rows. */
 export const SOURCE_GROUP_ROWS_MAX = 128
+
+/** How much of an archive is read and unpacked at a time; larger blocks were no faster. Bytes. */
+export const UNPACK_BLOCK_BYTES = 128 * 1024
+
+/** Smaller files in an archive may be packed more tightly than UNPACK_RATIO_MAX. Unpacked bytes. */
+export const UNPACK_RATIO_BYTES_MIN = 10 * 1024 * 1024
+
+/** Unpacked bytes for each packed one; a file in an archive above that is refused as unsafe. Sheets pack to 5 to 30. */
+export const UNPACK_RATIO_MAX = 200
+
+/** What is read of one archive, all files in it together. Unpacked bytes. */
+export const UNPACKED_BYTES_MAX = 8 * 1024 * 1024 * 1024
 
 // ------------------------------------------------------------------------------------------------ live events
 
@@ -148,3 +188,23 @@ export const MEMBERS_MAX = 10_000
 
 /** Name of a file, a member or an API key; the name of a file is cut, the others are refused. Characters. */
 export const NAME_LENGTH_MAX = 255
+
+// ------------------------------------------------------------------------------------------------ uploads
+
+/** How long the virus scanner may be silent, in the middle of a file or after its end. Milliseconds. */
+export const SCANNER_SILENCE_MS_MAX = 120_000
+
+/** An upload in several requests over which no byte comes for so long is taken to be cut off. Milliseconds. */
+export const UPLOAD_IDLE_MS_MAX = 60_000
+
+/** What of an upload in several requests is kept at a time: as much is lost when a process dies, not when a connection does. Bytes. */
+export const UPLOAD_PART_BYTES = 16 * 1024 * 1024
+
+/** Parts that one upload may come in. Parts. */
+export const UPLOAD_PARTS_MAX = 100_000
+
+/** From its last byte on, for so long an upload in several requests can go on. Hours. */
+export const UPLOAD_SESSION_HOURS = 24
+
+/** Uploads in several requests that a tenant may have under way. */
+export const UPLOAD_SESSIONS_MAX = 100
