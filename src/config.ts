@@ -64,6 +64,10 @@ export interface Config {
   readonly introspection: boolean
   readonly logLevel: LogLevel
   readonly maxUploadBytes: number
+  /** Of a tenant's uploads that come in several requests and are under way, all together. Bytes. */
+  readonly stagedUploadBytes: number
+  /** Where a virus scanner listens; null: files are not looked at for viruses. */
+  readonly clamd: { readonly path: string } | { readonly host: string; readonly port: number } | null
   /** Chunks of one run that are written at the same time: 1 or 2. */
   readonly chunksInFlight: number
   /** Rows of one chunk, which is one transaction. */
@@ -148,6 +152,16 @@ const postgresUrl = (text: string): string | Problem => {
 const hostName = (text: string): string | Problem =>
   /^[A-Za-z0-9.:_-]{1,253}$/.test(text) ? text : new Problem('a host name or an IP address')
 
+const scannerAddress = (text: string): { path: string } | { host: string; port: number } | Problem => {
+  if (text.startsWith('/') && !text.includes('\0')) {
+    return { path: text }
+  }
+  const [, host = '', port = ''] = /^(?:tcp:\/\/)?\[?([A-Za-z0-9.:_-]{1,253}?)\]?:(\d{1,5})$/.exec(text) ?? []
+  return host !== '' && Number(port) >= 1 && Number(port) <= 65_535
+    ? { host, port: Number(port) }
+    : new Problem('the absolute path of a socket, or host:port')
+}
+
 const MINIMUM_SECRET_LENGTH = 32
 
 const GIBIBYTE = 1024 ** 3
@@ -230,6 +244,17 @@ const table = {
     fallback: String(5 * GIBIBYTE),
     meaning: 'Size of one uploaded file at most.',
     parse: integer(1, 1024 * GIBIBYTE),
+  },
+  PORTAGE_STAGED_UPLOAD_BYTES: {
+    fallback: String(20 * GIBIBYTE),
+    meaning: 'Sizes of the uploads in several requests that one tenant may have under way, together.',
+    parse: integer(1, 1024 * GIBIBYTE),
+  },
+  PORTAGE_CLAMD: {
+    fallback: '',
+    meaning:
+      'Where the clamd of ClamAV listens, as the path of its Unix socket or as host:port. Files are then scanned before anything reads them. Default: nowhere, no scan.',
+    parse: optional(scannerAddress),
   },
   PORTAGE_CONCURRENT_RUNS: {
     fallback: '2',
@@ -337,6 +362,8 @@ export function loadConfig(env: Environment = process.env): Config {
     introspection: read.PORTAGE_INTROSPECTION ?? !production,
     logLevel: read.PORTAGE_LOG_LEVEL,
     maxUploadBytes: read.PORTAGE_MAX_UPLOAD_BYTES,
+    stagedUploadBytes: read.PORTAGE_STAGED_UPLOAD_BYTES,
+    clamd: read.PORTAGE_CLAMD,
     chunksInFlight: read.PORTAGE_CHUNKS_IN_FLIGHT,
     chunkRows: read.PORTAGE_CHUNK_ROWS,
     concurrentRuns: read.PORTAGE_CONCURRENT_RUNS,
@@ -506,9 +533,4 @@ function readSecret(path: string): string {
 
 function codeOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? 'unknown error'
-}
-
-/** Where libraries that ask the operating system for a folder of temporary files get one in this process from now on. */
-export function setTemporaryFolder(path: string): void {
-  process.env.TMPDIR = path
 }

@@ -44,6 +44,7 @@ export type RefusalCode =
   | 'NOT_REVERSIBLE'
   | 'VERSION_CONFLICT'
   | 'UPLOAD_INCOMPLETE'
+  | 'FILE_INFECTED'
 
 /** An expected refusal that the caller can act on. Thrown below the resolvers, answered by them as a UserError. */
 export class Refusal extends Error {

@@ -14,6 +14,7 @@ const prefixes = {
   member: 'mem',
   apiKey: 'key',
   tenant: 'tnt',
+  uploadSession: 'upl',
 } as const
 
 /** What an id can stand for. All runs share one kind: their own kind is theirs to know. */

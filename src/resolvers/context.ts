@@ -1,5 +1,6 @@
 import type { Caller } from '../access/identify.js'
 import type { Permission } from '../access/permissions.js'
+import type { Scanner } from '../adapters/antivirus/clamd.js'
 import type { FileStore } from '../adapters/files/storage.js'
 import type { Config } from '../config.js'
 import type { Database, PoolTx } from '../db/database.js'
@@ -13,6 +14,8 @@ export interface Services {
   readonly config: Config
   readonly database: Database
   readonly files: FileStore
+  /** Null: files are not looked at for viruses. */
+  readonly scanner: Scanner | null
   readonly events: EventFeed
   readonly log: Log
 }

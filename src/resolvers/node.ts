@@ -2,6 +2,7 @@ import 'reflect-metadata'
 import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql'
 import { findApiKey } from '../access/apiKeys.js'
 import { findMember } from '../access/members.js'
+import { findSession } from '../access/uploadSessions.js'
 import { findRecord } from '../adapters/crm/read.js'
 import type { PoolTx } from '../db/database.js'
 import { parseId } from '../ids.js'
@@ -13,6 +14,7 @@ import { findFile } from './files.js'
 import { showMember } from './members.js'
 import { nodePermissions, requireOneOf, requirePermission } from './permission.js'
 import { showRecord } from './records.js'
+import { showSession } from './upload-sessions.js'
 import { showFile, showRun } from './views.js'
 
 @Resolver()
@@ -45,6 +47,8 @@ async function find(
       return show(await findRecord(tx, kind, uuid), (row) => showRecord(context, row))
     case 'file':
       return show(await findFile(tx, uuid), (file) => showFile(context, file))
+    case 'uploadSession':
+      return show(await findSession(tx, uuid), (session) => showSession(context, session))
     case 'run':
       return show(await findRun(tx, uuid), (run) => showRun(context, run))
     case 'member':

@@ -20,6 +20,7 @@ export const permissionTable = {
   'Query.recordSchema': [],
   'Query.file': ['IMPORT_RUN'],
   'Query.mappingSuggestion': ['IMPORT_RUN'],
+  'Query.uploadSession': ['IMPORT_RUN'],
   'Query.run': runs,
   'Query.runs': runs,
   'Query.importRun': runs,
@@ -28,6 +29,9 @@ export const permissionTable = {
   // Owners are named by e-mail wherever records are shown.
   'Query.members': ['RECORD_READ', 'SETTINGS_MANAGE'],
   'Mutation.fileUpload': ['IMPORT_RUN'],
+  // Its bytes, too: see `server/uploads-ranged`.
+  'Mutation.uploadBegin': ['IMPORT_RUN'],
+  'Mutation.uploadComplete': ['IMPORT_RUN'],
   'Mutation.importCreate': ['IMPORT_RUN'],
   'Mutation.importMappingUpdate': ['IMPORT_RUN'],
   // A rollback in hand is its own kind of run: see `controlPermissions`.
@@ -53,6 +57,7 @@ export const nodePermissions = {
   property: ['RECORD_READ'],
   activity: ['RECORD_READ'],
   file: ['IMPORT_RUN'],
+  uploadSession: ['IMPORT_RUN'],
   run: runs,
   member: permissionTable['Query.members'],
   apiKey: permissionTable['Query.apiKeys'],

@@ -11,6 +11,7 @@ import { NodeResolver } from './node.js'
 import { RecordSchemaResolver } from './record-schema.js'
 import { ActivityResolver, RecordListResolver, RecordResolver, referenceResolvers } from './records.js'
 import { ImportRowResolver, ImportRunResolver, RollbackRunResolver, RunListResolver, RunResolver } from './runs.js'
+import { UploadSessionResolver } from './upload-sessions.js'
 import { ViewerResolver } from './viewer.js'
 
 const resolvers: NonEmptyArray<Function> = [
@@ -24,6 +25,7 @@ const resolvers: NonEmptyArray<Function> = [
   FileResolver,
   SourceFileResolver,
   DetectedColumnResolver,
+  UploadSessionResolver,
   MappingResolver,
   ImportResolver,
   RunListResolver,

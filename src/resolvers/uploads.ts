@@ -7,7 +7,7 @@ import { SourceFile } from '../db/entities.js'
 import { Refusal } from '../errors.js'
 import { FILE_HEAD_BYTES_MAX } from '../limits.js'
 import type { SourceOptions } from '../pipeline/types.js'
-import type { ApiContext } from './context.js'
+import { type ApiContext, inTenant } from './context.js'
 import { safeName } from './names.js'
 
 /** A file that is in the store and not yet recorded. */
@@ -31,26 +31,82 @@ export interface UploadRequest {
  * file or calls `discard`.
  */
 export async function receive(context: ApiContext, request: UploadRequest): Promise<ReceivedFile> {
-  const { files, config } = context.services
-  const claimed = request.sha256?.toLowerCase() ?? null
-  if (claimed !== null && !/^[0-9a-f]{64}$/.test(claimed)) {
+  const sha256 = request.sha256 === null ? null : sha256Of(request.sha256)
+  const { stored, fileName } = await store(context, request.file, context.services.config.maxUploadBytes)
+  try {
+    return await examine(context, stored, { name: request.name ?? fileName, sha256, source: request.source })
+  } catch (error) {
+    if (!(error instanceof Refusal && error.code === 'FILE_INFECTED')) {
+      await context.services.files.delete(stored.key)
+    }
+    throw error
+  }
+}
+
+/** A SHA-256 as people write it, in lower case. Refuses INVALID_INPUT for what is none. */
+export function sha256Of(text: string): string {
+  const sha256 = text.toLowerCase()
+  if (!/^[0-9a-f]{64}$/.test(sha256)) {
     throw new Refusal('INVALID_INPUT', 'A SHA-256 has 64 hexadecimal digits.', ['sha256'])
   }
-  const { stored, fileName } = await store(context, request.file, config.maxUploadBytes)
-  try {
-    if (claimed !== null && claimed !== stored.sha256) {
-      throw new Refusal(
-        'FILE_CHECKSUM_MISMATCH',
-        'The file arrived with another SHA-256 than was announced. Send it again.',
-        ['sha256'],
-      )
-    }
-    const name = safeName(request.name ?? fileName)
-    const detection = await detect(files, stored, name, request.source)
-    return { stored, name, detection, source: request.source }
-  } catch (error) {
-    await files.delete(stored.key)
-    throw error
+  return sha256
+}
+
+/**
+ * Looks at a stored file: is it what was announced, has it a virus, what is it. In this order, so that nothing reads an
+ * infected file. Refuses what cannot be taken; the file is then the caller's to delete, but for FILE_INFECTED, where it
+ * has been set apart.
+ */
+export async function examine(
+  context: ApiContext,
+  stored: StoredFile,
+  said: { readonly name: string; readonly sha256: string | null; readonly source: SourceOptions | null },
+): Promise<ReceivedFile> {
+  if (said.sha256 !== null && said.sha256 !== stored.sha256) {
+    throw new Refusal(
+      'FILE_CHECKSUM_MISMATCH',
+      'The file arrived with another SHA-256 than was announced. Send it again.',
+      ['sha256'],
+    )
+  }
+  const name = safeName(said.name)
+  await screen(context, stored, name)
+  const detection = await detect(context.services.files, stored, name, said.source)
+  return { stored, name, detection, source: said.source }
+}
+
+/** Refuses a file that has a virus, and sets it apart: no file of the tenant leads to its bytes. */
+async function screen(context: ApiContext, stored: StoredFile, name: string): Promise<void> {
+  const { scanner, files, config, log } = context.services
+  if (scanner === null) {
+    return
+  }
+  const verdict = await scanner.scan(() => files.read(stored.key), context.signal)
+  if (verdict.kind === 'tooLarge') {
+    throw new Refusal('FILE_TOO_LARGE', 'The file is larger than the virus scanner takes.', ['file'])
+  }
+  if (verdict.kind === 'infected') {
+    await inTenant(context, (tx) =>
+      tx.query(
+        `insert into quarantined_file
+           (tenant_id, id, name, byte_size, sha256, storage_key, signature, uploaded_by, expires_at)
+         values ($1, uuidv7(), $2, $3, $4, $5, $6, $7, now() + $8 * interval '1 day')`,
+        [
+          context.caller.tenantId,
+          name,
+          stored.byteSize,
+          stored.sha256,
+          stored.key,
+          verdict.signature,
+          context.caller.actor,
+          config.fileRetentionDays,
+        ],
+      ),
+    )
+    log.warn('an infected file was set apart')
+    throw new Refusal('FILE_INFECTED', `The virus scanner found ${verdict.signature} in the file. It is not taken.`, [
+      'file',
+    ])
   }
 }
 

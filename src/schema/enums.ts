@@ -35,6 +35,7 @@ export const UserErrorCode = enumOf('UserErrorCode', [
   'NOT_REVERSIBLE',
   'VERSION_CONFLICT',
   'UPLOAD_INCOMPLETE',
+  'FILE_INFECTED',
 ])
 
 export const RecordTypeEnum = enumOf('RecordType', ['CONTACT', 'LEAD', 'PROPERTY', 'ACTIVITY'])

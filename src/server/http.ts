@@ -13,6 +13,7 @@ import { DOWNLOAD_ROUTE, downloads } from './downloads.js'
 import { describeError, isUnavailable } from './errors.js'
 import { refuse, refuseBody } from './refuse.js'
 import { uploads } from './uploads.js'
+import { rangedUploads, UPLOAD_ROUTE } from './uploads-ranged.js'
 
 /** Where GraphQL is answered, on HTTP and on sockets. */
 export const GRAPHQL_PATH = '/graphql'
@@ -42,6 +43,7 @@ export function createApp(state: HttpState): Express {
     serveMetrics(request, response).catch(next)
   })
   app.get(DOWNLOAD_ROUTE, downloads(services))
+  app.all(UPLOAD_ROUTE, noStore, authenticated(services), rangedUploads(services))
   app.use(
     GRAPHQL_PATH,
     noStore,

@@ -1,6 +1,7 @@
 /** An API process: GraphQL over HTTP and WebSocket, uploads, downloads, health and metrics on one address. */
 import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
+import { clamdScanner } from '../adapters/antivirus/clamd.js'
 import { localFileStore } from '../adapters/files/storage.js'
 import type { Config } from '../config.js'
 import { Database } from '../db/database.js'
@@ -11,7 +12,6 @@ import type { Services } from '../resolvers/context.js'
 import { createEngine } from './graphql.js'
 import { createApp, GRAPHQL_PATH, type HttpState } from './http.js'
 import { serveSockets } from './sockets.js'
-import { useTemporaryFolder } from './uploads.js'
 
 export interface Api {
   /** Refuses new work, lets what is in hand end, and closes everything in reverse. */
@@ -27,7 +27,6 @@ const REQUEST_MS = 6 * 3_600_000
 /** Starts an API process. Resolves when it answers; the database may still be away, which /readyz tells. */
 export async function startApi(config: Config): Promise<Api> {
   const log = createLog({ level: config.logLevel, process: 'api' })
-  const temporary = useTemporaryFolder(config.dataDir)
   const url = roleUrl(config.databaseUrl ?? '', API_ROLE, config.secret.text('database role portage_api'))
   const database = await Database.open({
     url,
@@ -37,7 +36,15 @@ export async function startApi(config: Config): Promise<Api> {
   })
   const events = new EventFeed({ source: database, listenerUrl: url, log })
   await events.start()
-  const services: Services = { config, database, files: localFileStore(join(config.dataDir, 'files')), events, log }
+  const scanner = config.clamd === null ? null : clamdScanner(config.clamd)
+  const services: Services = {
+    config,
+    database,
+    scanner,
+    files: localFileStore(join(config.dataDir, 'files')),
+    events,
+    log,
+  }
 
   const http = createServer()
   http.requestTimeout = REQUEST_MS
@@ -55,7 +62,6 @@ export async function startApi(config: Config): Promise<Api> {
       await engine.stop()
       await events.close()
       await database.close()
-      temporary.remove()
     },
   }
 }
