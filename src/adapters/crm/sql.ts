@@ -44,7 +44,14 @@ export interface ChunkSql {
   readonly near: readonly string[]
   /** Writes link rows for one reference key; `$1`-`$5`. */
   readonly links: readonly { readonly field: string; readonly key: string; readonly sql: string }[]
+  /**
+   * `$1`-`$3`: counts the rows that name a record by its external id and change nothing of it. If these are all, nothing else
+   * has to be asked. Null where rows can only be told apart the long way.
+   */
+  readonly unchanged: string | null
   readonly update: string
+  /** Locks the records that `remove` is about, so that nobody is linking to them meanwhile. */
+  readonly lockHits: string
   readonly remove: string
   readonly identities: string | null
   /**
@@ -70,6 +77,9 @@ export function chunkSql(plan: WritePlan): ChunkSql {
     ? `coalesce(s.${staged.get('sourceSystem')}, ${text(plan.sourceSystem)})`
     : text(plan.sourceSystem)
   const externalId = staged.has('externalId') ? `s.${staged.get('externalId')}` : null
+
+  /** A row that means an existing record is refused or skipped, whatever it says. */
+  const changesNothing = plan.onDuplicate !== 'UPDATE' && plan.onDuplicate !== 'FILL_BLANKS'
 
   const byExternalIdRule = plan.rules.findIndex((rule) => rule.length === 1 && rule[0] === 'externalId')
 
@@ -144,13 +154,19 @@ export function chunkSql(plan: WritePlan): ChunkSql {
   function linkSql(field: FieldDefinition, to: string, key: string, value: string): string {
     const conditions =
       to === 'member' ? `r.${key} = ${value} and r.active` : `r.${snake(key)} = ${value} and r.deleted_at is null`
+    // Locked as the foreign key will lock it anyway, but before it is taken for alive: whoever deletes a record locks it FOR
+    // UPDATE first, so a record that is being deleted is waited for and then not found, and plain changes are not waited for.
     const records =
-      to === 'member' || key !== 'externalId'
-        ? `select r.id from ${to} r where r.tenant_id = $1 and ${conditions} limit 2`
-        : // A record is known by every identity that it has.
-          `select r.id from ${to} r where r.tenant_id = $1 and ${conditions} and r.source_system = ${system}
-           union select r.id from record_identity i join ${to} r on r.tenant_id = $1 and r.id = i.record_id and r.deleted_at is null
-           where i.tenant_id = $1 and i.record_type = ${text(to)} and i.source_system = ${system} and i.external_id = ${value} limit 2`
+      to === 'member'
+        ? `select r.id from member r where r.tenant_id = $1 and ${conditions} limit 2`
+        : key !== 'externalId'
+          ? `select r.id from ${to} r where r.tenant_id = $1 and ${conditions} limit 2 for key share of r`
+          : // A record is known by every identity that it has.
+            `select r.id from (
+               select i.id from ${to} i where i.tenant_id = $1 and i.${snake(key)} = ${value} and i.deleted_at is null and i.source_system = ${system}
+               union select i.record_id from record_identity i
+               where i.tenant_id = $1 and i.record_type = ${text(to)} and i.source_system = ${system} and i.external_id = ${value}) k
+             join ${to} r on r.tenant_id = $1 and r.id = k.id and r.deleted_at is null limit 2 for key share of r`
     return `insert into link (row_number, field, record_id, n)
       select f.row_number, ${text(field.name)}, (array_agg(f.id))[1], count(*) from (
         select s.row_number, m.id from stage s cross join lateral (${records}) m
@@ -220,9 +236,26 @@ export function chunkSql(plan: WritePlan): ChunkSql {
           where o is distinct from n) d)
       insert into verdict (row_number, outcome, record_id) select row_number, 'UPDATED', id from u`
 
+  const unchanged =
+    byExternalIdRule !== 0 || externalId === null || links.length > 0 || plan.operation === 'DELETE' || changesNothing
+      ? null
+      : `select count(*)::int as rows from stage s cross join lateral (
+          select ${[...new Set([...targets.map((target) => target.column), 'external_id', 'source_system'])].map((column) => `r.${column}`).join(', ')}
+          from ${table} r
+          where r.tenant_id = $1 and r.external_id = ${externalId} and r.source_system = ${system} and r.deleted_at is null
+          limit 1) r
+        where s.row_number between $2 and $3
+          and (${targets.map((target) => `(${target.value})::${sqlTypeOf(target.field)}`).join(', ')}, 0)
+            is not distinct from (${targets.map((target) => `r.${target.column}`).join(', ')}, 0)`
+
   function sqlTypeOf(field: string): string {
     return fieldNamed(type, field).sqlType
   }
+
+  // See the links: the plain update below would pass by whoever is linking to the record.
+  const lockHits = `select count(*) from (
+        select from hit h join stage s on s.row_number = h.row_number join ${table} r on r.tenant_id = $1 and r.id = h.record_id
+        where ${stretch} and ${oneRecord} and r.deleted_at is null and ${open} for update of r) l`
 
   const remove = `with u as (
         update ${table} r set deleted_at = now(),
@@ -328,7 +361,7 @@ export function chunkSql(plan: WritePlan): ChunkSql {
            join ${table} r on r.tenant_id = $1 and r.id = h.record_id where ${oneRecord} and ${stretch} and ${open}`
   }
 
-  return { match, matchIdentities, near, links, update, remove, identities, insert, projection }
+  return { match, matchIdentities, near, links, unchanged, update, remove, identities, insert, projection }
 }
 
 /** A SQL text literal. Names and values here come from the record types and from options that were validated. */

@@ -53,8 +53,11 @@ const nothing: AppliedChunk = {
 
 /** Keeps chunks that are written side by side from seeing each other half done. */
 export interface Turn {
-  /** Resolves when this chunk may look at the records: everything before it is committed or known not to matter. */
-  beforeMatch(): Promise<void>
+  /**
+   * Resolves when this chunk may look at the records: everything before it is committed or known not to matter. True: it was
+   * a commit, and what was read of the records before is old.
+   */
+  beforeMatch(): Promise<boolean>
   /** Says, once, whether this chunk changes existing records; the next chunk waits for that word. */
   changesExisting(changes: boolean): void
 }
@@ -72,6 +75,8 @@ const REFUSED_ROWS = 100
 /** What a run remembers from chunk to chunk: constraints that were hit are tried up front from then on. */
 export interface WriterState {
   checks: readonly { readonly name: string; readonly sql: string }[] | null
+  /** The chunk before changed nothing, so this one may be the same: it is worth a look of its own. */
+  unchanging: boolean
 }
 
 export async function applyChunk(
@@ -122,7 +127,16 @@ class ChunkWriter {
     const refused = await this.#stage()
     // Statistics of the session's own tables: without them the planner takes the stage for a few rows.
     await this.#tx.query('analyze stage (row_number, pass)')
-    await turn.beforeMatch()
+    // Looked at before its turn: what a chunk before it creates is none of the records that its rows name.
+    let unchanged = await this.#isUnchanged(refused.length)
+    if (await turn.beforeMatch()) {
+      unchanged &&= await this.#isUnchanged(refused.length)
+    }
+    this.#state.unchanging = unchanged
+    if (unchanged) {
+      turn.changesExisting(false)
+      return { ...nothing, unchanged: staged, whole: 'UNCHANGED' }
+    }
     const identities = await this.#hasIdentities()
     let announced = false
     // Rows that clash cut the chunk into stretches. The window that is matched at once shrinks with them: matching all the
@@ -149,6 +163,7 @@ class ChunkWriter {
           announced = true
         }
         if (this.#allUnchanged) {
+          this.#state.unchanging = true
           return { ...nothing, unchanged: this.#chunk.staged, whole: 'UNCHANGED' }
         }
         if (!all) {
@@ -202,6 +217,19 @@ class ChunkWriter {
   /** Whether a row that means an existing record may change it. */
   #changes(): boolean {
     return this.#plan.operation === 'DELETE' || (this.#plan.onDuplicate !== 'SKIP' && this.#plan.onDuplicate !== 'FAIL')
+  }
+
+  /**
+   * Whether every staged row names an existing record by its external id and changes nothing of it. That holds for each of
+   * them by itself, so it holds for all of them one after the other, whatever they share.
+   */
+  async #isUnchanged(refused: number): Promise<boolean> {
+    const { firstRow, lastRow, staged, warned } = this.#chunk
+    if (this.#sql.unchanged === null || !this.#state.unchanging || refused > 0 || warned.length > 0) {
+      return false
+    }
+    const params = [this.#tx.tenantId, firstRow, lastRow]
+    return (await one<{ rows: number }>(this.#tx, this.#sql.unchanged, params)).rows === staged
   }
 
   async #hasIdentities(): Promise<boolean> {
@@ -334,6 +362,7 @@ class ChunkWriter {
     }
     let changed = 0
     if (this.#plan.operation === 'DELETE') {
+      await this.#tx.query(this.#sql.lockHits, params)
       changed = await this.#tx.execute(this.#sql.remove, [...params, this.#plan.runId])
       this.#decided ||= changed > 0
       // Found, and gone before it could be deleted here.
