@@ -243,7 +243,9 @@ async function writeChunk(
       beforeMatch: async () => {
         if (chunk.meetsPrevious || (await wait(previous.changesExisting))) {
           await wait(previous.committed)
+          return true
         }
+        return false
       },
       changesExisting: (changes) => progress.announce(changes),
     })
@@ -490,7 +492,7 @@ async function openLanes(
     await Promise.all(opened.map((lane) => lane.close()))
   }
   const sql = chunkSql(job.plan)
-  const state: WriterState = { checks: null }
+  const state: WriterState = { checks: null, unchanging: true }
   const clock = new LapClock()
   try {
     for (let i = 0; i < count; i++) {

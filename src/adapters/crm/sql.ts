@@ -49,6 +49,11 @@ export interface ChunkSql {
    * has to be asked. Null where rows can only be told apart the long way.
    */
   readonly unchanged: string | null
+  /**
+   * `$1`-`$3`: counts the rows that name a record by its external id and change nothing of it. If these are all, nothing else
+   * has to be asked. Null where rows can only be told apart the long way.
+   */
+  readonly unchanged: string | null
   readonly update: string
   /** Locks the records that `remove` is about, so that nobody is linking to them meanwhile. */
   readonly lockHits: string
@@ -77,6 +82,9 @@ export function chunkSql(plan: WritePlan): ChunkSql {
     ? `coalesce(s.${staged.get('sourceSystem')}, ${text(plan.sourceSystem)})`
     : text(plan.sourceSystem)
   const externalId = staged.has('externalId') ? `s.${staged.get('externalId')}` : null
+
+  /** A row that means an existing record is refused or skipped, whatever it says. */
+  const changesNothing = plan.onDuplicate !== 'UPDATE' && plan.onDuplicate !== 'FILL_BLANKS'
 
   /** A row that means an existing record is refused or skipped, whatever it says. */
   const changesNothing = plan.onDuplicate !== 'UPDATE' && plan.onDuplicate !== 'FILL_BLANKS'
@@ -235,6 +243,18 @@ export function chunkSql(plan: WritePlan): ChunkSql {
           from (values ${targets.map((target, i) => `(${text(target.column)}, to_jsonb(u.o${i}), to_jsonb(u.n${i}))`).join(', ')}) as x (f, o, n)
           where o is distinct from n) d)
       insert into verdict (row_number, outcome, record_id) select row_number, 'UPDATED', id from u`
+
+  const unchanged =
+    byExternalIdRule !== 0 || externalId === null || links.length > 0 || plan.operation === 'DELETE' || changesNothing
+      ? null
+      : `select count(*)::int as rows from stage s cross join lateral (
+          select ${[...new Set([...targets.map((target) => target.column), 'external_id', 'source_system'])].map((column) => `r.${column}`).join(', ')}
+          from ${table} r
+          where r.tenant_id = $1 and r.external_id = ${externalId} and r.source_system = ${system} and r.deleted_at is null
+          limit 1) r
+        where s.row_number between $2 and $3
+          and (${targets.map((target) => `(${target.value})::${sqlTypeOf(target.field)}`).join(', ')}, 0)
+            is not distinct from (${targets.map((target) => `r.${target.column}`).join(', ')}, 0)`
 
   const unchanged =
     byExternalIdRule !== 0 || externalId === null || links.length > 0 || plan.operation === 'DELETE' || changesNothing
