@@ -5,6 +5,7 @@ import { Migration20261122000001_foundation } from '../../migrations/Migration20
 import { Migration20261122000002_records } from '../../migrations/Migration20261122000002_records.js'
 import { Migration20261122000003_run_files } from '../../migrations/Migration20261122000003_run_files.js'
 import { Migration20261122000004_uploads } from '../../migrations/Migration20261122000004_uploads.js'
+import { Migration20261122000005_row_files } from '../../migrations/Migration20261122000005_row_files.js'
 import { FatalError } from '../errors.js'
 import { API_ROLE, OWNER_ROLE, WORKER_ROLE } from './roles.js'
 
@@ -13,6 +14,7 @@ const migrations = [
   Migration20261122000002_records,
   Migration20261122000003_run_files,
   Migration20261122000004_uploads,
+  Migration20261122000005_row_files,
 ]
 
 /** PostgreSQL 18 brought `RETURNING old.*, new.*`, which before-images are taken with. */

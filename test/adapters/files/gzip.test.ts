@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import type { ByteReader } from '../../../src/adapters/files/bytes.js'
+import { type GzipLimits, gunzip } from '../../../src/adapters/files/gzip.js'
+
+function held(bytes: Buffer): ByteReader {
+  return {
+    byteSize: bytes.length,
+    read: (target, at, length, position) => Promise.resolve(bytes.copy(target, at, position, position + length)),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }
+}
+
+async function unpacked(bytes: Buffer, limits: GzipLimits = {}): Promise<string> {
+  const parts: Uint8Array[] = []
+  for await (const part of gunzip(held(bytes), limits)) {
+    parts.push(part)
+  }
+  return Buffer.concat(parts).toString()
+}
+
+const text = 'Name,City\n'.repeat(50_000)
+
+test('a file is unpacked to its end', async () => {
+  assert.equal(await unpacked(gzipSync(text)), text)
+  assert.equal(await unpacked(gzipSync('')), '')
+})
+
+test('several members are one file', async () => {
+  assert.equal(await unpacked(Buffer.concat([gzipSync('a\n'), gzipSync(text), gzipSync('b\n')])), `a\n${text}b\n`)
+})
+
+test('what stands behind the last member is passed over', async () => {
+  for (const junk of [Buffer.alloc(600), Buffer.from('junk that is none'), Buffer.from([0x1f, 0x8b, 1, 2, 3])]) {
+    assert.ok((await unpacked(Buffer.concat([gzipSync(text), junk]))) === text)
+  }
+})
+
+test('a file that breaks off or was changed is refused', async () => {
+  const whole = gzipSync(text)
+  await assert.rejects(unpacked(whole.subarray(0, whole.length - 9)), {
+    code: 'FILE_UNREADABLE',
+    message: /breaks off/,
+  })
+  const changed = Buffer.from(whole)
+  changed[whole.length - 6]! ^= 1
+  await assert.rejects(unpacked(changed), { name: 'Refusal', code: 'FILE_UNREADABLE', message: /damaged/ })
+  await assert.rejects(unpacked(Buffer.from([0x1f, 0x8b, 9, 9, 9, 9])), { name: 'Refusal', code: 'FILE_UNREADABLE' })
+})
+
+test('what comes out is counted: up to the limits it is read, above it is refused', async () => {
+  const packed = gzipSync(text)
+  assert.equal((await unpacked(packed, { unpackedBytes: text.length })).length, text.length)
+  await assert.rejects(unpacked(packed, { unpackedBytes: text.length - 1 }), { code: 'LIMIT_EXCEEDED' })
+  const ratio = text.length / packed.length
+  assert.equal((await unpacked(packed, { ratio: Math.ceil(ratio), ratioBytes: 0 })).length, text.length)
+  await assert.rejects(unpacked(packed, { ratio: Math.floor(ratio / 4), ratioBytes: 0 }), { code: 'FILE_UNSAFE' })
+})
+
+test('a bomb is refused long before it has unpacked', async () => {
+  const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024))
+  let seen = 0
+  await assert.rejects(
+    async () => {
+      for await (const part of gunzip(held(bomb))) {
+        seen += part.length
+      }
+    },
+    { name: 'Refusal', code: 'FILE_UNSAFE' },
+  )
+  assert.ok(seen < 13 * 1024 * 1024, String(seen))
+})
+
+test('leaving the loop ends the unpacking', async () => {
+  for await (const part of gunzip(held(gzipSync(text)))) {
+    assert.ok(part.length > 0)
+    break
+  }
+})
