@@ -49,11 +49,6 @@ export interface ChunkSql {
    * has to be asked. Null where rows can only be told apart the long way.
    */
   readonly unchanged: string | null
-  /**
-   * `$1`-`$3`: counts the rows that name a record by its external id and change nothing of it. If these are all, nothing else
-   * has to be asked. Null where rows can only be told apart the long way.
-   */
-  readonly unchanged: string | null
   readonly update: string
   /** Locks the records that `remove` is about, so that nobody is linking to them meanwhile. */
   readonly lockHits: string
@@ -82,9 +77,6 @@ export function chunkSql(plan: WritePlan): ChunkSql {
     ? `coalesce(s.${staged.get('sourceSystem')}, ${text(plan.sourceSystem)})`
     : text(plan.sourceSystem)
   const externalId = staged.has('externalId') ? `s.${staged.get('externalId')}` : null
-
-  /** A row that means an existing record is refused or skipped, whatever it says. */
-  const changesNothing = plan.onDuplicate !== 'UPDATE' && plan.onDuplicate !== 'FILL_BLANKS'
 
   /** A row that means an existing record is refused or skipped, whatever it says. */
   const changesNothing = plan.onDuplicate !== 'UPDATE' && plan.onDuplicate !== 'FILL_BLANKS'
@@ -256,18 +248,6 @@ export function chunkSql(plan: WritePlan): ChunkSql {
           and (${targets.map((target) => `(${target.value})::${sqlTypeOf(target.field)}`).join(', ')}, 0)
             is not distinct from (${targets.map((target) => `r.${target.column}`).join(', ')}, 0)`
 
-  const unchanged =
-    byExternalIdRule !== 0 || externalId === null || links.length > 0 || plan.operation === 'DELETE' || changesNothing
-      ? null
-      : `select count(*)::int as rows from stage s cross join lateral (
-          select ${[...new Set([...targets.map((target) => target.column), 'external_id', 'source_system'])].map((column) => `r.${column}`).join(', ')}
-          from ${table} r
-          where r.tenant_id = $1 and r.external_id = ${externalId} and r.source_system = ${system} and r.deleted_at is null
-          limit 1) r
-        where s.row_number between $2 and $3
-          and (${targets.map((target) => `(${target.value})::${sqlTypeOf(target.field)}`).join(', ')}, 0)
-            is not distinct from (${targets.map((target) => `r.${target.column}`).join(', ')}, 0)`
-
   function sqlTypeOf(field: string): string {
     return fieldNamed(type, field).sqlType
   }
@@ -381,7 +361,7 @@ export function chunkSql(plan: WritePlan): ChunkSql {
            join ${table} r on r.tenant_id = $1 and r.id = h.record_id where ${oneRecord} and ${stretch} and ${open}`
   }
 
-  return { match, matchIdentities, near, links, unchanged, update, remove, identities, insert, projection }
+  return { match, matchIdentities, near, links, unchanged, update, lockHits, remove, identities, insert, projection }
 }
 
 /** A SQL text literal. Names and values here come from the record types and from options that were validated. */
