@@ -33,15 +33,17 @@ export interface Claim {
 /** Statuses in which there is something for a worker to do. */
 const workable: readonly RunStatus[] = ['ANALYZING', 'QUEUED', 'RUNNING', 'CANCELING']
 
+/** Start of the name of a lane. */
+const LANE_NAME = 'portage lane'
+
 /** Connections of one worker for one run carry this name, so that whoever takes the run over can end them. */
 export function laneName(holder: number, runId: string): string {
-  return `portage lane ${holder} ${runId}`
+  return `${LANE_NAME} ${holder} ${runId}`
 }
 
 /** Takes charge of a run, from nobody or from a worker that is gone; null if there is nothing to take. */
 export async function claimRun(lane: Lane, payload: AdvanceRunPayload, holder: number): Promise<Claim | null> {
-  let before: number | null = null
-  const claim = await withTenant(lane, payload.tenantId, async (tx) => {
+  return withTenant(lane, payload.tenantId, async (tx) => {
     const run = await first<{ kind: RunKind; status: RunStatus }>(
       tx,
       'select kind, status from run where tenant_id = $1 and id = $2 for update',
@@ -52,17 +54,22 @@ export async function claimRun(lane: Lane, payload: AdvanceRunPayload, holder: n
       await tx.query('delete from run_wakeup where run_id = $1 and tenant_id = $2', [payload.runId, payload.tenantId])
       return null
     }
-    const taken = await first<{ before: number | null }>(
+    const taken = await first(
       tx,
       `update run_wakeup w set holder = $3, lease_until = clock_timestamp() + ${LEASE_SECONDS} * interval '1 second', sent_until = null
        where w.run_id = $1 and w.tenant_id = $2 and w.due_at <= clock_timestamp() and not ${heldByLiving}
-       returning old.holder as before`,
+       returning w.run_id`,
       [payload.runId, payload.tenantId, holder],
     )
     if (taken === null) {
       return null
     }
-    before = taken.before
+    // What is left of workers before, whether they lost the run or handed it back: a stalled COPY would live on and hold its
+    // locks. In this transaction, so that a claim that freezes here does not end the connections of the next one.
+    await tx.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where usename = current_user and starts_with(application_name, $1) and right(application_name, length($2)) = $2',
+      [LANE_NAME, payload.runId],
+    )
     const status = run.status === 'QUEUED' ? 'RUNNING' : run.status
     const bumped = await first<{ token: number; attempts: number }>(
       tx,
@@ -83,14 +90,6 @@ export async function claimRun(lane: Lane, payload: AdvanceRunPayload, holder: n
       attempts: bumped?.attempts ?? 1,
     }
   })
-  if (claim !== null && before !== null && before !== holder) {
-    // What is left of the worker before: a stalled COPY would live on and hold its locks.
-    await lane.session(
-      'select pg_terminate_backend(pid) from pg_stat_activity where usename = current_user and application_name = $1',
-      [laneName(before, payload.runId)],
-    )
-  }
-  return claim
 }
 
 /** Hands the run back: to be taken up again after `delayMs`, or, if there is nothing left to do, not at all. */
