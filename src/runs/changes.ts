@@ -102,11 +102,11 @@ async function undoChanged(tx: Tx, request: UndoRequest, after: string): Promise
   ])
   await tx.query(
     `create temporary table if not exists undo (record_id uuid primary key, before jsonb, after jsonb, rows bigint, last_row bigint,
-       first_version int, last_version int, restore jsonb, conflicts jsonb, done boolean) on commit delete rows`,
+       first_version int, last_version int, restore jsonb, conflicts jsonb, done boolean, refused boolean) on commit delete rows`,
   )
   await tx.query(
     `insert into undo
-     select i.record_id, b.before, a.after, c.rows, c.last_row, c.first_version, c.last_version, '{}', '{}', c.done
+     select i.record_id, b.before, a.after, c.rows, c.last_row, c.first_version, c.last_version, '{}', '{}', c.done, false
      from unnest($3::uuid[]) as i (record_id)
        cross join lateral (
          select count(*) as rows, max(c.row_number) as last_row, min(c.before_version) as first_version,
@@ -174,7 +174,8 @@ async function restore(tx: Tx, type: RecordType, request: UndoRequest): Promise<
   await tx.query(
     `insert into run_conflict (tenant_id, run_id, record_type, record_id, field, row_number, before, imported, current, message)
      select $1, $2, $3, u.record_id, k.key, u.last_row, u.before ->> k.key, u.after ->> k.key, u.conflicts ->> k.key,
-       'The field was changed after the import, so it was kept.'
+       case when u.refused then 'The value before the import is not possible any more: a rule or another record stands against it. The field was kept.'
+         else 'The field was changed after the import, so it was kept.' end
      from undo u cross join lateral jsonb_object_keys(u.conflicts) as k (key) on conflict do nothing`,
     [tx.tenantId, request.rollbackId, type.name],
   )
@@ -217,7 +218,14 @@ async function guarded(
       throw error
     }
     if (ids.length === 1) {
-      await tx.query("update undo set conflicts = restore, restore = '{}' where record_id = $1", [only])
+      await tx.query(
+        `update undo u set restore = '{}', refused = true, conflicts = (
+           select jsonb_object_agg(k.key, now.j -> k.key)
+           from (select to_jsonb(r) as j from ${type.table} r where r.tenant_id = $1 and r.id = u.record_id offset 0) as now
+             cross join lateral jsonb_object_keys(u.restore) as k (key))
+         where u.record_id = $2`,
+        [tx.tenantId, only],
+      )
       return
     }
     const middle = ids[Math.floor((ids.length - 1) / 2)]?.record_id ?? only

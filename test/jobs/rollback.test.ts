@@ -196,3 +196,30 @@ test('deleted records come back with their ids', async () => {
     ids,
   )
 })
+
+test('a restore that another record stands against is listed with what the field holds', async () => {
+  const tenant = await engine.tenant()
+  await engine.import(tenant, { type: 'contact', csv: csv(['old,a@example.com,A,Town']), map })
+  const run = await engine.import(tenant, {
+    type: 'contact',
+    csv: 'Id,Mail,Last\nold,a@example.com,B\n',
+    map: { Id: 'externalId', Last: 'lastName' },
+  })
+  // The run is made to have changed the id, too, as the deletion and restoring of records can bring about.
+  await engine.rows(
+    `update run_change set before = before || '{"external_id": "taken"}', after = after || '{"external_id": "old"}' where run_id = $1`,
+    [run.id],
+  )
+  await engine.import(tenant, { type: 'contact', csv: csv(['taken,b@example.com,C,Town']), map })
+  const rollback = await rollBack(tenant, run.id)
+  const conflicts = await engine.rows(
+    'select field, before, imported, current, message from run_conflict where run_id = $1 order by field',
+    [rollback.id],
+  )
+  const message =
+    'The value before the import is not possible any more: a rule or another record stands against it. The field was kept.'
+  assert.deepEqual(conflicts, [
+    { field: 'external_id', before: 'taken', imported: 'old', current: 'old', message },
+    { field: 'last_name', before: 'A', imported: 'B', current: 'B', message },
+  ])
+})
