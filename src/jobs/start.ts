@@ -2,9 +2,9 @@
 import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { localFileStore } from '../adapters/files/storage.js'
+import { openFileStore } from '../adapters/files/storage.js'
 import type { Config } from '../config.js'
-import { Lane } from '../db/lane.js'
+import { Lane, type LaneOptions } from '../db/lane.js'
 import { type Listener, listen } from '../db/listen.js'
 import { roleUrl, WORKER_ROLE } from '../db/roles.js'
 import { createLog } from '../log.js'
@@ -50,7 +50,7 @@ export async function startWorker(config: Config): Promise<Started> {
   const log = createLog({ level: config.logLevel, process: 'worker' })
   const databaseUrl = roleUrl(config.databaseUrl ?? '', WORKER_ROLE, config.secret.text('database role portage_worker'))
   const stopping = new AbortController()
-  const files = localFileStore(join(config.dataDir, 'files'))
+  const files = await openFileStore(config.store, join(config.dataDir, 'files'))
   const presence = await Lane.open({ ...laneOptions(databaseUrl, 'portage presence'), idleInTransactionMs: 0 })
 
   let working: Working | null = null
@@ -172,19 +172,35 @@ async function startWorking(options: {
     return work.finally(() => inHand.delete(work))
   })
   const dispatcher = await startDispatcher(databaseUrl, presence, queue, log, stopping)
+  let housekeeping: Promise<void> | null = null
   const house = setInterval(() => {
-    context.control
-      .use((lane) => keepHouse(lane, options.files, config))
+    // On a connection of its own: on the control connection, claims and endings of runs would wait for it.
+    housekeeping ??= withLane(laneOptions(databaseUrl, `portage housekeeping ${holder}`), (lane) =>
+      keepHouse(lane, options.files, config),
+    )
       .catch((error: unknown) => log.warn({ err: error }, 'housekeeping failed and will be tried again'))
+      .finally(() => {
+        housekeeping = null
+      })
   }, HOUSEKEEPING_MS)
   return {
     close: async () => {
       clearInterval(house)
       await dispatcher.close()
       await Promise.all(inHand)
+      await housekeeping
       await queue.stop()
       await controlLane.close()
     },
+  }
+}
+
+async function withLane(options: LaneOptions, work: (lane: Lane) => Promise<void>): Promise<void> {
+  const lane = await Lane.open(options)
+  try {
+    await work(lane)
+  } finally {
+    await lane.close()
   }
 }
 
