@@ -31,6 +31,7 @@ interface Ids {
   readonly property: string
   readonly activity: string
   readonly file: string
+  readonly upload: string
   readonly import: string
   readonly waiting: string
   readonly rollback: string
@@ -301,6 +302,12 @@ async function populate(actor: Actor, mark: string): Promise<Ids> {
     decodeId('run', waiting),
   ])
 
+  const begun = await world.ask(
+    actor,
+    'mutation ($input: UploadBeginInput!) { uploadBegin(input: $input) { uploadSession { id } } }',
+    { input: { name: `${mark}.csv`, byteSize: 10, sha256: '0'.repeat(64), idempotencyKey: `upload ${mark}` } },
+  )
+
   const ids = await world.ask(
     actor,
     `query ($id: ID!) { leads(first: 1) { nodes { id } } properties(first: 1) { nodes { id } } activities(first: 1) { nodes { id } }
@@ -313,6 +320,7 @@ async function populate(actor: Actor, mark: string): Promise<Ids> {
     property: ids.properties.nodes[0].id,
     activity: ids.activities.nodes[0].id,
     file: ids.importRun.source.id,
+    upload: begun.uploadBegin.uploadSession.id,
     import: first,
     waiting,
     rollback,
@@ -362,6 +370,7 @@ const queryCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> = {
   activities: (ids) => lists(ids, ids.activity, 'lead', ids.lead),
   recordSchema: () => ['(recordType: CONTACT)', '(recordType: ACTIVITY)'],
   file: (ids) => [`(id: "${ids.file}")`],
+  uploadSession: (ids) => [`(id: "${ids.upload}")`],
   mappingSuggestion: (ids) => [
     `(fileId: "${ids.file}")`,
     `(fileId: "${ids.file}", recordType: LEAD, source: { delimiter: "," })`,
@@ -386,6 +395,8 @@ function lists(_ids: Ids, id: string, reference: string, to: string): string[] {
 const mutationCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> = {
   // Brings a file and names nothing; the stories of the tests call it.
   fileUpload: () => [],
+  uploadBegin: () => [],
+  uploadComplete: (ids) => [`(input: { uploadSessionId: "${ids.upload}" })`],
   importCreate: (ids) => [`(input: { fileId: "${ids.file}", recordType: CONTACT, idempotencyKey: "walk" })`],
   importMappingUpdate: (ids) => [`(input: { runId: "${ids.waiting}", mapping: [] })`],
   runPause: (ids) => [ids.import, ids.waiting, ids.rollback].map((id) => `(input: { runId: "${id}" })`),
@@ -423,6 +434,7 @@ function nobodys(): Ids {
     property: 'property',
     activity: 'activity',
     file: 'file',
+    upload: 'uploadSession',
     import: 'run',
     waiting: 'run',
     rollback: 'run',

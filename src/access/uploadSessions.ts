@@ -156,18 +156,15 @@ export async function removeParts(tx: Tx, id: string): Promise<void> {
   await tx.query('delete from upload_part where tenant_id = $1 and session_id = $2', [tx.tenantId, id])
 }
 
-/** Parts that nobody needs any more: of sessions that have expired or become a file. At most `limit` of them. */
-export async function unneededParts(
-  tx: Tx,
-  limit: number,
-): Promise<{ readonly sessionId: string; readonly key: string }[]> {
-  const rows = await tx.query<{ session_id: string; storage_key: string }>(
-    `select p.session_id, p.storage_key from upload_part p
+/** Keys of parts that nobody needs any more: of sessions that have expired or become a file. At most `limit` of them. */
+export async function unneededParts(tx: Tx, limit: number): Promise<string[]> {
+  const rows = await tx.query<{ storage_key: string }>(
+    `select p.storage_key from upload_part p
      join upload_session s on s.tenant_id = p.tenant_id and s.id = p.session_id
      where p.tenant_id = $1 and (s.expires_at <= now() or s.file_id is not null) limit $2`,
     [tx.tenantId, limit],
   )
-  return rows.map((row) => ({ sessionId: row.session_id, key: row.storage_key }))
+  return rows.map((row) => row.storage_key)
 }
 
 /** Forgets parts by their keys, once their bytes are gone, and expired sessions that have none left. */

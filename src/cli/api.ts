@@ -58,6 +58,9 @@ interface Answer {
 /** Pauses before the next tries when a server that has answered before is gone: it may be restarting. Milliseconds. */
 const RETRY_PAUSES_MS = [250, 500, 1000, 2000, 4000, 4000, 4000]
 
+/** The same in the middle of a large file, which is worth more patience; they begin anew with every byte that arrives. */
+const RESUME_PAUSES_MS = [250, 500, 1000, 2000, 4000, 8000, 15_000, 30_000, 30_000, 30_000, 30_000, 30_000]
+
 /** A server that asks for a longer pause is told to the person instead. Seconds. */
 const LONGEST_RETRY_AFTER = 60
 
@@ -143,9 +146,88 @@ export class Api {
     const sent = early === null ? pipeline(multipartBody(head, file, tail), request) : null
     sent?.catch(() => undefined)
     const response = early ?? (await Promise.race([answered, sent?.then(() => answered) ?? answered]))
-    const body = await text(response)
+    const answer = await readResponse(response)
     request.destroy()
-    return { status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'] ?? null, body }
+    return answer
+  }
+
+  /**
+   * Sends a file to the upload session `id`, from `offset` on, and goes on by itself where a broken connection stopped it.
+   * Throws ApiError.
+   */
+  async sendRest(id: string, offset: number, file: FilePart): Promise<void> {
+    const url = new URL(`${this.url}/uploads/${encodeURIComponent(id)}`)
+    let from = offset
+    let broken = 0
+    while (from < file.byteSize) {
+      let failure: unknown = null
+      let now: number | null = null
+      try {
+        const answer = await this.#sendFrom(url, from, file)
+        // 409: more has arrived than we know of, over a connection whose end we did not see.
+        if (answer.status !== 409 && answer.status >= 400 && answer.status < 500) {
+          readAnswer(answer, this.url)
+        }
+        now = answer.status < 500 ? answer.offset : null
+      } catch (error) {
+        this.#signal?.throwIfAborted()
+        if (error instanceof ApiError) {
+          throw error
+        }
+        failure = error
+      }
+      if (now === null) {
+        const wait = RESUME_PAUSES_MS[broken]
+        if (wait === undefined) {
+          throw unreachable(this.url, true, failure ?? new Error('no offset'))
+        }
+        broken += 1
+        await pause(wait, undefined, { signal: this.#signal })
+        now = await this.#offsetOf(url)
+      }
+      if (now !== null && now !== from) {
+        broken = 0
+        from = now
+        file.onProgress(from)
+      }
+    }
+  }
+
+  async #sendFrom(url: URL, from: number, file: FilePart): Promise<Answer & { readonly offset: number | null }> {
+    const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, {
+      method: 'PUT',
+      headers: {
+        ...(await this.#headers()),
+        'content-type': 'application/octet-stream',
+        'content-length': file.byteSize - from,
+        'content-range': `bytes ${from}-${file.byteSize - 1}/${file.byteSize}`,
+      },
+      ...(this.#signal === undefined ? {} : { signal: this.#signal }),
+    })
+    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+      request.once('response', resolve)
+      request.once('error', reject)
+    })
+    answered.catch(() => undefined)
+    const sent = pipeline(bytesOf(file, from), request)
+    sent.catch(() => undefined)
+    try {
+      // A refusal may come while the file is still going out, and the connection then ends under it.
+      const response = await Promise.race([answered, sent.then(() => answered)]).catch((error: unknown) =>
+        Promise.race([answered, pause(EARLY_ANSWER_MS).then(() => Promise.reject(error as Error))]),
+      )
+      return { ...(await readResponse(response)), offset: offsetIn(response) }
+    } finally {
+      request.destroy()
+    }
+  }
+
+  /** How far an upload has come; null where nobody says so now. */
+  async #offsetOf(url: URL): Promise<number | null> {
+    const response = await fetch(url, { method: 'HEAD', headers: await this.#headers() }).catch(() => null)
+    this.#signal?.throwIfAborted()
+    const offset = response?.headers.get('upload-offset') ?? null
+    return offset === null ? null : Number(offset)
   }
 
   async #headers(): Promise<Record<string, string>> {
@@ -184,6 +266,16 @@ export class Api {
       }
     }
   }
+}
+
+async function readResponse(response: IncomingMessage): Promise<Answer> {
+  const body = await text(response)
+  return { status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'] ?? null, body }
+}
+
+function offsetIn({ headers }: IncomingMessage): number | null {
+  const offset = headers['upload-offset']
+  return offset === undefined ? null : Number(offset)
 }
 
 function readAnswer<T>(answer: Answer, url: string): T {
@@ -245,16 +337,22 @@ function multipartHead(boundary: string, operations: string, name: string): Buff
 
 async function* multipartBody(head: Buffer, file: FilePart, tail: Buffer): AsyncGenerator<Buffer> {
   yield head
-  if (file.byteSize > 0) {
-    let sent = 0
-    // No further than the size that was announced, should the file grow meanwhile.
-    for await (const block of createReadStream(file.path, { highWaterMark: BLOCK_BYTES, end: file.byteSize - 1 })) {
-      yield block as Buffer
-      sent += (block as Buffer).length
-      file.onProgress(sent)
-    }
-  }
+  yield* bytesOf(file, 0)
   yield tail
+}
+
+async function* bytesOf(file: FilePart, start: number): AsyncGenerator<Buffer> {
+  if (file.byteSize <= start) {
+    return
+  }
+  let sent = start
+  // No further than the size that was announced, should the file grow meanwhile.
+  const end = file.byteSize - 1
+  for await (const block of createReadStream(file.path, { highWaterMark: BLOCK_BYTES, start, end })) {
+    yield block as Buffer
+    sent += (block as Buffer).length
+    file.onProgress(sent)
+  }
 }
 
 /** As browsers write names in a form. */

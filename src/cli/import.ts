@@ -2,10 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { type Api, ApiError, throwUserErrors, type UserError } from './api.js'
+import { type Api, throwUserErrors, type UserError } from './api.js'
 import { type Assignment, assignments, choice, matchRules, only, parse, UsageError } from './arguments.js'
 import { bytes, clean, counted, type Io, table } from './io.js'
 import type { MappingConflict } from './runs.js'
+import { uploadFile } from './upload.js'
 import { watchRun } from './watch.js'
 
 /** Of the API's ColumnMapping, what is shown and sent back. */
@@ -29,18 +30,6 @@ interface Suggestion {
   }
 }
 
-interface Uploaded {
-  readonly id: string
-  readonly name: string
-  readonly byteSize: number
-  readonly sha256: string
-  readonly detection: { readonly estimatedRowCount: number | null; readonly warnings: readonly string[] }
-}
-
-const uploadMutation = `mutation Upload($input: FileUploadInput!) { fileUpload(input: $input) {
-  file { id name byteSize sha256 detection { estimatedRowCount warnings } }
-  userErrors { code message } } }`
-
 const suggestionQuery = `query Suggestion($fileId: ID!, $recordType: RecordType!, $source: SourceOptionsInput) {
   mappingSuggestion(fileId: $fileId, recordType: $recordType, source: $source) { mapping {
     columns { column columnIndex field constant defaultValue valueMap { from to } confidence reasons alternatives { field confidence } }
@@ -51,9 +40,6 @@ const createMutation = `mutation Import($input: ImportCreateInput!) { importCrea
   importRun { id } userErrors { code message } } }`
 
 const recordTypes = ['CONTACT', 'LEAD', 'PROPERTY', 'ACTIVITY']
-
-/** How often the upload's progress is drawn, in bytes. */
-const DRAWN_EVERY = 4_000_000
 
 /** Runs the command; answers its exit code. */
 export async function importFile(
@@ -99,7 +85,7 @@ export async function importFile(
   const byteSize = await sizeOf(path)
   const api = connect(values)
 
-  const file = await upload(api, { path, name: basename(path), byteSize }, source, io)
+  const file = await uploadFile(api, { path, name: basename(path), byteSize }, orUndefined(source), io)
   if (values.json) {
     io.out(JSON.stringify({ event: 'uploaded', file }))
   } else {
@@ -162,39 +148,6 @@ async function sizeOf(path: string): Promise<number> {
     throw new UsageError(`"${path}" is not a file.`)
   }
   return stats.size
-}
-
-async function upload(
-  api: Api,
-  file: { path: string; name: string; byteSize: number },
-  source: Readonly<Record<string, unknown>>,
-  io: Io,
-): Promise<Uploaded> {
-  let drawn = 0
-  const onProgress = (sent: number) => {
-    if (sent - drawn >= DRAWN_EVERY) {
-      drawn = sent
-      io.status(`Uploading ${clean(file.name)}: ${bytes(sent)} of ${bytes(file.byteSize)}`)
-    }
-  }
-  const input = set({ name: file.name, source: orUndefined(source), idempotencyKey: randomUUID() })
-  try {
-    const { fileUpload } = await api.upload<{ fileUpload: { file: Uploaded | null; userErrors: UserError[] } }>(
-      uploadMutation,
-      input,
-      {
-        ...file,
-        onProgress,
-      },
-    )
-    throwUserErrors(fileUpload.userErrors)
-    if (fileUpload.file === null) {
-      throw new ApiError('NO_ANSWER', 'The server neither took nor refused the file.')
-    }
-    return fileUpload.file
-  } finally {
-    io.status('')
-  }
 }
 
 type Chosen = SuggestedColumn & { readonly format?: string }

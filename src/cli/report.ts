@@ -130,7 +130,11 @@ function conflictLines(run: RunReport): string[] {
     return []
   }
   const { conflicts, unmappedRequiredFields } = run.mapping
-  const lines = conflicts.flatMap((conflict) => [`  ${clean(conflict.message)}`, ...readings(conflict)])
+  // A required field that nothing becomes is a conflict, too; how to settle it is told once, below.
+  const other = conflicts.filter(
+    ({ code, field }) => code !== 'REQUIRED_UNMAPPED' || !unmappedRequiredFields.includes(field),
+  )
+  const lines = other.flatMap((conflict) => [`  ${clean(conflict.message)}`, ...readings(conflict)])
   for (const field of unmappedRequiredFields) {
     lines.push(`  No column becomes "${clean(field)}", which is required: --map "Column=${clean(field)}"`)
   }

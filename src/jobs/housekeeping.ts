@@ -1,9 +1,10 @@
-/** Clears away what has had its time: events, idempotency keys, files. One tenant, one transaction. */
+/** Clears away what has had its time: events, idempotency keys, files, unfinished uploads. One tenant, one transaction. */
 import type { FileStore } from '../adapters/files/storage.js'
 import type { Config } from '../config.js'
 import type { Lane } from '../db/lane.js'
 import { withTenant } from '../db/tx.js'
 import { purgeEvents } from '../events/log.js'
+import { purgeUploads } from './purge-uploads.js'
 
 /** Idempotency keys are kept at least so long; the API promises 24 hours. */
 const IDEMPOTENCY_HOURS = 48
@@ -24,6 +25,7 @@ export async function keepHouse(lane: Lane, files: FileStore, config: Config): P
     for (const tenant of tenants) {
       await purgeEvents(lane, tenant.id, new Date(Date.now() - config.eventRetentionDays * 86_400_000))
       await purgeTenant(lane, files, tenant.id)
+      await purgeUploads(lane, files, tenant.id)
     }
   } finally {
     await lane.session('select pg_advisory_unlock($1)', [HOUSEKEEPING_LOCK])

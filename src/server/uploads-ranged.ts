@@ -18,7 +18,7 @@ import { decodeId } from '../ids.js'
 import { UPLOAD_IDLE_MS_MAX, UPLOAD_PART_BYTES, UPLOAD_PARTS_MAX } from '../limits.js'
 import type { Services } from '../resolvers/context.js'
 import { permissionTable } from '../resolvers/permission.js'
-import { refuseBody } from './refuse.js'
+import { refuse, refuseBody } from './refuse.js'
 
 /** The route; `id` is the public id of the session. */
 export const UPLOAD_ROUTE = '/uploads/:id'
@@ -57,7 +57,7 @@ async function answer(exchange: Exchange): Promise<void> {
   const { request, response } = exchange
   const session = await load(exchange)
   if (session === null) {
-    refuseBody(request, response, 404, 'NOT_FOUND', 'There is no upload with this id, or it has expired.')
+    decline(exchange, 404, 'NOT_FOUND', 'There is no upload with this id, or it has expired.')
   } else if (request.method === 'HEAD') {
     describe(response, session).end()
   } else if (request.method === 'PUT') {
@@ -67,7 +67,7 @@ async function answer(exchange: Exchange): Promise<void> {
     response.status(204).end()
   } else {
     response.setHeader('allow', 'PUT, HEAD, DELETE')
-    refuseBody(request, response, 405, 'BAD_REQUEST', 'An upload is continued by PUT; HEAD says how far it is.')
+    decline(exchange, 405, 'BAD_REQUEST', 'An upload is continued by PUT; HEAD says how far it is.')
   }
 }
 
@@ -108,12 +108,11 @@ async function stopOther(writing: Map<string, Writing>, id: string): Promise<voi
 }
 
 async function put(exchange: Exchange, found: UploadSession): Promise<void> {
-  const { request, response, writing } = exchange
+  const { request, writing } = exchange
   const place = placeOf(request, found.byteSize)
   if (place === null) {
-    refuseBody(
-      request,
-      response,
+    decline(
+      exchange,
       400,
       'BAD_REQUEST',
       `Say where the bytes belong, as "Content-Range: bytes <first>-<last>/${found.byteSize}" or "Upload-Offset: <first>".`,
@@ -136,7 +135,7 @@ async function write(exchange: Exchange, place: Place): Promise<void> {
   // Read again: the other request may have brought more.
   const session = await load(exchange)
   if (session === null) {
-    refuseBody(request, response, 404, 'NOT_FOUND', 'There is no upload with this id, or it has expired.')
+    decline(exchange, 404, 'NOT_FOUND', 'There is no upload with this id, or it has expired.')
     return
   }
   if (place.first !== session.offset) {
@@ -144,7 +143,7 @@ async function write(exchange: Exchange, place: Place): Promise<void> {
     return
   }
   if (place.first + place.length > session.byteSize) {
-    refuseBody(request, response, 413, 'FILE_TOO_LARGE', `This upload has ${session.byteSize} bytes and no more.`, {
+    decline(exchange, 413, 'FILE_TOO_LARGE', `This upload has ${session.byteSize} bytes and no more.`, {
       limit: 'declared size',
     })
     return
@@ -157,15 +156,15 @@ async function write(exchange: Exchange, place: Place): Promise<void> {
   }
   const now = await load(exchange)
   if (now === null) {
-    refuseBody(request, response, 404, 'NOT_FOUND', 'There is no upload with this id, or it has expired.')
+    decline(exchange, 404, 'NOT_FOUND', 'There is no upload with this id, or it has expired.')
   } else if (outcome === 'displaced' && now.parts >= UPLOAD_PARTS_MAX) {
-    refuseBody(request, response, 413, 'LIMIT_EXCEEDED', `An upload comes in at most ${UPLOAD_PARTS_MAX} parts.`, {
+    decline(exchange, 413, 'LIMIT_EXCEEDED', `An upload comes in at most ${UPLOAD_PARTS_MAX} parts.`, {
       limit: 'parts',
     })
   } else if (outcome === 'displaced') {
     refuseOffset(exchange, now)
   } else if (outcome === 'tooLong') {
-    refuseBody(request, response, 413, 'FILE_TOO_LARGE', `This upload has ${now.byteSize} bytes and no more.`, {
+    decline(exchange, 413, 'FILE_TOO_LARGE', `This upload has ${now.byteSize} bytes and no more.`, {
       limit: 'declared size',
     })
   } else {
@@ -173,11 +172,25 @@ async function write(exchange: Exchange, place: Place): Promise<void> {
   }
 }
 
-function refuseOffset({ request, response }: Exchange, session: UploadSession): void {
-  describe(response, session)
-  refuseBody(
-    request,
-    response,
+/**
+ * Refuses with the connection kept: a client that goes on where it is told to go on needs it, and what it still sends is
+ * thrown away. Who sends much had better stop when the answer comes.
+ */
+function decline(
+  { request, response }: Exchange,
+  status: number,
+  code: string,
+  message: string,
+  extensions: Readonly<Record<string, string>> = {},
+): void {
+  refuse(response, status, code, message, extensions)
+  request.resume()
+}
+
+function refuseOffset(exchange: Exchange, session: UploadSession): void {
+  describe(exchange.response, session)
+  decline(
+    exchange,
     409,
     'UPLOAD_OFFSET_MISMATCH',
     `${session.offset} of ${session.byteSize} bytes have arrived: go on there.`,
@@ -188,9 +201,17 @@ function refuseOffset({ request, response }: Exchange, session: UploadSession): 
 /** How the body of a request ended: all of it is kept; another request was faster; it is longer than the file. */
 type Outcome = 'kept' | 'displaced' | 'tooLong'
 
-async function take({ services, caller, request }: Exchange, session: UploadSession): Promise<Outcome> {
+async function take(exchange: Exchange, session: UploadSession): Promise<Outcome> {
+  const body = new Body(exchange.request)
+  try {
+    return await keep(exchange, session, body)
+  } finally {
+    await body.leave()
+  }
+}
+
+async function keep({ services, caller }: Exchange, session: UploadSession, body: Body): Promise<Outcome> {
   const { files, database } = services
-  const body = new Body(request)
   for (let start = session.offset; start < session.byteSize; ) {
     const length = Math.min(UPLOAD_PART_BYTES, session.byteSize - start)
     if (!(await body.hasMore())) {
@@ -223,30 +244,38 @@ async function take({ services, caller, request }: Exchange, session: UploadSess
 
 /** The bytes of a request, cut where one likes. A connection that breaks is the end, not an error. */
 class Body {
+  readonly #request: Request
   readonly #chunks: AsyncIterator<Uint8Array>
-  #rest: Uint8Array | null = null
+  #rest: Uint8Array = new Uint8Array()
 
   constructor(request: Request) {
-    this.#chunks = request[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+    this.#request = request
+    this.#chunks = request.iterator({ destroyOnReturn: false })
   }
 
   async hasMore(): Promise<boolean> {
-    while (this.#rest === null || this.#rest.byteLength === 0) {
-      const next = await this.#chunks.next().catch(() => ({ done: true, value: null }) as const)
-      if (next.done === true) {
+    while (this.#rest.byteLength === 0) {
+      const next = await this.#chunks.next().catch(() => null)
+      // After a break, what had arrived and was not read yet is still there.
+      const chunk = next?.done === false ? next.value : (this.#request.read() as Uint8Array | null)
+      if (chunk === null) {
         return false
       }
-      this.#rest = next.value
+      this.#rest = chunk
     }
     return true
+  }
+
+  /** Reads no more; the request is then anybody's to go on with. */
+  async leave(): Promise<void> {
+    await this.#chunks.return?.()
   }
 
   /** The next `length` bytes, or what there is. */
   async *next(length: number): AsyncGenerator<Uint8Array> {
     for (let left = length; left > 0 && (await this.hasMore()); ) {
-      const chunk: Uint8Array = this.#rest ?? new Uint8Array()
-      const taken = chunk.subarray(0, left)
-      this.#rest = chunk.subarray(taken.byteLength)
+      const taken = this.#rest.subarray(0, left)
+      this.#rest = this.#rest.subarray(taken.byteLength)
       left -= taken.byteLength
       yield taken
     }

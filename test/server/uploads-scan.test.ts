@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { EICAR, type FakeClamd, startFakeClamd } from '../adapters/antivirus/fake-clamd.js'
+import { type Actor, dataOf, type Json, World } from './world.js'
+
+let clamd: FakeClamd
+let world: World
+let ada: Actor
+
+before(async () => {
+  clamd = await startFakeClamd({ streamMaxLength: 1_000_000 })
+  world = await World.start({ worker: false, settings: { PORTAGE_CLAMD: clamd.address } })
+  ada = await world.actor(await world.tenant())
+})
+after(async () => {
+  await world.close()
+  await clamd.close()
+})
+
+const mutation =
+  'mutation ($input: FileUploadInput!) { fileUpload(input: $input) { file { id } userErrors { code message } } }'
+
+const infected = `Name,Note\nAda,${EICAR}\n`
+
+function storedKeys(): string[] {
+  const folder = join(world.dataDir, 'files', ada.tenantId)
+  return readdirSync(folder).map((name) => `${ada.tenantId}/${name}`)
+}
+
+test('a clean file is taken', async () => {
+  const { fileUpload } = dataOf(await world.upload(ada, mutation, {}, 'Name\nAda\n'))
+  assert.deepEqual(fileUpload.userErrors, [])
+  assert.notEqual(fileUpload.file, null)
+})
+
+test('an infected file is refused and set apart by whichever road it comes, and there is no file of it', async () => {
+  const refused: Json[] = []
+  refused.push(dataOf(await world.upload(ada, mutation, {}, infected)).fileUpload)
+  const importing = `mutation ($input: ImportCreateInput!) { importCreate(input: $input) { importRun { id } userErrors { code } } }`
+  refused.push(
+    dataOf(await world.upload(ada, importing, { recordType: 'CONTACT', idempotencyKey: 'x' }, infected)).importCreate,
+  )
+  const sha256 = createHash('sha256').update(infected).digest('hex')
+  const begun = await world.ask(
+    ada,
+    'mutation ($input: UploadBeginInput!) { uploadBegin(input: $input) { uploadSession { id url } } }',
+    { input: { name: 'big.csv', byteSize: infected.length, sha256, idempotencyKey: 'y' } },
+  )
+  const { id, url } = begun.uploadBegin.uploadSession
+  await fetch(url, { method: 'PUT', headers: { authorization: `Bearer ${ada.token}` }, body: infected })
+  const completed = await world.ask(
+    ada,
+    'mutation ($input: UploadCompleteInput!) { uploadComplete(input: $input) { file { id } userErrors { code } } }',
+    { input: { uploadSessionId: id } },
+  )
+  refused.push(completed.uploadComplete)
+  for (const { userErrors, file = null, importRun = null } of refused) {
+    assert.equal(userErrors[0].code, 'FILE_INFECTED')
+    assert.equal(file ?? importRun, null)
+  }
+  assert.match(refused[0]?.userErrors[0].message, /Eicar-Signature/)
+  const { rows } = await world.oracle.query<{ storage_key: string; signature: string; sha256: string }>(
+    'select storage_key, signature, sha256 from quarantined_file where tenant_id = $1',
+    [ada.tenantId],
+  )
+  assert.equal(rows.length, 3)
+  assert.ok(rows.every((row) => row.signature === 'Eicar-Signature' && row.sha256 === sha256))
+  const files = await world.oracle.query<{ storage_key: string }>('select storage_key from source_file')
+  const keys = [...rows, ...files.rows].map((row) => row.storage_key)
+  assert.deepEqual(storedKeys().toSorted(), keys.toSorted(), 'the bytes are kept apart, and no copy of them elsewhere')
+})
+
+test('a file that the scanner does not take to its end is refused', async () => {
+  const before = storedKeys()
+  const { fileUpload } = dataOf(await world.upload(ada, mutation, {}, 'a,b\n'.repeat(300_000)))
+  assert.equal(fileUpload.userErrors[0].code, 'FILE_TOO_LARGE')
+  assert.deepEqual(storedKeys(), before)
+})
+
+test('without its scanner nothing is taken', async () => {
+  const before = storedKeys()
+  const connections = clamd.connections
+  clamd.behaviour = 'hang up'
+  const answer = await world.upload(ada, mutation, {}, 'Name\nAda\n')
+  clamd.behaviour = 'scan'
+  assert.equal(answer.errors[0]?.extensions.code, 'UNAVAILABLE')
+  assert.equal(clamd.connections - connections, 4)
+  assert.deepEqual(storedKeys(), before)
+})
