@@ -6,6 +6,7 @@
 import { createPrivateKey, createPublicKey, hkdfSync, randomBytes } from 'node:crypto'
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { inspect } from 'node:util'
 
 export type ProcessRole = 'all' | 'api' | 'worker'
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -45,6 +46,21 @@ export class Secret {
   }
 }
 
+/** Which store there is; as `StoreSettings` of src/adapters/files/storage.ts. Printing it shows no key. */
+export interface StoreConfig {
+  /** Null: a folder of this machine. */
+  readonly s3: {
+    readonly bucket: string
+    readonly region: string
+    readonly endpoint: string | null
+    readonly pathStyle: boolean
+    readonly prefix: string
+    readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | null
+  } | null
+  /** Keys that files are encrypted with, by their ids. `current` is for new files; null: they are not encrypted. */
+  readonly keys: { readonly current: string | null; readonly byId: Readonly<Record<string, Uint8Array>> }
+}
+
 export interface Config {
   readonly role: ProcessRole
   readonly host: string
@@ -64,6 +80,7 @@ export interface Config {
   readonly introspection: boolean
   readonly logLevel: LogLevel
   readonly maxUploadBytes: number
+  readonly store: StoreConfig
   /** Of a tenant's uploads that come in several requests and are under way, all together. Bytes. */
   readonly stagedUploadBytes: number
   /** Where a virus scanner listens; null: files are not looked at for viruses. */
@@ -164,6 +181,8 @@ const scannerAddress = (text: string): { path: string } | { host: string; port: 
 
 const MINIMUM_SECRET_LENGTH = 32
 
+const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
+
 const GIBIBYTE = 1024 ** 3
 
 /** Every setting by its name, in the order of the README's table. */
@@ -256,6 +275,54 @@ const table = {
       'Where the clamd of ClamAV listens, as the path of its Unix socket or as host:port. Files are then scanned before anything reads them. Default: nowhere, no scan.',
     parse: optional(scannerAddress),
   },
+  PORTAGE_STORE: {
+    fallback: 'local',
+    meaning: 'Where files are kept: `local`, in the data folder, or `s3`, in object storage that speaks S3.',
+    parse: oneOf('local', 's3'),
+  },
+  PORTAGE_S3_BUCKET: {
+    fallback: '',
+    meaning: 'The bucket. Needed with `s3`; must exist.',
+    parse: optional((text) => (BUCKET.test(text) ? text : new Problem('the name of a bucket'))),
+  },
+  PORTAGE_S3_REGION: {
+    fallback: 'us-east-1',
+    meaning: 'Its region.',
+    parse: (text: string) => (/^[a-z0-9-]{1,40}$/.test(text) ? text : new Problem('the name of a region')),
+  },
+  PORTAGE_S3_ENDPOINT: {
+    fallback: '',
+    meaning: 'Address of a store that is not Amazon’s.',
+    parse: optional(webUrl),
+  },
+  PORTAGE_S3_PATH_STYLE: {
+    fallback: '',
+    meaning: 'Whether the bucket stands in the path instead of the host name. Default: true with an endpoint.',
+    parse: flag,
+  },
+  PORTAGE_S3_PREFIX: {
+    fallback: '',
+    meaning: 'Stands before the name of each file in the bucket, e.g. `portage/`.',
+    parse: (text: string) =>
+      /^([A-Za-z0-9._-]+\/)*$/.test(text) && text.length <= 200
+        ? text
+        : new Problem('folders, each with a `/` behind it'),
+  },
+  PORTAGE_S3_ACCESS_KEY_ID: {
+    fallback: '',
+    meaning: 'Access key. Default: found as the AWS SDK finds credentials, e.g. from the role of the machine.',
+    parse: optional(anyText),
+  },
+  PORTAGE_S3_SECRET_ACCESS_KEY: {
+    fallback: '',
+    meaning: 'The secret of that access key.',
+    parse: optional(anyText),
+  },
+  PORTAGE_FILE_KEYS: {
+    fallback: '',
+    meaning: 'Encrypts files: `name:key` pairs with commas between; the first is for new files, all are for reading.',
+    parse: fileKeys,
+  },
   PORTAGE_CONCURRENT_RUNS: {
     fallback: '2',
     meaning: 'Runs that a worker advances at the same time.',
@@ -344,6 +411,7 @@ export function loadConfig(env: Environment = process.env): Config {
       `DATABASE_URL: needed with PORTAGE_ROLE=${read.PORTAGE_ROLE}; only \`all\` starts an embedded database`,
     )
   }
+  const store = resolveStore(read, problems)
   if (problems.length > 0 || verification === null) {
     throw new ConfigError(problems)
   }
@@ -362,6 +430,7 @@ export function loadConfig(env: Environment = process.env): Config {
     introspection: read.PORTAGE_INTROSPECTION ?? !production,
     logLevel: read.PORTAGE_LOG_LEVEL,
     maxUploadBytes: read.PORTAGE_MAX_UPLOAD_BYTES,
+    store,
     stagedUploadBytes: read.PORTAGE_STAGED_UPLOAD_BYTES,
     clamd: read.PORTAGE_CLAMD,
     chunksInFlight: read.PORTAGE_CHUNKS_IN_FLIGHT,
@@ -424,10 +493,18 @@ export function childEnvironment(
   return Object.fromEntries(Object.entries(merged).filter((entry): entry is [string, string] => entry[1] !== undefined))
 }
 
+const secretSettings: ReadonlySet<string> = new Set([
+  'PORTAGE_SECRET',
+  'DATABASE_URL',
+  'PORTAGE_JWT_PUBLIC_KEY',
+  'PORTAGE_S3_ACCESS_KEY_ID',
+  'PORTAGE_S3_SECRET_ACCESS_KEY',
+  'PORTAGE_FILE_KEYS',
+])
+
 /** A misspelt value is shown, a secret one never. */
 function shown(name: string, text: string): string {
-  const secret = name === 'PORTAGE_SECRET' || name === 'DATABASE_URL' || name === 'PORTAGE_JWT_PUBLIC_KEY'
-  return secret || text === '' ? '' : ` is ${JSON.stringify(text.slice(0, 60))}`
+  return secretSettings.has(name) || text === '' ? '' : ` is ${JSON.stringify(text.slice(0, 60))}`
 }
 
 /** Host and port as an address to open: a wildcard is no place to go to. */
@@ -462,6 +539,55 @@ function resolveVerification(values: Values, problems: string[]): Verification |
     return { kind: 'jwks', url, issuer, audience }
   }
   return key === null ? null : { kind: 'publicKey', ...key, issuer, audience }
+}
+
+/** Each problem is told even where the value of another setting was one. */
+function resolveStore(values: Values, problems: string[]): StoreConfig {
+  const { PORTAGE_S3_BUCKET: bucket, PORTAGE_S3_ENDPOINT: endpoint } = values
+  const { PORTAGE_S3_ACCESS_KEY_ID: accessKeyId, PORTAGE_S3_SECRET_ACCESS_KEY: secretAccessKey } = values
+  // Not for showing: whoever prints a configuration sees that there are credentials and keys, and no more.
+  const hide = <T extends object>(value: T): T =>
+    Object.defineProperty(value, inspect.custom, { value: () => '[hidden]', enumerable: false })
+  const keys = hide({ ...values.PORTAGE_FILE_KEYS })
+  if (values.PORTAGE_STORE !== 's3') {
+    if (values.PORTAGE_STORE === 'local' && (bucket !== null || endpoint !== null || accessKeyId !== null)) {
+      problems.push('PORTAGE_S3_...: of no use without PORTAGE_STORE=s3')
+    }
+    return { s3: null, keys }
+  }
+  if (bucket === null) {
+    problems.push('PORTAGE_S3_BUCKET: needed with PORTAGE_STORE=s3')
+  }
+  if ((accessKeyId === null) !== (secretAccessKey === null)) {
+    problems.push('PORTAGE_S3_ACCESS_KEY_ID, PORTAGE_S3_SECRET_ACCESS_KEY: set both or none of them')
+  }
+  return {
+    s3: {
+      bucket: bucket ?? '',
+      region: values.PORTAGE_S3_REGION,
+      endpoint,
+      pathStyle: values.PORTAGE_S3_PATH_STYLE ?? endpoint !== null,
+      prefix: values.PORTAGE_S3_PREFIX,
+      credentials: accessKeyId === null || secretAccessKey === null ? null : hide({ accessKeyId, secretAccessKey }),
+    },
+    keys,
+  }
+}
+
+function fileKeys(text: string): StoreConfig['keys'] | Problem {
+  const byId: Record<string, Uint8Array> = Object.create(null) as Record<string, Uint8Array>
+  let current: string | null = null
+  for (const pair of text === '' ? [] : text.split(',')) {
+    const [, id = '', encoded = ''] = /^\s*([a-z0-9-]{1,16}):([A-Za-z0-9_-]{43})=?\s*$/.exec(pair) ?? []
+    // A copy: small buffers share their memory with others, and threads would be given all of it.
+    const key = new Uint8Array(Buffer.from(encoded, 'base64url'))
+    if (key.length !== 32 || id in byId) {
+      return new Problem('pairs `name:key`, each name once, each key 32 bytes as base64url (43 characters)')
+    }
+    byId[id] = key
+    current ??= id
+  }
+  return { current, byId }
 }
 
 function publicKey(text: string): { readonly pem: string; readonly algorithm: JwtAlgorithm } | Problem {

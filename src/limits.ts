@@ -60,6 +60,15 @@ export const SANDBOX_SILENCE_MS_MAX = 60_000
 export const SANDBOX_STALL_MS_MAX = 8_000
 export const SANDBOX_STALL_MS_PER_MIB = 2_000
 
+/** Texts that the cells of a workbook share are kept in memory; a workbook with more is refused. Bytes of UTF-8. */
+export const SHARED_STRINGS_BYTES_MAX = 192 * 1024 * 1024
+
+/** The same. Different texts. */
+export const SHARED_STRINGS_MAX = 10_000_000
+
+/** Rows of a larger sheet have to stand in their order; those of a smaller one are put in order. Unpacked bytes. */
+export const SHEET_SORTED_BYTES_MAX = 4 * 1024 * 1024
+
 /** How much of a CSV file is read at a time once reading is under way; larger blocks were no faster. Bytes. */
 export const SOURCE_BLOCK_BYTES = 256 * 1024
 
@@ -77,6 +86,46 @@ export const UNPACK_RATIO_MAX = 200
 
 /** What is read of one archive, all files in it together. Unpacked bytes. */
 export const UNPACKED_BYTES_MAX = 8 * 1024 * 1024 * 1024
+
+/** One of the parts that tell of a workbook's sheets and formats; a larger one is refused. Unpacked bytes. */
+export const WORKBOOK_PART_BYTES_MAX = 64 * 1024 * 1024
+
+/** Sheets of a workbook. */
+export const WORKBOOK_SHEETS_MAX = 1_000
+
+/** A tag or comment in a workbook without an end up to here makes it unreadable. UTF-16 code units. */
+export const XML_TOKEN_LENGTH_MAX = 1024 * 1024
+
+// ------------------------------------------------------------------------------------------------ storage
+
+/** Attempts at one request to object storage, before a run is put off or a request fails. */
+export const STORE_ATTEMPTS_MAX = 4
+
+/** Files that are listed, and looked up in the database, at once. Both of S3's page size. Files. */
+export const STORE_LIST_PAGE_FILES = 1_000
+
+/** Files removed from the store for one tenant in one round of housekeeping. Files. */
+export const STORE_PURGE_BATCH_FILES = 100
+
+/** A file in the store that no record knows of is removed when it is so old; an upload takes less long. Hours. */
+export const STORE_ORPHAN_HOURS = 24
+
+/** A part of an upload to object storage; S3 takes none below 5 MiB. Doubles after each 1,000 parts. Bytes. */
+export const STORE_PART_BYTES = 8 * 1024 * 1024
+export const STORE_PART_BYTES_MAX = 256 * 1024 * 1024
+
+/** What is asked of object storage in the first request of a reader; four times as much in each one after it. Bytes. */
+export const STORE_RANGE_BYTES = 256 * 1024
+export const STORE_RANGE_BYTES_MAX = 64 * 1024 * 1024
+
+/** How much of a stored file is handed on at once, e.g. to a download. Bytes. */
+export const STORE_READ_BYTES = 256 * 1024
+
+/** What is encrypted together; a reader decrypts no less. Bytes. */
+export const STORE_SEGMENT_BYTES = 64 * 1024
+
+/** A connection to object storage on which nothing comes for so long is given up. Milliseconds. */
+export const STORE_SILENCE_MS_MAX = 30_000
 
 // ------------------------------------------------------------------------------------------------ live events
 

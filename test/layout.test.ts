@@ -105,6 +105,7 @@ const doors: Readonly<Record<string, RegExp>> = {
   'csv-stringify': /^src\/adapters\/files\//,
   'libphonenumber-js': /^src\/pipeline\/phone\.ts$/,
   'fastest-levenshtein': /^src\/pipeline\//,
+  '@aws-sdk/': /^src\/adapters\/files\/storage-s3\.ts$/,
   'chardetng-wasm': /^src\/adapters\/files\//,
   yauzl: /^src\/adapters\/files\//,
   xlsx: /^src\/adapters\/files\//,

@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
 import { clamdScanner } from '../adapters/antivirus/clamd.js'
-import { localFileStore } from '../adapters/files/storage.js'
+import { openFileStore } from '../adapters/files/storage.js'
 import type { Config } from '../config.js'
 import { Database } from '../db/database.js'
 import { API_ROLE, roleUrl } from '../db/roles.js'
@@ -41,7 +41,7 @@ export async function startApi(config: Config): Promise<Api> {
     config,
     database,
     scanner,
-    files: localFileStore(join(config.dataDir, 'files')),
+    files: await openFileStore(config.store, join(config.dataDir, 'files')),
     events,
     log,
   }

@@ -1,12 +1,22 @@
 /** Where uploaded files and those that runs write are kept. A stored file never changes. */
 import { createHash, randomBytes } from 'node:crypto'
-import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { FatalError, Refusal, RetryableError } from '../../errors.js'
+import { FatalError, Refusal } from '../../errors.js'
+import { STORE_READ_BYTES } from '../../limits.js'
 import type { ByteReader, OpenBytes } from './bytes.js'
 import { localBytes } from './local-bytes.js'
+import {
+  decryptedSize,
+  ENCRYPTED_SUFFIX,
+  encrypt,
+  type FileKeys,
+  isEncrypted,
+  noFileKeys,
+  openEncrypted,
+} from './storage-encryption.js'
+import { localBlobs } from './storage-local.js'
+import type { S3Location, S3Settings } from './storage-s3.js'
 
 export interface StoredFile {
   /** Names the file in its store, the tenant first. Opaque to callers, who only keep it and hand it back. */
@@ -28,24 +38,32 @@ export interface ByteRange {
   readonly end?: number
 }
 
-/** Where a stored file is and how it is read: plain data, good for a thread or process that knows nothing else. */
+/** A file that a store holds. */
+export interface ListedFile {
+  readonly key: string
+  readonly storedAt: Date
+}
+
+/** Where a stored file is and how it is read: plain data, good for a thread that knows nothing else. */
+export interface StoreLocation {
+  readonly blob: BlobLocation
+  readonly key: string
+  readonly keys: FileKeys
+}
+
+/** A file on a disk of this machine; the path is absolute. */
 export interface LocalLocation {
   readonly kind: 'local'
-  /** Absolute. */
   readonly path: string
 }
 
-/** A location of one of the stores. Never logged, never stored: it may hold what is secret. */
-export type StoreLocation = LocalLocation
-
-/** Opens the file at a location that a store gave out. Fails as `OpenBytes` does. */
-export function openLocation(location: StoreLocation): Promise<ByteReader> {
-  return localBytes(location.path)()
-}
+/** A place of one of the stores. Never logged and never stored: it may hold what is secret. */
+export type BlobLocation = LocalLocation | S3Location
 
 /**
  * Keeps files by key. Whatever takes a key throws `FatalError` FILE_KEY_INVALID for a text that this store never gave
- * out, so that a key from elsewhere reaches nothing.
+ * out, so that a key from elsewhere reaches nothing. Where a store fails, or refuses to be asked, calls throw
+ * `RetryableError` FILE_READ_FAILED or FILE_WRITE_FAILED. Sizes and sums are those of what was put, encrypted or not.
  */
 export interface FileStore {
   /**
@@ -56,7 +74,7 @@ export interface FileStore {
   put(tenantId: string, stream: Readable | AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredFile>
   /** How the file's bytes are opened, for readers that seek. The file need not exist. */
   openBytes(key: string): OpenBytes
-  /** The same for another thread, which calls `openLocation`; good for hours, not for days. The file need not exist. */
+  /** The same for another thread, which calls `openLocation`; good for an hour or so. The file need not exist. */
   location(key: string): Promise<StoreLocation>
   /** The file's bytes, opened when reading starts. The stream fails with `FatalError` FILE_UNREADABLE for a missing file. */
   read(key: string, range?: ByteRange): Readable
@@ -66,182 +84,163 @@ export interface FileStore {
   delete(key: string): Promise<void>
   /** Removes what uploads that broke off left behind and nobody wrote to since; answers how many. */
   sweep(olderThan: Date): Promise<number>
+  /** All files of a tenant, in the order of their keys' bytes, some at a time. */
+  list(tenantId: string): AsyncIterable<readonly ListedFile[]>
+}
+
+/** What a kind of store must do; the rest is the same for all of them. Keys are valid here. */
+export interface Blobs {
+  /** Stores all chunks, or leaves nothing. The chunks may fail. Nothing stands under the key before it is whole. */
+  write(key: string, chunks: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): Promise<void>
+  open(key: string): OpenBytes
+  location(key: string): Promise<BlobLocation>
+  stat(key: string): Promise<{ readonly byteSize: number; readonly storedAt: Date } | null>
+  delete(key: string): Promise<void>
+  sweep(olderThan: Date): Promise<number>
+  list(tenantId: string): AsyncIterable<readonly ListedFile[]>
+}
+
+/** Which store there is, and the keys that files are encrypted with. */
+export interface StoreSettings {
+  /** Null: a folder of this machine. */
+  readonly s3: S3Settings | null
+  readonly keys: FileKeys
 }
 
 const TENANT = /^[0-9A-Za-z][0-9A-Za-z_-]{0,63}$/
-const KEY = /^([0-9A-Za-z][0-9A-Za-z_-]{0,63})\/[0-9a-f]{32}$/
-const TEMPORARY = 'tmp'
+const KEY = /^([0-9A-Za-z][0-9A-Za-z_-]{0,63})\/[0-9a-f]{32}(?:\.enc)?$/
 
-/**
- * A store in a directory of this machine: `<tenant>/<random>`, readable by this user only. A file is written under `tmp/`,
- * brought to the disk and then renamed, so that a crash never leaves half a file under a key.
- */
-export function localFileStore(directory: string): FileStore {
-  const pathOf = (key: string): string => {
-    const tenant = KEY.exec(key)?.[1]
-    if (tenant === undefined || tenant === TEMPORARY) {
-      throw new FatalError('FILE_KEY_INVALID', 'This is no key of a stored file.')
-    }
-    return join(directory, key)
+/** A folder of the local store that is no tenant's. */
+const RESERVED = 'tmp'
+
+/** The store of these settings. The client of object storage is loaded only where it is used. */
+export async function openFileStore(settings: StoreSettings, directory: string): Promise<FileStore> {
+  if (settings.s3 === null) {
+    return fileStore(localBlobs(directory), settings.keys)
   }
+  const { s3Blobs } = await import('./storage-s3.js')
+  return fileStore(s3Blobs(settings.s3), settings.keys)
+}
+
+/** A store in a directory of this machine, whose files are readable by this user only. */
+export function localFileStore(directory: string, keys: FileKeys = noFileKeys): FileStore {
+  return fileStore(localBlobs(directory), keys)
+}
+
+/** Opens the file at a location that a store gave out. Fails as `OpenBytes` does. */
+export async function openLocation({ blob, key, keys }: StoreLocation): Promise<ByteReader> {
+  if (blob.kind === 'local') {
+    return opening(localBytes(blob.path), key, keys)()
+  }
+  const { openS3 } = await import('./storage-s3.js')
+  return opening(openS3(blob), key, keys)()
+}
+
+/** Whether a key is encrypted is told by the key, which the database keeps: whoever writes to the store cannot change it. */
+function opening(open: OpenBytes, key: string, keys: FileKeys): OpenBytes {
+  return isEncrypted(key) ? openEncrypted(open, key, keys) : open
+}
+
+/** The part that all stores have in common: keys, limits, sums and encryption. */
+export function fileStore(blobs: Blobs, keys: FileKeys): FileStore {
+  const open = (key: string): OpenBytes => opening(blobs.open(valid(key)), key, keys)
 
   return {
     async put(tenantId, stream, { maxBytes, signal }) {
-      if (!TENANT.test(tenantId) || tenantId === TEMPORARY) {
-        throw new FatalError('FILE_KEY_INVALID', 'This is no id of a tenant.')
+      const suffix = keys.current === null ? '' : ENCRYPTED_SUFFIX
+      const key = `${validTenant(tenantId)}/${randomBytes(16).toString('hex')}${suffix}`
+      const hash = createHash('sha256')
+      let byteSize = 0
+      async function* counted(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+        for await (const chunk of chunks) {
+          byteSize += chunk.byteLength
+          if (byteSize > maxBytes) {
+            throw new Refusal(
+              'FILE_TOO_LARGE',
+              `The file is larger than ${sizeText(maxBytes)}, the most that is taken.`,
+            )
+          }
+          hash.update(chunk)
+          yield chunk
+        }
       }
-      const key = `${tenantId}/${randomBytes(16).toString('hex')}`
-      const path = join(directory, key)
-      const temporary = join(directory, TEMPORARY, `${process.pid}-${randomBytes(12).toString('hex')}`)
+      const writes: Promise<void>[] = []
+      const write = (chunks: AsyncIterable<Uint8Array>): Promise<void> => {
+        const plain = counted(chunks)
+        const writing = blobs.write(key, keys.current === null ? plain : encrypt(plain, key, keys), signal)
+        writes.push(writing)
+        return writing
+      }
       try {
-        await mkdir(dirname(temporary), { recursive: true, mode: 0o700 })
-        await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-        const written = await writeWhole(temporary, stream, maxBytes, signal)
-        await rename(temporary, path)
-        await syncDirectory(dirname(path))
-        return { key, ...written }
+        signal?.throwIfAborted()
+        await pipeline(stream, write, { signal })
+        return { key, byteSize, sha256: hash.digest('hex') }
       } catch (error) {
         destroy(stream)
-        await remove(temporary)
-        signal?.throwIfAborted()
-        if (codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT') {
-          const message = 'There is no room left to store the file. Try again later.'
-          throw new RetryableError('STORAGE_FULL', message, { cause: error })
+        // An abort does not wait for what is being written: that ends, and is cleared away, before anyone is told.
+        if ((await Promise.allSettled(writes)).some(({ status }) => status === 'fulfilled')) {
+          await blobs.delete(key)
         }
+        signal?.throwIfAborted()
         throw error
       }
     },
 
-    openBytes: (key) => localBytes(pathOf(key)),
+    openBytes: open,
 
-    location: async (key) => ({ kind: 'local', path: pathOf(key) }),
+    location: async (key) => ({
+      blob: await blobs.location(valid(key)),
+      key,
+      keys: isEncrypted(key) ? keys : noFileKeys,
+    }),
 
-    read(key, range = {}) {
-      return Readable.from(bytesOf(pathOf(key), range), { objectMode: false })
-    },
+    read: (key, range = {}) => Readable.from(bytesOf(open(key), range), { objectMode: false }),
 
     async stat(key) {
-      const path = pathOf(key)
-      try {
-        const { size, mtime } = await stat(path)
-        return { byteSize: size, storedAt: mtime }
-      } catch (error) {
-        if (codeOf(error) === 'ENOENT') {
-          return null
-        }
-        throw error
-      }
+      const found = await blobs.stat(valid(key))
+      return found !== null && isEncrypted(key) ? { ...found, byteSize: decryptedSize(found.byteSize) } : found
     },
 
-    async delete(key) {
-      await remove(pathOf(key))
-    },
+    delete: async (key) => blobs.delete(valid(key)),
 
-    async sweep(olderThan) {
-      const temporary = join(directory, TEMPORARY)
-      let removed = 0
-      for (const name of await namesIn(temporary)) {
-        const path = join(temporary, name)
-        if ((await lastWritten(path)) < olderThan.getTime()) {
-          await remove(path)
-          removed += 1
-        }
+    sweep: (olderThan) => blobs.sweep(olderThan),
+
+    async *list(tenantId) {
+      for await (const page of blobs.list(validTenant(tenantId))) {
+        // A folder or bucket may hold what is none of ours.
+        yield page.filter(({ key }) => KEY.test(key))
       }
-      return removed
     },
   }
 }
 
-async function writeWhole(
-  path: string,
-  stream: Readable | AsyncIterable<Uint8Array>,
-  maxBytes: number,
-  signal: AbortSignal | undefined,
-): Promise<{ byteSize: number; sha256: string }> {
-  await using handle = await open(path, 'wx', 0o600)
-  const hash = createHash('sha256')
-  let byteSize = 0
-  const write = async (chunks: AsyncIterable<Uint8Array>): Promise<void> => {
-    for await (const chunk of chunks) {
-      byteSize += chunk.byteLength
-      if (byteSize > maxBytes) {
-        throw new Refusal('FILE_TOO_LARGE', `The file is larger than ${sizeText(maxBytes)}, the most that is taken.`)
-      }
-      hash.update(chunk)
-      await writeAll(handle, chunk)
+function valid(key: string): string {
+  const tenant = KEY.exec(key)?.[1]
+  if (tenant === undefined || tenant === RESERVED) {
+    throw new FatalError('FILE_KEY_INVALID', 'This is no key of a stored file.')
+  }
+  return key
+}
+
+function validTenant(tenantId: string): string {
+  if (!TENANT.test(tenantId) || tenantId === RESERVED) {
+    throw new FatalError('FILE_KEY_INVALID', 'This is no id of a tenant.')
+  }
+  return tenantId
+}
+
+async function* bytesOf(open: OpenBytes, { start = 0, end = Infinity }: ByteRange): AsyncGenerator<Uint8Array> {
+  await using reader = await open()
+  const stop = Math.min(end, reader.byteSize)
+  let position = start
+  while (position < stop) {
+    const block = Buffer.allocUnsafeSlow(Math.min(STORE_READ_BYTES, stop - position))
+    const length = await reader.read(block, 0, block.byteLength, position)
+    if (length === 0) {
+      return
     }
-  }
-  await pipeline(stream, write, { signal })
-  await handle.sync()
-  return { byteSize, sha256: hash.digest('hex') }
-}
-
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  let written = 0
-  while (written < bytes.byteLength) {
-    written += (await handle.write(bytes, written, bytes.byteLength - written)).bytesWritten
-  }
-}
-
-async function* bytesOf(path: string, { start = 0, end = Infinity }: ByteRange): AsyncGenerator<Uint8Array> {
-  await using handle = await openStored(path)
-  if (end > start) {
-    yield* handle.createReadStream({ start, end: end - 1, autoClose: false, highWaterMark: 256 * 1024 })
-  }
-}
-
-async function openStored(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, 'r')
-  } catch (error) {
-    // The system's own message holds the path.
-    if (codeOf(error) === 'ENOENT') {
-      throw new FatalError('FILE_UNREADABLE', 'The file is no longer in the store.', { cause: error })
-    }
-    throw new RetryableError('FILE_READ_FAILED', 'The file could not be read from the store.', { cause: error })
-  }
-}
-
-/** A new name is on the disk for sure only when its directory is. */
-async function syncDirectory(path: string): Promise<void> {
-  if (process.platform === 'win32') {
-    // Directories cannot be opened there; the file system journals the rename itself.
-    return
-  }
-  await using handle = await open(path, 'r')
-  await handle.sync()
-}
-
-async function remove(path: string): Promise<void> {
-  try {
-    await unlink(path)
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') {
-      throw error
-    }
-  }
-}
-
-async function namesIn(path: string): Promise<readonly string[]> {
-  try {
-    return await readdir(path)
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') {
-      return []
-    }
-    throw error
-  }
-}
-
-/** Milliseconds since 1970; infinite for a file that is gone by now. */
-async function lastWritten(path: string): Promise<number> {
-  try {
-    return (await stat(path)).mtimeMs
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') {
-      return Infinity
-    }
-    throw error
+    position += length
+    yield block.subarray(0, length)
   }
 }
 
@@ -255,8 +254,4 @@ function destroy(stream: Readable | AsyncIterable<Uint8Array>): void {
 function sizeText(bytes: number): string {
   const mebibytes = bytes / (1024 * 1024)
   return mebibytes >= 1 ? `${Number(mebibytes.toFixed(1))} MiB (${bytes} bytes)` : `${bytes} bytes`
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
 }
