@@ -4,7 +4,10 @@ import type { Config } from '../config.js'
 import type { Lane } from '../db/lane.js'
 import { withTenant } from '../db/tx.js'
 import { purgeEvents } from '../events/log.js'
+import { STORE_ORPHAN_HOURS, STORE_PURGE_BATCH_FILES } from '../limits.js'
+import type { Log } from '../log.js'
 import { purgeUploads } from './purge-uploads.js'
+import { reconcileFiles } from './reconcile-files.js'
 
 /** Idempotency keys are kept at least so long; the API promises 24 hours. */
 const IDEMPOTENCY_HOURS = 48
@@ -12,10 +15,21 @@ const IDEMPOTENCY_HOURS = 48
 /** Keeps two workers from cleaning at once. */
 const HOUSEKEEPING_LOCK = 7_270_434
 
-/** Files of runs that still need them stay, however old they are. */
-const FILES_PER_ROUND = 100
+export interface HouseOptions {
+  /** Whether the whole store is looked through too, which lists every file in it. Default true. */
+  readonly thorough?: boolean
+  readonly log?: Log
+  /** Aborted when the worker is asked to stop: the rest is left to the next round. */
+  readonly signal?: AbortSignal
+}
 
-export async function keepHouse(lane: Lane, files: FileStore, config: Config): Promise<void> {
+/** Does one round, unless another worker is at it. */
+export async function keepHouse(
+  lane: Lane,
+  files: FileStore,
+  config: Config,
+  { thorough = true, log, signal }: HouseOptions = {},
+): Promise<void> {
   const lock = await lane.session<{ taken: boolean }>('select pg_try_advisory_lock($1) as taken', [HOUSEKEEPING_LOCK])
   if (lock[0]?.taken !== true) {
     return
@@ -23,9 +37,27 @@ export async function keepHouse(lane: Lane, files: FileStore, config: Config): P
   try {
     const tenants = await lane.session<{ id: string }>('select id from tenant order by id')
     for (const tenant of tenants) {
+      if (signal?.aborted === true) {
+        return
+      }
       await purgeEvents(lane, tenant.id, new Date(Date.now() - config.eventRetentionDays * 86_400_000))
       await purgeTenant(lane, files, tenant.id)
       await purgeUploads(lane, files, tenant.id)
+    }
+    if (thorough) {
+      const olderThan = new Date(Date.now() - STORE_ORPHAN_HOURS * 3_600_000)
+      const swept = await files.sweep(olderThan)
+      const ids = tenants.map(({ id }) => id)
+      const { orphans, lost, doubtful } = await reconcileFiles(lane, files, ids, signal)
+      if (doubtful) {
+        log?.warn('more files are missing from the store than are there: is it the right one? nothing was changed')
+      }
+      if (lost > 0) {
+        log?.warn({ count: lost }, 'files are gone from the store that nobody purged')
+      }
+      if (swept + orphans > 0) {
+        log?.info({ count: swept + orphans }, 'removed what broken uploads had left in the store')
+      }
     }
   } finally {
     await lane.session('select pg_advisory_unlock($1)', [HOUSEKEEPING_LOCK])
@@ -38,11 +70,12 @@ async function purgeTenant(lane: Lane, files: FileStore, tenantId: string): Prom
       tenantId,
       IDEMPOTENCY_HOURS,
     ])
+    // Files of runs that still need them stay, however old they are.
     const rows = await tx.query<{ storage_key: string }>(
       `update source_file set purged_at = now() where tenant_id = $1 and id in (
          select f.id from source_file f where f.tenant_id = $1 and f.purged_at is null and f.expires_at < now()
            and not exists (select from run r where r.tenant_id = $1 and r.source_file_id = f.id and r.finished_at is null)
-         limit ${FILES_PER_ROUND})
+         limit ${STORE_PURGE_BATCH_FILES})
        returning storage_key`,
       [tenantId],
     )
@@ -56,7 +89,8 @@ async function purgeTenant(lane: Lane, files: FileStore, tenantId: string): Prom
     )
     return [...rows, ...made].map((row) => row.storage_key)
   })
-  // After the commit: a file that is gone while its row still promises it would be worse than one too many.
+  // After the commit: a file that is gone while its row still promises it would be worse than one too many, which the
+  // next look through the whole store removes.
   for (const key of keys) {
     await files.delete(key)
   }

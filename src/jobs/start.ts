@@ -32,6 +32,9 @@ const FROZEN_SECONDS = 5
 /** How often old events, files and keys are cleared away, in milliseconds. */
 const HOUSEKEEPING_MS = 60_000
 
+/** Every so many rounds, beginning with the first, the whole store is looked through. */
+const THOROUGH_ROUNDS = 60
+
 /** Start of the name of a worker's control connection; its number follows. */
 const CONTROL_NAME = 'portage control'
 
@@ -173,10 +176,11 @@ async function startWorking(options: {
   })
   const dispatcher = await startDispatcher(databaseUrl, presence, queue, log, stopping)
   let housekeeping: Promise<void> | null = null
+  let rounds = 0
   const house = setInterval(() => {
     // On a connection of its own: on the control connection, claims and endings of runs would wait for it.
     housekeeping ??= withLane(laneOptions(databaseUrl, `portage housekeeping ${holder}`), (lane) =>
-      keepHouse(lane, options.files, config),
+      keepHouse(lane, options.files, config, { thorough: rounds++ % THOROUGH_ROUNDS === 0, log, signal: stopping }),
     )
       .catch((error: unknown) => log.warn({ err: error }, 'housekeeping failed and will be tried again'))
       .finally(() => {

@@ -132,7 +132,7 @@ test('tells a file that is gone from a store that fails, and neither with the wo
   const nowhere = open({ bucket: 'no-such-bucket' })
   await assert.rejects(buffer(nowhere.read(key)), away)
   await assert.rejects(nowhere.stat(key), away)
-  const wrong = open({ credentials: { accessKeyId: 'S3RVER', secretAccessKey: 'wrong' } })
+  const wrong = open({ credentials: { accessKeyId: 'nobody', secretAccessKey: 'wrong' } })
   await assert.rejects(wrong.stat(key), away)
 })
 

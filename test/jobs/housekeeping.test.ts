@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { readdirSync } from 'node:fs'
+import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { after, before, test } from 'node:test'
+import pg from 'pg'
+import { createTenant } from '../../src/access/tenants.js'
+import { type FileStore, localFileStore } from '../../src/adapters/files/storage.js'
+import { type Config, loadConfig } from '../../src/config.js'
+import { Lane } from '../../src/db/lane.js'
+import { laneOptions } from '../../src/jobs/context.js'
+import { keepHouse } from '../../src/jobs/housekeeping.js'
+import { createLog } from '../../src/log.js'
+import { freshDatabase, type TestDatabase } from '../helpers/database.js'
+
+/* What is in the store and what the records say of it, brought together by the scheduled housekeeping. */
+
+let db: TestDatabase
+let lane: Lane
+let oracle: pg.Client
+let config: Config
+let root = ''
+
+before(async () => {
+  db = await freshDatabase()
+  root = await mkdtemp(join(tmpdir(), 'portage-house-'))
+  config = loadConfig({ PORTAGE_DATA_DIR: root, PORTAGE_ROLE: 'worker', DATABASE_URL: db.workerUrl })
+  lane = await Lane.open(laneOptions(db.workerUrl, 'portage test'))
+  oracle = new pg.Client({ connectionString: db.ownerUrl, options: '-c search_path=portage' })
+  await oracle.connect()
+})
+
+after(async () => {
+  await oracle.end()
+  await lane.close()
+  await db.drop()
+  await rm(root, { recursive: true })
+})
+
+interface Place {
+  readonly tenantId: string
+  readonly directory: string
+  readonly files: FileStore
+}
+
+async function place(): Promise<Place> {
+  // Records of other tests have no files in this test's folder.
+  await oracle.query('update source_file set purged_at = now() where purged_at is null')
+  const { id } = await createTenant(db.ownerUrl, `house ${randomUUID()}`)
+  const directory = await mkdtemp(join(root, 'files-'))
+  return { tenantId: id, directory, files: localFileStore(directory) }
+}
+
+/** Stores a file of so many hours. */
+async function stored({ tenantId, directory, files }: Place, hours: number): Promise<string> {
+  const { key } = await files.put(tenantId, Readable.from([Buffer.from('a')]), { maxBytes: 1 })
+  const when = new Date(Date.now() - hours * 3_600_000)
+  await utimes(join(directory, key), when, when)
+  return key
+}
+
+async function recorded(tenantId: string, key: string, hours: number): Promise<string> {
+  const id = randomUUID()
+  await oracle.query(
+    `insert into source_file (tenant_id, id, name, byte_size, sha256, storage_key, detection, uploaded_by, uploaded_at, expires_at)
+     values ($1, $2, 'a.csv', 1, 'x', $3, '{}', 'test', now() - $4 * interval '1 hour', now() + interval '1 day')`,
+    [tenantId, id, key, hours],
+  )
+  return id
+}
+
+/** Which of these files count as purged. */
+async function purged(ids: readonly string[]): Promise<boolean[]> {
+  const { rows } = await oracle.query<{ id: string }>('select id from source_file where purged_at is not null')
+  return ids.map((id) => rows.some((row) => row.id === id))
+}
+
+test('removes files that no record knows of when they are a day old, and no others', async () => {
+  const here = await place()
+  const known = await stored(here, 1000)
+  await recorded(here.tenantId, known, 1000)
+  const fresh = await stored(here, 23)
+  const orphan = await stored(here, 25)
+  const foreign = join(here.directory, here.tenantId, 'notes.txt')
+  await writeFile(foreign, 'none of ours')
+  await utimes(foreign, new Date(0), new Date(0))
+  await keepHouse(lane, here.files, config, { thorough: false })
+  assert.notEqual(await here.files.stat(orphan), null)
+  await keepHouse(lane, here.files, config)
+  assert.deepEqual(
+    readdirSync(join(here.directory, here.tenantId)).toSorted(),
+    [known, fresh]
+      .map((key) => key.split('/')[1])
+      .concat('notes.txt')
+      .toSorted(),
+  )
+})
+
+test('leaves the files of a tenant alone that this database does not know', async () => {
+  const here = await place()
+  const foreign = await stored({ ...here, tenantId: randomUUID() }, 1000)
+  await keepHouse(lane, here.files, config)
+  assert.notEqual(await here.files.stat(foreign), null)
+})
+
+test('says of a record whose file is gone that it is, and of no other', async () => {
+  const here = await place()
+  const ids: string[] = []
+  for (const hours of [2, 2, 2, 2]) {
+    ids.push(await recorded(here.tenantId, await stored(here, hours), hours))
+  }
+  const lost = await recorded(here.tenantId, `${here.tenantId}/${'0'.repeat(32)}`, 2)
+  const last = await recorded(here.tenantId, `${here.tenantId}/${'f'.repeat(32)}`, 2)
+  const recent = await recorded(here.tenantId, `${here.tenantId}/${'8'.repeat(32)}`, 0)
+  await keepHouse(lane, here.files, config)
+  assert.deepEqual(await purged([...ids, lost, last, recent]), [false, false, false, false, true, true, false])
+})
+
+test('changes no record where most files are missing, and says so', async () => {
+  const here = await place()
+  const kept = await recorded(here.tenantId, await stored(here, 2), 2)
+  const missing = [await recorded(here.tenantId, `${here.tenantId}/${'1'.repeat(32)}`, 2)]
+  missing.push(await recorded(here.tenantId, `${here.tenantId}/${'2'.repeat(32)}`, 2))
+  const lines: string[] = []
+  const log = createLog({ level: 'info', process: 'test' }, { write: (line) => lines.push(line) })
+  await keepHouse(lane, here.files, config, { log })
+  assert.deepEqual(await purged([kept, ...missing]), [false, false, false])
+  assert.match(lines.join(''), /is it the right one/)
+})
+
+test('knows every table that holds keys of the store', async () => {
+  const { rows } = await oracle.query<{ name: string }>(
+    `select table_name as name from information_schema.columns
+     where table_schema = 'portage' and column_name = 'storage_key' order by 1`,
+  )
+  const here = await place()
+  assert.deepEqual(
+    rows.map(({ name }) => name),
+    ['quarantined_file', 'run_file', 'source_file', 'upload_part'],
+    'reconcile-files.ts would remove files of a table that it does not ask',
+  )
+  const part = await stored(here, 1000)
+  const infected = await stored(here, 1000)
+  const session = randomUUID()
+  await oracle.query(
+    `insert into upload_session (tenant_id, id, name, byte_size, sha256, created_by, expires_at)
+     values ($1, $2, 'a', 1, 'x', 'test', now() + interval '1 day')`,
+    [here.tenantId, session],
+  )
+  await oracle.query(
+    'insert into upload_part (tenant_id, session_id, start_byte, byte_size, storage_key) values ($1, $2, 0, 1, $3)',
+    [here.tenantId, session, part],
+  )
+  await oracle.query(
+    `insert into quarantined_file (tenant_id, id, name, byte_size, sha256, storage_key, signature, uploaded_by, uploaded_at, expires_at)
+     values ($1, gen_random_uuid(), 'a', 1, 'x', $2, 'EICAR', 'test', now(), now() + interval '1 day')`,
+    [here.tenantId, infected],
+  )
+  await keepHouse(lane, here.files, config)
+  assert.notEqual(await here.files.stat(part), null)
+  assert.notEqual(await here.files.stat(infected), null)
+})
+
+/** Runs a process that stores files in the folder, and kills it at its word. */
+async function killed(directory: string, tenantId: string, body: string): Promise<void> {
+  const module = new URL('../../src/adapters/files/storage.js', import.meta.url).href
+  const code = `
+    import { localFileStore } from ${JSON.stringify(module)}
+    const store = localFileStore(${JSON.stringify(directory)})
+    const tenantId = ${JSON.stringify(tenantId)}
+    setInterval(() => 0, 1000)
+    const say = () => new Promise(() => process.stdout.write('now'))
+    ${body}`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
+  child.stdout.once('data', () => child.kill('SIGKILL'))
+  await new Promise((resolve) => child.once('exit', resolve))
+  assert.equal(child.signalCode, 'SIGKILL')
+}
+
+test('leaves nothing of a process that was killed while it stored, or before it recorded', async () => {
+  const here = await place()
+  await killed(
+    here.directory,
+    here.tenantId,
+    "await store.put(tenantId, (async function* () { yield Buffer.from('half'); await say() })(), { maxBytes: 100 })",
+  )
+  await killed(
+    here.directory,
+    here.tenantId,
+    "await store.put(tenantId, [Buffer.from('whole')], { maxBytes: 100 }); await say()",
+  )
+  const left = () =>
+    readdirSync(here.directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  assert.equal(left().length, 2)
+  await keepHouse(lane, here.files, config)
+  assert.equal(left().length, 2, 'both may still be in use')
+  const dayAgo = new Date(Date.now() - 25 * 3_600_000)
+  for (const entry of left()) {
+    await utimes(join(entry.parentPath, entry.name), dayAgo, dayAgo)
+  }
+  await keepHouse(lane, here.files, config)
+  assert.deepEqual(left(), [])
+})
