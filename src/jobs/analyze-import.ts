@@ -1,7 +1,10 @@
 /** The first pass of an import: reads the whole file once, then decides whether it can go on by itself. */
-import { buffer } from 'node:stream/consumers'
-import { type Detection, dialectOf, sniff } from '../adapters/files/sniff.js'
-import type { FileStore, StoreLocation } from '../adapters/files/storage.js'
+import { type Converted, convert } from '../adapters/files/convert.js'
+import type { Detection } from '../adapters/files/detection.js'
+import { inspectFile } from '../adapters/files/inspect.js'
+import { isResumable, type RowsPlace } from '../adapters/files/open.js'
+import { noSourceOptions } from '../adapters/files/sniff.js'
+import type { StoreLocation } from '../adapters/files/storage.js'
 import { first, one, withTenant } from '../db/tx.js'
 import { FatalError, Refusal } from '../errors.js'
 import { resolveMapping } from '../pipeline/resolve.js'
@@ -16,20 +19,57 @@ import type { WorkerContext } from './context.js'
 import { analyzeFile } from './reading.js'
 import { type SliceEnd, StoppedError, stillOurs } from './slice.js'
 
-/** How much of a file is looked at to tell its dialect, in bytes. */
-const HEAD_BYTES = 256 * 1024
-
 /** How often a person's word is looked for while the file is read, in milliseconds. */
 const LOOK_MS = 250
 
+/** How often it is told how much of a file has been turned into rows, in milliseconds: each time is a small transaction. */
+const CONVERT_PROGRESS_MS = 500
+
 export interface ImportFile {
   readonly location: StoreLocation
-  readonly detection: Detection
+  /** How the bytes at `location` become rows: those of the file itself, or of the row file that it was turned into. */
+  readonly place: RowsPlace
   readonly source: SourceOptions
 }
 
-/** The file of an import, as the run's own options read it. FatalError FILE_GONE when retention has taken it. */
+interface UploadedFile {
+  readonly key: string
+  readonly name: string
+  readonly byteSize: number
+  readonly source: SourceOptions
+  /** What people have said about the file, as a row file is marked with. */
+  readonly said: string
+  readonly rows: RowFile | null
+}
+
+interface RowFile {
+  readonly key: string
+  readonly detection: Converted['detection']
+  readonly said: string
+}
+
+/**
+ * The file of an import that has been analyzed, as the run's own options read it. FatalError FILE_GONE when retention has
+ * taken it.
+ */
 export async function openImportFile(context: WorkerContext, claim: Claim): Promise<ImportFile> {
+  const file = await findFile(context, claim)
+  return file.rows === null
+    ? inspected(context, file, await inspect(context, file, context.stopping))
+    : rowFile(context, file, file.rows)
+}
+
+async function inspected(context: WorkerContext, file: UploadedFile, detection: Detection): Promise<ImportFile> {
+  const location = await context.files.location(file.key)
+  return { location, place: { detection, isRowFile: false }, source: file.source }
+}
+
+async function rowFile(context: WorkerContext, file: UploadedFile, rows: Pick<RowFile, 'key' | 'detection'>) {
+  const location = await context.files.location(rows.key)
+  return { location, place: { detection: rows.detection, isRowFile: true }, source: file.source }
+}
+
+async function findFile(context: WorkerContext, claim: Claim): Promise<UploadedFile> {
   const file = await context.control.use((lane) =>
     withTenant(lane, claim.tenantId, (tx) =>
       one<{
@@ -39,10 +79,16 @@ export async function openImportFile(context: WorkerContext, claim: Claim): Prom
         purged_at: Date | null
         run_source: Partial<SourceOptions> | null
         file_source: Partial<SourceOptions> | null
+        rows_key: string | null
+        rows_detection: Detection
+        rows_said: string
       }>(
         tx,
-        `select f.storage_key, f.name, f.byte_size, f.purged_at, r.source_options as run_source, f.source_options as file_source
-         from run r join source_file f on f.tenant_id = r.tenant_id and f.id = r.source_file_id where r.tenant_id = $1 and r.id = $2`,
+        `select f.storage_key, f.name, f.byte_size::float8 as byte_size, f.purged_at, r.source_options as run_source,
+           f.source_options as file_source, m.storage_key as rows_key, m.detection as rows_detection, m.made_with as rows_said
+         from run r join source_file f on f.tenant_id = r.tenant_id and f.id = r.source_file_id
+         left join run_file m on m.tenant_id = r.tenant_id and m.run_id = r.id and m.kind = 'ROWS'
+         where r.tenant_id = $1 and r.id = $2`,
         [claim.tenantId, claim.runId],
       ),
     ),
@@ -51,16 +97,29 @@ export async function openImportFile(context: WorkerContext, claim: Claim): Prom
     throw new FatalError('FILE_GONE', 'The file was removed when its retention ended. Upload it again.')
   }
   const source = { ...noSourceOptions, ...given(file.file_source), ...given(file.run_source) }
+  return {
+    key: file.storage_key,
+    name: file.name,
+    byteSize: file.byte_size,
+    source,
+    said: JSON.stringify(Object.entries(source).toSorted(([a], [b]) => (a < b ? -1 : 1))),
+    rows: file.rows_key === null ? null : { key: file.rows_key, detection: file.rows_detection, said: file.rows_said },
+  }
+}
+
+function given(options: Partial<SourceOptions> | null): Partial<SourceOptions> {
+  return Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== null && value !== undefined))
+}
+
+function inspect(context: WorkerContext, file: UploadedFile, signal: AbortSignal): Promise<Detection> {
+  const request = { name: file.name, byteSize: file.byteSize, overrides: file.source }
+  return refusing(inspectFile(context.files.openBytes(file.key), request, signal))
+}
+
+/** A file that is refused ends its run: another try would end the same way. */
+async function refusing<T>(work: Promise<T>): Promise<T> {
   try {
-    return {
-      location: await context.files.location(file.storage_key),
-      source,
-      detection: sniff(await head(context.files, file.storage_key), {
-        byteSize: file.byte_size,
-        name: file.name,
-        overrides: source,
-      }),
-    }
+    return await work
   } catch (error) {
     if (error instanceof Refusal) {
       throw new FatalError(error.code, error.message, { cause: error })
@@ -69,31 +128,91 @@ export async function openImportFile(context: WorkerContext, claim: Claim): Prom
   }
 }
 
-const noSourceOptions: SourceOptions = {
-  format: null,
-  encoding: null,
-  delimiter: null,
-  quote: null,
-  headerRow: null,
-  decimalSeparator: null,
-  dateFormat: null,
-  timeZone: null,
-  defaultCountry: null,
-}
-
-function given(options: Partial<SourceOptions> | null): Partial<SourceOptions> {
-  return Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== null && value !== undefined))
-}
-
-async function head(files: FileStore, key: string): Promise<Uint8Array> {
+/**
+ * The file of an import as the first pass reads it: where reading cannot go on at any row, it is turned into a row file
+ * first, unless that was done before with the same words about the file.
+ */
+async function prepareFile(
+  context: WorkerContext,
+  claim: Claim,
+  signal: AbortSignal,
+  onProgress: (bytes: number) => void,
+): Promise<ImportFile> {
+  const file = await findFile(context, claim)
+  if (file.rows !== null && file.rows.said === file.said) {
+    return rowFile(context, file, file.rows)
+  }
+  const detection = await inspect(context, file, signal)
+  if (isResumable(detection)) {
+    await recordRows(context, claim, file, null)
+    return inspected(context, file, detection)
+  }
+  const request = { name: file.name, byteSize: file.byteSize, overrides: file.source, detection }
+  const converted = await refusing(
+    convert(context.files, context.files.openBytes(file.key), request, {
+      tenantId: claim.tenantId,
+      signal,
+      onRead: onProgress,
+    }),
+  )
   try {
-    return await buffer(files.read(key, { end: HEAD_BYTES }))
+    await recordRows(context, claim, file, converted)
   } catch (error) {
-    if (error instanceof FatalError && error.code === 'FILE_UNREADABLE') {
-      const message = 'The uploaded file is no longer in the store. Upload it again.'
-      throw new FatalError('FILE_GONE', message, { cause: error })
+    // Unless the answer of the commit was lost, nobody knows of the file; then the purge of the store finds it.
+    if (error instanceof StoppedError) {
+      await context.files.delete(converted.stored.key)
     }
     throw error
+  }
+  return rowFile(context, file, { key: converted.stored.key, detection: converted.detection })
+}
+
+/** Puts a row file in the place of the one before; null for a file that is read as it is. */
+async function recordRows(
+  context: WorkerContext,
+  claim: Claim,
+  file: UploadedFile,
+  converted: Converted | null,
+): Promise<void> {
+  if (converted === null && file.rows === null) {
+    return
+  }
+  const before = await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, async (tx) => {
+      const ours = await first(
+        tx,
+        `select id from run where tenant_id = $1 and id = $2 and fencing_token = $3 and status = 'ANALYZING' for update`,
+        [claim.tenantId, claim.runId, claim.token],
+      )
+      if (ours === null) {
+        throw new StoppedError('the run was stopped or taken over')
+      }
+      const rows = await tx.query<{ storage_key: string }>(
+        `delete from run_file where tenant_id = $1 and run_id = $2 and kind = 'ROWS' returning storage_key`,
+        [claim.tenantId, claim.runId],
+      )
+      if (converted !== null) {
+        await tx.query(
+          `insert into run_file (tenant_id, run_id, kind, byte_size, row_count, sha256, storage_key, detection, made_with)
+           values ($1, $2, 'ROWS', $3, $4, $5, $6, $7::jsonb, $8)`,
+          [
+            claim.tenantId,
+            claim.runId,
+            converted.stored.byteSize,
+            converted.rowCount,
+            converted.stored.sha256,
+            converted.stored.key,
+            // PostgreSQL keeps no NUL; a name or sample that holds one shows the sign for it.
+            JSON.stringify(converted.detection).replaceAll('\\u0000', '\u2400'),
+            file.said,
+          ],
+        )
+      }
+      return rows
+    }),
+  )
+  for (const { storage_key } of before) {
+    await context.files.delete(storage_key)
   }
 }
 
@@ -113,11 +232,10 @@ export async function analyzeImport(context: WorkerContext, claim: Claim, lost: 
     ),
   )
   const started = performance.now()
-  const file = await openImportFile(context, claim)
-  const { rows, evidence } =
+  const { file, rows, evidence } =
     run.evidence !== null && run.total !== null
-      ? { rows: run.total, evidence: run.evidence }
-      : await firstPass(context, claim, file, lost)
+      ? { file: await openImportFile(context, claim), rows: run.total, evidence: run.evidence }
+      : await firstPass(context, claim, lost)
 
   const type = recordTypes[run.record_type]
   const mapping =
@@ -177,22 +295,26 @@ export async function analyzeImport(context: WorkerContext, claim: Claim, lost: 
 async function firstPass(
   context: WorkerContext,
   claim: Claim,
-  file: ImportFile,
   lost: AbortSignal,
-): Promise<{ rows: number; evidence: readonly ColumnEvidence[] }> {
+): Promise<{ file: ImportFile; rows: number; evidence: readonly ColumnEvidence[] }> {
   const stop = new AbortController()
   const look = setInterval(() => {
     stillOurs(context, claim, 'ANALYZING').catch((error: unknown) => stop.abort(error))
   }, LOOK_MS)
+  const progress = (rows: number, bytes: number): void => {
+    tellProgress(context, claim, rows, bytes).catch((error: unknown) => stop.abort(error))
+  }
+  let told = performance.now()
   try {
     const signal = AbortSignal.any([stop.signal, lost, context.stopping])
-    return await analyzeFile(
-      { kind: 'analyze', location: file.location, dialect: dialectOf(file.detection) },
-      (rows, bytes) => {
-        tellProgress(context, claim, rows, bytes).catch((error: unknown) => stop.abort(error))
-      },
-      signal,
-    )
+    const file = await prepareFile(context, claim, signal, (bytes) => {
+      if (performance.now() - told > CONVERT_PROGRESS_MS) {
+        told = performance.now()
+        progress(0, bytes)
+      }
+    })
+    const { location, place } = file
+    return { file, ...(await analyzeFile({ kind: 'analyze', location, place }, progress, signal)) }
   } finally {
     clearInterval(look)
   }

@@ -4,8 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { keyExtractor, type WritePlan } from '../adapters/crm/stage.js'
-import type { Dialect } from '../adapters/files/csv.js'
-import { openCsv } from '../adapters/files/csv.js'
+import { openRows, type RowsPlace } from '../adapters/files/open.js'
 import { openLocation, type StoreLocation } from '../adapters/files/storage.js'
 import type { Cursor } from '../adapters/source.js'
 import { EvidenceCollector } from '../pipeline/evidence.js'
@@ -18,11 +17,11 @@ import { RowKeys } from './key-table.js'
 
 /** What the thread is started with. */
 export type ReaderTask =
-  | { readonly kind: 'analyze'; readonly location: StoreLocation; readonly dialect: Dialect }
+  | { readonly kind: 'analyze'; readonly location: StoreLocation; readonly place: RowsPlace }
   | {
       readonly kind: 'read'
       readonly location: StoreLocation
-      readonly dialect: Dialect
+      readonly place: RowsPlace
       readonly from: Cursor | null
       readonly resolved: ResolvedMapping
       readonly plan: Omit<WritePlan, 'recordType'>
@@ -67,7 +66,7 @@ function send(message: ReaderMessage, transfer: ArrayBuffer[] = []): void {
 }
 
 async function analyze(task: Extract<ReaderTask, { kind: 'analyze' }>): Promise<void> {
-  const source = await openCsv(() => openLocation(task.location), task.dialect)
+  const source = await openRows(() => openLocation(task.location), task.place)
   const collector = new EvidenceCollector(source.columns)
   let rows = 0
   let told = performance.now()
@@ -106,7 +105,7 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
   const { slots, keysOf } = keyExtractor(plan)
   const ids = newIds()
   const externalId = mapper.stageColumns.findIndex((column) => column.field === 'externalId' && column.role === 'value')
-  const source = await openCsv(() => openLocation(task.location), task.dialect)
+  const source = await openRows(() => openLocation(task.location), task.place)
 
   let last: Cursor | null = null
   let target = await nextCredit()

@@ -5,7 +5,6 @@
 import { chunkSql, laneSettings } from '../adapters/crm/sql.js'
 import { stageDdl, type WritePlan } from '../adapters/crm/stage.js'
 import { type AppliedChunk, applyChunk, type WriterState } from '../adapters/crm/write.js'
-import { dialectOf } from '../adapters/files/sniff.js'
 import type { Cursor } from '../adapters/source.js'
 import { Lane, type LaneTx } from '../db/lane.js'
 import { first, one, withTenant } from '../db/tx.js'
@@ -69,7 +68,7 @@ export async function runImport(context: WorkerContext, claim: Claim, lost: Abor
   const reading = Reading.start({
     kind: 'read',
     location: file.location,
-    dialect: dialectOf(file.detection),
+    place: file.place,
     from: job.cursor,
     resolved: job.resolved,
     plan: withoutType(job.plan),

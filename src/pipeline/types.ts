@@ -136,6 +136,10 @@ export interface SourceOptions {
   readonly quote: string | null
   /** Row number of the header; null: as detected. */
   readonly headerRow: number | null
+  /** Name of the sheet of a workbook; null: the first that is shown and holds something. */
+  readonly sheet?: string | null
+  /** Where the records stand in a JSON file, as dotted names; '' for the whole; null: as detected. */
+  readonly jsonPath?: string | null
   readonly decimalSeparator: string | null
   readonly dateFormat: string | null
   /** IANA zone in which date-times without an offset are read; null means UTC. */

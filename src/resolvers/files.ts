@@ -1,7 +1,7 @@
 import 'reflect-metadata'
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql'
 import { once } from '../access/idempotency.js'
-import type { DetectedColumn as Column } from '../adapters/files/sniff.js'
+import type { DetectedColumn as Column } from '../adapters/files/detection.js'
 import type { PoolTx } from '../db/database.js'
 import { SourceFile } from '../db/entities.js'
 import { decodeId } from '../ids.js'

@@ -1,5 +1,6 @@
 /** Inputs of the API as the engine takes them, refused where they can never be right. */
-import { type DetectedColumn, noSourceOptions } from '../adapters/files/sniff.js'
+import type { DetectedColumn } from '../adapters/files/detection.js'
+import { noSourceOptions } from '../adapters/files/sniff.js'
 import { Refusal } from '../errors.js'
 import { MATCH_RULES_MAX, NAME_LENGTH_MAX } from '../limits.js'
 import { resolveMapping } from '../pipeline/resolve.js'
@@ -19,6 +20,8 @@ export function sourceOptions(input: SourceOptionsInput | null | undefined): Sou
         delimiter: input.delimiter ?? null,
         quote: input.quote ?? null,
         headerRow: input.headerRow ?? null,
+        sheet: input.sheet ?? null,
+        jsonPath: input.jsonPath ?? null,
         decimalSeparator: input.decimalSeparator ?? null,
         dateFormat: input.dateFormat ?? null,
         timeZone: input.timeZone ?? null,

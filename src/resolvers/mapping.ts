@@ -1,6 +1,6 @@
 import 'reflect-metadata'
 import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql'
-import type { Detection } from '../adapters/files/sniff.js'
+import type { Detection } from '../adapters/files/detection.js'
 import { Refusal } from '../errors.js'
 import { decodeId } from '../ids.js'
 import { guessRecordType, suggestMapping } from '../pipeline/suggest.js'

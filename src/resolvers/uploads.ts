@@ -1,11 +1,12 @@
 /** Taking in a file: from the stream of a request to the store, looked at and recorded, or nothing at all. */
 import type { FileUpload } from 'graphql-upload-ts'
-import { type Detection, noSourceOptions, sniff } from '../adapters/files/sniff.js'
+import type { Detection } from '../adapters/files/detection.js'
+import { inspectFile } from '../adapters/files/inspect.js'
+import { noSourceOptions } from '../adapters/files/sniff.js'
 import type { FileStore, StoredFile } from '../adapters/files/storage.js'
 import type { PoolTx } from '../db/database.js'
 import { SourceFile } from '../db/entities.js'
 import { Refusal } from '../errors.js'
-import { FILE_HEAD_BYTES_MAX } from '../limits.js'
 import type { SourceOptions } from '../pipeline/types.js'
 import { type ApiContext, inTenant } from './context.js'
 import { safeName } from './names.js'
@@ -141,18 +142,16 @@ function refusalOf(error: unknown): Refusal | null {
     : null
 }
 
-/** What the file is, as far as its beginning and `source` say. Refuses what cannot be read. */
-export async function detect(
+/** What the file is, as far as its content and `source` say. Refuses what cannot be read. */
+export function detect(
   files: FileStore,
   file: Pick<StoredFile, 'key' | 'byteSize'>,
   name: string,
   source: SourceOptions | null,
+  signal?: AbortSignal,
 ): Promise<Detection> {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of files.read(file.key, { start: 0, end: FILE_HEAD_BYTES_MAX })) {
-    chunks.push(chunk as Uint8Array)
-  }
-  return sniff(Buffer.concat(chunks), { byteSize: file.byteSize, name, overrides: source ?? noSourceOptions })
+  const request = { name, byteSize: file.byteSize, overrides: source ?? noSourceOptions }
+  return inspectFile(files.openBytes(file.key), request, signal)
 }
 
 /** Forgets a file that was received and not recorded. */

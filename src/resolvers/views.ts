@@ -1,6 +1,6 @@
 /** Files and runs as the API shows them to one caller. */
 import { isSensitive, MASK, masked } from '../access/privacy.js'
-import type { DetectedColumn, Detection } from '../adapters/files/sniff.js'
+import type { DetectedColumn, Detection } from '../adapters/files/detection.js'
 import type { SourceFile } from '../db/entities.js'
 import { encodeId } from '../ids.js'
 import type { MappingConflict } from '../pipeline/types.js'
@@ -38,7 +38,8 @@ export interface FileView {
 export function showFile(context: ApiContext, file: SourceFile): FileView {
   // Once a file is purged, what it held is to be forgotten too.
   const open = may(context, 'PII_READ') && file.purgedAt == null
-  const detection = file.detection as Detection
+  // Files that were looked at before there were other formats say nothing of sheets and paths.
+  const detection = { ...noSheets, ...(file.detection as Detection) }
   return {
     __typename: 'SourceFile',
     id: encodeId('file', file.id),
@@ -50,6 +51,8 @@ export function showFile(context: ApiContext, file: SourceFile): FileView {
     detection: open ? detection : { ...detection, columns: detection.columns.map(withoutValues) },
   }
 }
+
+const noSheets = { sheets: [], sheet: null, jsonPath: null }
 
 function withoutValues(column: DetectedColumn): DetectedColumn {
   return { ...column, samples: [], topValues: [] }

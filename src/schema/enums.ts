@@ -57,9 +57,9 @@ export const FieldKindEnum = enumOf('FieldKind', [
   'REFERENCE',
 ])
 
-export const FileFormat = enumOf('FileFormat', ['CSV'])
+export const FileFormat = enumOf('FileFormat', ['CSV', 'XLSX', 'XLS', 'XLSB', 'ODS', 'JSON', 'NDJSON'])
 
-export const FileCompression = enumOf('FileCompression', ['NONE'])
+export const FileCompression = enumOf('FileCompression', ['NONE', 'GZIP', 'ZIP'])
 
 export const MappingConflictCode = enumOf('MappingConflictCode', [
   'FIELD_MAPPED_TWICE',

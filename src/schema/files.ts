@@ -15,6 +15,23 @@ export class ValueCount {
   readonly count!: number
 }
 
+@ObjectType('SheetInfo', { description: 'A sheet of a workbook.' })
+export class SheetInfo {
+  @Field(() => String)
+  readonly name!: string
+
+  @Field(() => Int, { description: 'Position in the workbook, from 0.' })
+  readonly index!: number
+
+  @Field(() => Boolean, {
+    description: 'Not shown by the spreadsheet program; read only when SourceOptionsInput names it.',
+  })
+  readonly hidden!: boolean
+
+  @Field(() => SafeInt, { nullable: true, description: 'Null where the file does not say.' })
+  readonly estimatedRowCount!: number | null
+}
+
 @ObjectType('DetectedColumn', { description: 'What the beginning of the file says about one column.' })
 export class DetectedColumn {
   @Field(() => Int)
@@ -74,6 +91,22 @@ export class FileDetection {
   @Field(() => Int, { nullable: true, description: 'Row number of the header; null when the file has none.' })
   readonly headerRow!: number | null
 
+  @Field(() => [SheetInfo], { description: 'Empty unless the file is a workbook.' })
+  readonly sheets!: readonly SheetInfo[]
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Name of the sheet that is read; null unless the file is a workbook.',
+  })
+  readonly sheet!: string | null
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Where the records stand in a JSON file, as dotted names; empty for the whole; null for other formats.',
+  })
+  readonly jsonPath!: string | null
+
   @Field(() => [DetectedColumn])
   readonly columns!: readonly DetectedColumn[]
 
@@ -91,7 +124,10 @@ export class SourceOptionsInput {
   @Field(() => FileFormat, { nullable: true })
   readonly format?: keyof typeof FileFormat | null
 
-  @Field(() => String, { nullable: true, description: '`UTF-8`, `UTF-16LE` or `UTF-16BE`.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'A name that the Encoding Standard of the web knows, e.g. `windows-1252` or `shift_jis`.',
+  })
   readonly encoding?: string | null
 
   @Field(() => String, { nullable: true, description: 'One character.' })
@@ -102,6 +138,16 @@ export class SourceOptionsInput {
 
   @Field(() => Int, { nullable: true, description: 'Row number of the header; 0 for a file without one.' })
   readonly headerRow?: number | null
+
+  @Field(() => String, { nullable: true, description: 'Name of the sheet of a workbook.' })
+  readonly sheet?: string | null
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Where the records stand in a JSON file, as dotted names, e.g. `data.items`; empty for the whole file.',
+  })
+  readonly jsonPath?: string | null
 
   @Field(() => String, { nullable: true, description: '`.` or `,`.' })
   readonly decimalSeparator?: string | null

@@ -4,7 +4,7 @@
  * environment and no network. What it may use of memory, time and output is enforced from here.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { existsSync, lstatSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Duplex, Readable, Writable } from 'node:stream'
 import { FatalError, Refusal, type RefusalCode, RetryableError } from '../../errors.js'
@@ -388,9 +388,11 @@ let folders: readonly string[] | null = null
 function packageFolders(): readonly string[] {
   folders ??= PACKAGES.flatMap((name) => {
     for (let at = import.meta.dirname; ; at = dirname(at)) {
-      const folder = join(at, 'node_modules', name)
+      const packages = join(at, 'node_modules')
+      const folder = join(packages, name)
       if (existsSync(folder)) {
-        return [folder]
+        // Node follows a link by itself, and has to see where it leads.
+        return lstatSync(packages).isSymbolicLink() ? [packages, folder] : [folder]
       }
       if (dirname(at) === at) {
         return []

@@ -1,0 +1,107 @@
+/** Turns a file that cannot be read on from any place in it into the lines of a row file. */
+import type { Row } from '../source.js'
+import type { OpenBytes } from './bytes.js'
+import { openCsv } from './csv.js'
+import type { DetectedColumn, Detection } from './detection.js'
+import type { InspectRequest } from './inspect.js'
+import { csvDialect, unpack } from './open.js'
+import { rowLine } from './row-file.js'
+import { rowsInSandbox } from './sandbox.js'
+import type { RowsEnd } from './sandbox-messages.js'
+import type { FileStore, StoredFile } from './storage.js'
+
+/** A row file in the store, and the detection that reads it: with all columns, also those that were first seen far down. */
+export interface Converted {
+  readonly stored: StoredFile
+  readonly rowCount: number
+  readonly detection: Detection
+}
+
+export interface ConvertOptions {
+  readonly tenantId: string
+  readonly signal: AbortSignal
+  /** Told a few times a second: bytes of the file that were read so far. */
+  readonly onRead?: (bytes: number) => void
+}
+
+/**
+ * Turns all rows of a file into a row file in the store, in the sandbox. Whole or not at all: after an error or an abort
+ * nothing is left. Fails as `rowsInSandbox` and the store do.
+ */
+export async function convert(
+  files: FileStore,
+  open: OpenBytes,
+  request: InspectRequest & { readonly detection: Detection },
+  { tenantId, signal, onRead }: ConvertOptions,
+): Promise<Converted> {
+  const rows = rowsInSandbox(open, request, { signal, ...(onRead === undefined ? {} : { onRead }) })
+  let end: RowsEnd = { rows: 0, columns: [] }
+  async function* bytes(): AsyncGenerator<Uint8Array> {
+    end = yield* rows
+  }
+  const stored = await files.put(tenantId, bytes(), { maxBytes: Number.MAX_SAFE_INTEGER, signal })
+  return { stored, rowCount: end.rows, detection: extended(request.detection, end.columns) }
+}
+
+/** The detection with columns that its first look did not see. */
+export function extended(detection: Detection, names: readonly string[]): Detection {
+  const late = names.slice(detection.columns.length)
+  if (late.length === 0) {
+    return detection
+  }
+  const columns = late.map(
+    (name, index): DetectedColumn => ({
+      index: detection.columns.length + index,
+      name,
+      kind: 'TEXT',
+      kindConfidence: 0,
+      fillRate: 0,
+      samples: [],
+      distinctCount: null,
+      topValues: [],
+    }),
+  )
+  const shown = late.slice(0, 5).map((name) => `"${name}"`)
+  const more = late.length > 5 ? ` and ${late.length - 5} more` : ''
+  return {
+    ...detection,
+    columns: [...detection.columns, ...columns],
+    warnings: [
+      ...detection.warnings,
+      `Some records far down have further names: ${shown.join(', ')}${more}. They are columns of their own.`,
+    ],
+  }
+}
+
+/** All rows of a file as lines of a row file, in this process: what runs in the sandbox. Answers how it ended. */
+export async function* convertedLines(
+  open: OpenBytes,
+  detection: Detection,
+  request: InspectRequest,
+  signal: AbortSignal,
+): AsyncGenerator<string, RowsEnd, undefined> {
+  let rows = 0
+  const names = detection.columns.map((column) => column.name)
+  for await (const group of rowsHere(open, detection, request, names, signal)) {
+    let text = ''
+    for (const row of group) {
+      text += rowLine(row)
+    }
+    rows += group.length
+    yield text
+  }
+  return { rows, columns: names }
+}
+
+/** Rows as the detection reads them; names that are first seen on the way are added to `names`. */
+async function* rowsHere(
+  open: OpenBytes,
+  detection: Detection,
+  request: InspectRequest,
+  names: string[],
+  signal: AbortSignal,
+): AsyncGenerator<readonly Row[], void, undefined> {
+  const unpacked = await unpack(open, request.byteSize)
+  const source = await openCsv(unpacked.open, csvDialect(detection))
+  yield* source.rows(null, signal)
+}

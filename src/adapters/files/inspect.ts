@@ -1,0 +1,63 @@
+/** Looks at a file, whatever it is: what it holds, how it is read, and how sure that is. One road for the service and the command line. */
+import { FILE_HEAD_BYTES_MAX } from '../../limits.js'
+import type { SourceOptions } from '../../pipeline/types.js'
+import type { OpenBytes } from './bytes.js'
+import type { Detection } from './detection.js'
+import { containerOf, type Unpacked, unpack } from './open.js'
+import { inspectInSandbox } from './sandbox.js'
+import { sniff } from './sniff.js'
+import { headOf } from './stream-bytes.js'
+
+export interface InspectRequest {
+  /** As the file was called where it came from. */
+  readonly name: string
+  readonly byteSize: number
+  /** What a person says about the file; it wins over what is found. */
+  readonly overrides: SourceOptions
+}
+
+/**
+ * Looks at a file: at the beginning of a text right here, at all else in the sandbox. Throws `Refusal` for what cannot be
+ * read, with the reason and, for an override that means nothing, its field; `RetryableError` where the machine failed.
+ */
+export async function inspectFile(open: OpenBytes, request: InspectRequest, signal?: AbortSignal): Promise<Detection> {
+  const head = await headOf(open, FILE_HEAD_BYTES_MAX)
+  if (isPlain(head, request)) {
+    return inspectText(
+      { compression: 'NONE', open, byteSize: request.byteSize, head, whole: request.byteSize <= head.length },
+      request,
+    )
+  }
+  return inspectInSandbox(open, request, signal === undefined ? {} : { signal })
+}
+
+/** The same without a sandbox: what runs in it. */
+export async function inspectHere(open: OpenBytes, request: InspectRequest): Promise<Detection> {
+  const unpacked = await unpack(open, request.byteSize)
+  return inspectText(unpacked, request)
+}
+
+/** Whether the file is text that is read by our own code only, a line or a record at a time. */
+function isPlain(head: Buffer, request: InspectRequest): boolean {
+  const { format } = request.overrides
+  if (format !== null && format !== 'CSV' && format !== 'JSON' && format !== 'NDJSON') {
+    return false
+  }
+  return (
+    containerOf(head) === null && !/^(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\s\0]*</.test(head.toString('latin1', 0, 200))
+  )
+}
+
+async function inspectText(file: Unpacked, request: InspectRequest): Promise<Detection> {
+  const found = sniff(file.head, {
+    byteSize: file.whole ? file.head.length : Math.max(file.byteSize ?? 0, file.head.length + 1),
+    name: request.name,
+    overrides: request.overrides,
+  })
+  return {
+    ...found,
+    compression: file.compression,
+    // Of what is packed nobody knows how long it is.
+    estimatedRowCount: !file.whole && file.byteSize === null ? null : found.estimatedRowCount,
+  }
+}

@@ -1,0 +1,178 @@
+/** From what was found in a file to its rows. */
+import { Refusal } from '../../errors.js'
+import { FILE_HEAD_BYTES_MAX } from '../../limits.js'
+import type { Source } from '../source.js'
+import type { OpenBytes } from './bytes.js'
+import { type Dialect, openCsv } from './csv.js'
+import type { Compression, Detection } from './detection.js'
+import { gunzip } from './gzip.js'
+import { RowFileSource } from './row-file.js'
+import { dialectOf } from './sniff.js'
+import { headOf, streamBytes } from './stream-bytes.js'
+import { openZip, type ZipEntry } from './zip.js'
+
+/**
+ * Whether reading can go on at any row, by the row's place in the file: then runs read the file itself. All else is turned
+ * into a row file first.
+ */
+export function isResumable(detection: Detection): boolean {
+  if (detection.compression !== 'NONE') {
+    return false
+  }
+  if (detection.format === 'CSV') {
+    return detection.encoding === 'utf-8' || detection.encoding === 'utf-16le' || detection.encoding === 'utf-16be'
+  }
+  return false
+}
+
+/** Where the rows of an import are read from. */
+export interface RowsPlace {
+  readonly detection: Detection
+  /** The bytes are a row file, made from the file that the detection is about. */
+  readonly isRowFile: boolean
+}
+
+/** The rows of a file that `isResumable`, or of a row file. Fails as its bytes do. */
+export async function openRows(open: OpenBytes, { detection, isRowFile }: RowsPlace): Promise<Source> {
+  if (isRowFile) {
+    return new RowFileSource(
+      open,
+      detection.columns.map((column) => column.name),
+    )
+  }
+  return openCsv(open, csvDialect(detection))
+}
+
+/** How the lines of a file become cells, as its detection has it. */
+export function csvDialect(detection: Detection): Dialect {
+  return dialectOf(detection as unknown as Parameters<typeof dialectOf>[0])
+}
+
+/** A file without what it is packed in. */
+export interface Unpacked {
+  readonly compression: Compression
+  readonly open: OpenBytes
+  /** As far as the archive tells; null where it does not. */
+  readonly byteSize: number | null
+  readonly head: Buffer
+  /** Whether the head is all there is. */
+  readonly whole: boolean
+}
+
+/** What a file begins with that is no text. */
+export type Container = 'ZIP' | 'GZIP' | 'OLE'
+
+/** Told by the first bytes; null for anything else. */
+export function containerOf(head: Uint8Array): Container | null {
+  const start = Buffer.from(head.buffer, head.byteOffset, Math.min(8, head.byteLength)).toString('hex')
+  if (/^504b0(?:304|506|708)/.test(start)) {
+    return 'ZIP'
+  }
+  if (start.startsWith('1f8b08')) {
+    return 'GZIP'
+  }
+  return start === 'd0cf11e0a1b11ae1' ? 'OLE' : null
+}
+
+/** Names of entries that are no data: what operating systems leave in archives. */
+const IGNORED = /(?:^|\/)(?:__MACOSX\/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._[^/]*$)/i
+
+/** Names of archives within archives. */
+const ARCHIVE = /\.(?:zip|7z|rar|tar|tgz|gz|bz2|xz|zst)$/i
+
+/**
+ * Takes a file out of its GZIP or ZIP; a workbook's own archive is left as it is. Refuses FILE_UNSAFE for archives within
+ * archives, FILE_TYPE_UNSUPPORTED for an archive of several data files or none, and as the archives do.
+ */
+export async function unpack(open: OpenBytes, byteSize: number): Promise<Unpacked> {
+  const head = await headOf(open, FILE_HEAD_BYTES_MAX)
+  const container = containerOf(head)
+  if (container === 'GZIP') {
+    return within(
+      'GZIP',
+      streamBytes(() => gunzipped(open)),
+      null,
+    )
+  }
+  if (container === 'ZIP') {
+    await using bytes = await open()
+    const zip = await openZip(bytes)
+    if (!isWorkbookArchive(zip.entries)) {
+      const entry = onlyEntry(zip.entries)
+      return within(
+        'ZIP',
+        streamBytes(() => unzipped(open, entry.name)),
+        entry.unpackedBytes,
+      )
+    }
+  }
+  return { compression: 'NONE', open, byteSize, head, whole: byteSize <= head.length }
+}
+
+async function within(compression: Compression, open: OpenBytes, byteSize: number | null): Promise<Unpacked> {
+  const head = await headOf(open, FILE_HEAD_BYTES_MAX + 1)
+  const container = containerOf(head)
+  if (container === 'GZIP') {
+    throw nested()
+  }
+  const whole = head.length <= FILE_HEAD_BYTES_MAX
+  return {
+    compression,
+    open,
+    byteSize: whole ? head.length : byteSize,
+    head: head.subarray(0, FILE_HEAD_BYTES_MAX),
+    whole,
+  }
+}
+
+async function* gunzipped(open: OpenBytes): AsyncGenerator<Uint8Array> {
+  await using bytes = await open()
+  yield* gunzip(bytes)
+}
+
+async function* unzipped(open: OpenBytes, name: string): AsyncGenerator<Uint8Array> {
+  await using bytes = await open()
+  const zip = await openZip(bytes)
+  const entry = zip.entries.find((each) => each.name === name)
+  if (entry !== undefined) {
+    yield* zip.read(entry)
+  }
+}
+
+/** Whether the entries are those of a workbook, or of another document of the same make. */
+export function isWorkbookArchive(entries: readonly Pick<ZipEntry, 'name'>[]): boolean {
+  const names = new Set(entries.map(({ name }) => name))
+  return (
+    names.has('[Content_Types].xml') ||
+    (names.has('content.xml') && (names.has('mimetype') || names.has('META-INF/manifest.xml'))) ||
+    names.has('xl/workbook.xml') ||
+    names.has('xl/workbook.bin')
+  )
+}
+
+function onlyEntry(entries: readonly ZipEntry[]): ZipEntry {
+  const data = entries.filter(({ name }) => !IGNORED.test(name))
+  const [first, ...more] = data
+  if (first === undefined) {
+    throw new Refusal('FILE_TYPE_UNSUPPORTED', 'The archive holds no file.')
+  }
+  if (more.length > 0) {
+    const names = data.slice(0, 5).map(({ name }) => `"${shown(name)}"`)
+    throw new Refusal(
+      'FILE_TYPE_UNSUPPORTED',
+      `The archive holds ${data.length} files: ${names.join(', ')}${data.length > 5 ? ' and more' : ''}. Upload the one that is to be imported.`,
+    )
+  }
+  if (ARCHIVE.test(first.name)) {
+    throw nested()
+  }
+  return first
+}
+
+function nested(): Refusal {
+  return new Refusal('FILE_UNSAFE', 'The archive holds another archive. Upload the file that is in it.')
+}
+
+function shown(name: string): string {
+  return name.length > 80 ? `${name.slice(0, 80).toWellFormed()}…` : name
+}
