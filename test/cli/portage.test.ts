@@ -392,7 +392,12 @@ describe('portage', { timeout: 60_000 }, () => {
         received += block.length
         most = Math.max(most, process.memoryUsage().arrayBuffers)
       })
-      request.on('end', () => response.end(JSON.stringify({ errors: [{ message: 'Seen enough.' }] })))
+      const session = { id: 'upl_1', offset: 0 }
+      const answer =
+        request.method === 'POST'
+          ? { data: { uploadBegin: { uploadSession: session, userErrors: [] } } }
+          : { errors: [{ message: 'Seen enough.' }] }
+      request.on('end', () => response.writeHead(request.method === 'POST' ? 200 : 400).end(JSON.stringify(answer)))
     })
     const large = await sparse(join(folder, 'larger.csv'), byteSize)
     const { io, notes } = fakeIo()

@@ -1,7 +1,6 @@
 /** A clamd that a test can be: it speaks INSTREAM as the real one does, and finds the EICAR test file. */
 
-import type { AddressInfo } from 'node:net'
-import { createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 
 /** The test file of all virus scanners: harmless, and found by each. Put together, so that no scanner finds this source. */
 export const EICAR = ['X5O!P%@AP[4\\PZX54(P^)7CC)7}$', 'EICAR-STANDARD-ANTIVIRUS-TEST-FILE!', '$H+H*'].join('')
