@@ -29,6 +29,9 @@ export const DETECTED_TOP_VALUES_MAX = 50
 /** How much of a file's beginning is looked at to find out what it is. Bytes. */
 export const FILE_HEAD_BYTES_MAX = 256 * 1024
 
+/** A workbook that is packed in an archive is held in memory; a larger one is refused. Bytes. */
+export const HELD_FILE_BYTES_MAX = 128 * 1024 * 1024
+
 /** A longer row is a ROW_TOO_LARGE fault and its cells are not kept. Bytes of UTF-8, without the line end. */
 export const ROW_BYTES_MAX = 8 * 1024 * 1024
 
@@ -68,6 +71,9 @@ export const SHARED_STRINGS_MAX = 10_000_000
 
 /** Rows of a larger sheet have to stand in their order; those of a smaller one are put in order. Unpacked bytes. */
 export const SHEET_SORTED_BYTES_MAX = 4 * 1024 * 1024
+
+/** How many rows of a sheet are looked at to find out what it holds. Rows. */
+export const SHEET_HEAD_ROWS = 1_000
 
 /** How much of a CSV file is read at a time once reading is under way; larger blocks were no faster. Bytes. */
 export const SOURCE_BLOCK_BYTES = 256 * 1024

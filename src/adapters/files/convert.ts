@@ -9,6 +9,7 @@ import { rowLine } from './row-file.js'
 import { rowsInSandbox } from './sandbox.js'
 import type { RowsEnd } from './sandbox-messages.js'
 import type { FileStore, StoredFile } from './storage.js'
+import { openWorkbook, placedBytes, workbookRows } from './workbooks.js'
 
 /** A row file in the store, and the detection that reads it: with all columns, also those that were first seen far down. */
 export interface Converted {
@@ -102,6 +103,24 @@ async function* rowsHere(
   signal: AbortSignal,
 ): AsyncGenerator<readonly Row[], void, undefined> {
   const unpacked = await unpack(open, request.byteSize)
-  const source = await openCsv(unpacked.open, csvDialect(detection))
-  yield* source.rows(null, signal)
+  switch (detection.format) {
+    case 'XLSX':
+    case 'XLS':
+    case 'XLSB':
+    case 'ODS': {
+      await using bytes = await placedBytes(unpacked)
+      await using book = await openWorkbook(bytes, detection.format)
+      yield* workbookRows(book, detection, signal)
+      return
+    }
+    case 'CSV':
+    case 'JSON':
+    case 'NDJSON': {
+      const source = await openCsv(unpacked.open, csvDialect(detection))
+      yield* source.rows(null, signal)
+      return
+    }
+    default:
+      detection.format satisfies never
+  }
 }

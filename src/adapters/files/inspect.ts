@@ -1,12 +1,14 @@
 /** Looks at a file, whatever it is: what it holds, how it is read, and how sure that is. One road for the service and the command line. */
+import { Refusal } from '../../errors.js'
 import { FILE_HEAD_BYTES_MAX } from '../../limits.js'
 import type { SourceOptions } from '../../pipeline/types.js'
-import type { OpenBytes } from './bytes.js'
-import type { Detection } from './detection.js'
+import type { ByteReader, OpenBytes } from './bytes.js'
+import type { Detection, FileFormat } from './detection.js'
 import { containerOf, type Unpacked, unpack } from './open.js'
 import { inspectInSandbox } from './sandbox.js'
 import { sniff } from './sniff.js'
 import { headOf } from './stream-bytes.js'
+import { archivedFormat, inspectWorkbook, openWorkbook, placedBytes, type WorkbookFormat } from './workbooks.js'
 
 export interface InspectRequest {
   /** As the file was called where it came from. */
@@ -34,7 +36,45 @@ export async function inspectFile(open: OpenBytes, request: InspectRequest, sign
 /** The same without a sandbox: what runs in it. */
 export async function inspectHere(open: OpenBytes, request: InspectRequest): Promise<Detection> {
   const unpacked = await unpack(open, request.byteSize)
+  if (containerOf(unpacked.head) === 'ZIP') {
+    await using bytes = await placedBytes(unpacked)
+    const format = await archivedFormat(bytes)
+    return inspectBook(unpacked, bytes, format, request)
+  }
   return inspectText(unpacked, request)
+}
+
+async function inspectBook(
+  file: Unpacked,
+  bytes: ByteReader,
+  format: WorkbookFormat,
+  { overrides }: InspectRequest,
+): Promise<Detection> {
+  refuseOtherFormat(overrides, format)
+  await using book = await openWorkbook(bytes, format)
+  return {
+    format,
+    compression: file.compression,
+    encoding: null,
+    encodingConfidence: null,
+    delimiter: null,
+    quote: null,
+    escape: null,
+    dialectConfidence: null,
+    lineTerminator: null,
+    jsonPath: null,
+    ...(await inspectWorkbook(book, overrides)),
+  }
+}
+
+/** A person may say that a text is JSON, but not that a workbook is. */
+function refuseOtherFormat({ format }: SourceOptions, found: FileFormat): void {
+  if (format !== null && format !== found) {
+    throw new Refusal('INVALID_INPUT', `The file is ${found}; it cannot be read as ${format.slice(0, 20)}.`, [
+      'source',
+      'format',
+    ])
+  }
 }
 
 /** Whether the file is text that is read by our own code only, a line or a record at a time. */

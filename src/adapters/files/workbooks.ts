@@ -1,0 +1,163 @@
+/** Workbooks of any make as tables: which sheet, where its header stands, which rows are data. */
+import { Refusal } from '../../errors.js'
+import { HELD_FILE_BYTES_MAX, SHEET_HEAD_ROWS } from '../../limits.js'
+import type { SourceOptions } from '../../pipeline/types.js'
+import type { Row } from '../source.js'
+import type { ByteReader } from './bytes.js'
+import type { Detection, FileFormat, Sheet } from './detection.js'
+import type { Unpacked } from './open.js'
+import { describeTable } from './sniff.js'
+import { heldBytes } from './stream-bytes.js'
+import type { Workbook } from './workbook.js'
+import { openXlsx } from './xlsx/workbook.js'
+import { openZip } from './zip.js'
+
+export type WorkbookFormat = Extract<FileFormat, 'XLSX' | 'XLS' | 'XLSB' | 'ODS'>
+
+/** What a workbook says of itself, for `Detection`. */
+type WorkbookDetection = Pick<
+  Detection,
+  'headerRow' | 'firstDataRow' | 'sheets' | 'sheet' | 'columns' | 'estimatedRowCount' | 'warnings'
+>
+
+/** The bytes of a file at any place: those of a file that was packed are held in memory. Refuses LIMIT_EXCEEDED above HELD_FILE_BYTES_MAX. */
+export async function placedBytes(file: Unpacked): Promise<ByteReader> {
+  const bytes = await file.open()
+  if (file.compression === 'NONE') {
+    return bytes
+  }
+  await using packed = bytes
+  const parts: Buffer[] = []
+  let length = 0
+  for (;;) {
+    const part = Buffer.allocUnsafe(64 * 1024)
+    const read = await packed.read(part, 0, part.length, length)
+    if (read === 0) {
+      return heldBytes(Buffer.concat(parts))()
+    }
+    length += read
+    if (length > HELD_FILE_BYTES_MAX) {
+      throw new Refusal(
+        'LIMIT_EXCEEDED',
+        `A workbook within an archive has at most ${HELD_FILE_BYTES_MAX / (1024 * 1024)} MiB. Upload it without packing it.`,
+      )
+    }
+    parts.push(part.subarray(0, read))
+  }
+}
+
+/** The format of a workbook in a ZIP archive of its own, by the names in it. Refuses other documents of the same make. */
+export async function archivedFormat(bytes: ByteReader): Promise<WorkbookFormat> {
+  const names = (await openZip(bytes)).entries.map(({ name }) => name)
+  if (names.includes('xl/workbook.bin')) {
+    return 'XLSB'
+  }
+  if (names.includes('content.xml')) {
+    return 'ODS'
+  }
+  const other = [
+    ['word/', 'a Word document'],
+    ['ppt/', 'a PowerPoint presentation'],
+    ['visio/', 'a Visio drawing'],
+  ].find(([folder = '']) => names.some((name) => name.startsWith(folder)))
+  if (other !== undefined && !names.some((name) => name.startsWith('xl/'))) {
+    throw new Refusal('FILE_TYPE_UNSUPPORTED', `The file is ${other[1]}. Save its table as CSV and upload that file.`)
+  }
+  return 'XLSX'
+}
+
+/** Opens a workbook. `bytes` are the caller's to close, after the workbook. */
+export function openWorkbook(bytes: ByteReader, format: WorkbookFormat): Promise<Workbook> {
+  if (format === 'XLSX') {
+    return openXlsx(bytes)
+  }
+  throw new Refusal('FILE_TYPE_UNSUPPORTED', `${format} workbooks are not read. Save the file as XLSX or CSV.`)
+}
+
+/** Looks at the sheet that was named, else at the first one that is shown and holds something. */
+export async function inspectWorkbook(
+  book: Workbook,
+  { sheet, headerRow, decimalSeparator }: SourceOptions,
+): Promise<WorkbookDetection> {
+  const candidates = sheet == null ? book.sheets.filter(({ hidden }) => !hidden) : [sheetNamed(book.sheets, sheet)]
+  for (const candidate of candidates) {
+    const { rows, whole } = await firstRows(book, candidate)
+    if (rows.length > 0) {
+      const table = describeTable(rows, {
+        whole,
+        rowCount: candidate.estimatedRowCount,
+        headerRow,
+        decimalSeparator,
+      })
+      return { ...table, sheets: book.sheets, sheet: candidate.name }
+    }
+  }
+  if (sheet != null) {
+    throw new Refusal('FILE_EMPTY', `The sheet "${sheet}" is empty. Sheets: ${listed(book.sheets)}.`)
+  }
+  throw new Refusal(
+    'FILE_EMPTY',
+    book.sheets.some(({ hidden }) => hidden)
+      ? `The workbook shows no sheet with data. Sheets: ${listed(book.sheets)}. Name a hidden one to read it.`
+      : 'The workbook is empty.',
+  )
+}
+
+/** The sheet of this name; upper and lower case matter only where they must. Refuses INVALID_INPUT. */
+export function sheetNamed(sheets: readonly Sheet[], name: string): Sheet {
+  const alike = sheets.filter((sheet) => sheet.name.toLowerCase() === name.trim().toLowerCase())
+  const found = sheets.find((sheet) => sheet.name === name) ?? (alike.length === 1 ? alike[0] : undefined)
+  if (found === undefined) {
+    throw new Refusal('INVALID_INPUT', `The workbook has no sheet "${name}". Sheets: ${listed(sheets)}.`, [
+      'source',
+      'sheet',
+    ])
+  }
+  return found
+}
+
+/** The data rows of the sheet that the detection has chosen: each with one cell for each column, or with a fault. */
+export async function* workbookRows(
+  book: Workbook,
+  detection: Detection,
+  signal: AbortSignal,
+): AsyncGenerator<readonly Row[], void, undefined> {
+  const { index } = sheetNamed(book.sheets, detection.sheet ?? '')
+  const columns = detection.columns.length
+  for await (const group of book.rows(index, signal)) {
+    const data = group.filter((row) => row.number >= detection.firstDataRow).map((row) => fitted(row, columns))
+    if (data.length > 0) {
+      yield data
+    }
+  }
+}
+
+function fitted(row: Row, columns: number): Row {
+  if (row.fault !== null || row.cells.length === columns) {
+    return row
+  }
+  if (row.cells.length < columns) {
+    return { ...row, cells: [...row.cells, ...Array<string>(columns - row.cells.length).fill('')] }
+  }
+  if (row.cells.slice(columns).every((cell) => cell === '')) {
+    return { ...row, cells: row.cells.slice(0, columns) }
+  }
+  const message = `The row has ${row.cells.length} cells; the table has ${columns} columns.`
+  return { ...row, fault: { code: 'WRONG_COLUMN_COUNT', message } }
+}
+
+async function firstRows(book: Workbook, { index }: Sheet): Promise<{ rows: readonly Row[]; whole: boolean }> {
+  const rows: Row[] = []
+  for await (const group of book.rows(index, new AbortController().signal)) {
+    rows.push(...group)
+    if (rows.length > SHEET_HEAD_ROWS) {
+      return { rows: rows.slice(0, SHEET_HEAD_ROWS), whole: false }
+    }
+  }
+  return { rows, whole: true }
+}
+
+function listed(sheets: readonly Sheet[]): string {
+  const names = sheets.slice(0, 20).map(({ name, hidden }) => `"${name}"${hidden ? ' (hidden)' : ''}`)
+  return `${names.join(', ')}${sheets.length > 20 ? ` and ${sheets.length - 20} more` : ''}`
+}
