@@ -10,6 +10,7 @@ export const CLOSE = 2
 export const TEXT = 3
 
 const LT = 60
+const GT = 62
 const SLASH = 47
 const BANG = 33
 const QUESTION = 63
@@ -190,24 +191,31 @@ export class XmlScanner {
   }
 }
 
-/** Texts of a part, in its own encoding, line ends as XML has them (`\n`). */
+/**
+ * Texts of a part, in its own encoding, line ends as XML has them (`\n`). They are cut behind a tag wherever there is one:
+ * `XmlScanner` then rarely joins texts, and V8 reads a joined one at half the speed.
+ */
 export async function* decodeXml(blocks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   let decoder: TextDecoder | null = null
-  let heldBack = ''
-  for await (const block of blocks) {
-    decoder ??= new TextDecoder(xmlEncoding(block))
-    let text = heldBack + decoder.decode(block, { stream: true })
-    heldBack = ''
-    if (text.includes('\r')) {
-      if (text.endsWith('\r')) {
-        heldBack = '\r'
-        text = text.slice(0, -1)
-      }
-      text = text.replaceAll(/\r\n?/g, '\n')
+  let bytesHeld: Uint8Array | null = null
+  let returnHeld = false
+  const decode = (bytes: Uint8Array, stream: boolean): string => {
+    decoder ??= new TextDecoder(xmlEncoding(bytes))
+    let text = decoder.decode(bytes, { stream })
+    if (returnHeld || text.includes('\r')) {
+      text = returnHeld ? `\r${text}` : text
+      returnHeld = stream && text.endsWith('\r')
+      text = (returnHeld ? text.slice(0, -1) : text).replaceAll(/\r\n?/g, '\n')
     }
-    yield text
+    return text
   }
-  const last = heldBack + (decoder?.decode() ?? '')
+  for await (const block of blocks) {
+    const bytes: Uint8Array = bytesHeld === null ? block : Buffer.concat([bytesHeld, block])
+    const end = bytes.lastIndexOf(GT) + 1
+    bytesHeld = end > 0 && end < bytes.length ? bytes.subarray(end) : null
+    yield decode(bytesHeld === null ? bytes : bytes.subarray(0, end), true)
+  }
+  const last = decode(bytesHeld ?? new Uint8Array(0), false)
   if (last !== '') {
     yield last
   }
