@@ -295,7 +295,18 @@ test('every operation stands in the protocol with the permissions that it needs'
 })
 
 test('prefixes of ids are those of the protocol', () => {
-  const kinds = ['contact', 'lead', 'property', 'activity', 'file', 'run', 'member', 'apiKey', 'tenant'] as const
+  const kinds = [
+    'contact',
+    'lead',
+    'property',
+    'activity',
+    'file',
+    'run',
+    'member',
+    'apiKey',
+    'tenant',
+    'uploadSession',
+  ] as const
   const told = named(tableRows(section(protocol, 'Ids')))
   assert.deepEqual(
     told,

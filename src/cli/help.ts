@@ -7,7 +7,8 @@ const overview = `portage: move data into and out of Portage
 
 Usage: npm run -s portage -- COMMAND [options]
 
-  import FILE --type T   import a CSV file and watch it to its end
+  import FILE --type T   import a file and watch it to its end
+  inspect FILE           tell what a file is and how it would be read (needs no server)
   runs                   list runs, newest first
   watch RUN              watch a run to its end, or show how it went
   rollback RUN           undo an import
@@ -19,8 +20,15 @@ Usage: npm run -s portage -- COMMAND [options]
 
 Exit codes: 0 completed, 2 completed with errors (or with conflicts), 1 failed or refused, 130 interrupted.`
 
+const reading = `  --sheet S              sheet of a workbook
+  --encoding E           e.g. windows-1252 or shift_jis
+  --delimiter D          what stands between cells: one character, or tab
+  --quote Q              " or ', or an empty text for none
+  --header-row N         row of the header; 0: the file has none
+  --json-path P          where the records stand in a JSON file, e.g. data.items`
+
 const texts: Readonly<Record<string, string>> = {
-  import: `portage import: import a CSV file and watch it to its end
+  import: `portage import: import a file and watch it to its end
 
 Usage: npm run -s portage -- import FILE --type contact|lead|property|activity [options]
 
@@ -35,12 +43,28 @@ Usage: npm run -s portage -- import FILE --type contact|lead|property|activity [
   --date-format F        how all dates in the file are written
   --time-zone Z          time zone of date-times without one, e.g. Europe/Berlin
   --country C            country of phone numbers without a code, e.g. DE
+${reading}
   --json                 JSON lines instead of text: one per event, the report last
 ${connection}
+
+A file of 64 MiB or more goes on after a broken connection where it stopped; so does one whose upload was ended, when
+the command is given again within a day.
 
 Without --yes the suggested mapping is shown first and you are asked; without a terminal the command then refuses.
 
 Example: npm run -s portage -- import examples/contacts.csv --type contact --map "Fax no.=fax" --yes`,
+  inspect: `portage inspect: tell what a file is and how it would be read
+
+Usage: npm run -s portage -- inspect FILE [options]
+
+  --rows                 every row as a line of JSON instead: first the header, {"row": 1, "header": [...]}, then the
+                         data, {"row": 2, "cells": [...]}; a row with a fault says so: {"row": 3, "error": {...}, "cells": [...]}
+${reading}
+
+Works on CSV and its kin, XLSX, XLS, XLSB, ODS, JSON and NDJSON, each also in GZIP or in a ZIP with one file. What is
+told is what an import would use; nothing leaves this machine. A file without a header has null as the header's row.
+
+Example: npm run -s portage -- inspect examples/contacts.csv`,
   runs: `portage runs: list runs, newest first
 
 Usage: npm run -s portage -- runs [options]

@@ -195,8 +195,10 @@ test('a wrong offset is refused with the right one', async () => {
 test('who comes again takes over from a request that hangs, and loses nothing of it', async () => {
   const content = csv(200_000)
   const { id, url } = await session(content)
+  const kept = bytesKept()
   const hanging = hold(url, content, 0, 70_000)
   await hanging.sent
+  await until(async () => bytesKept() > kept)
   const again = await put(url, content, { 'upload-offset': '0' })
   assert.equal(again.status, 409)
   const offset = Number(again.headers.get('upload-offset'))
