@@ -12,6 +12,7 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
@@ -172,9 +173,16 @@ export function s3Blobs(settings: S3Settings): Blobs {
       let removed = 0
       let at: { KeyMarker?: string; UploadIdMarker?: string } | null = {}
       while (at !== null) {
-        const page = await failing(() =>
-          client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: prefix, ...at })),
-        )
+        const command: ListMultipartUploadsCommand = new ListMultipartUploadsCommand({ Bucket, Prefix: prefix, ...at })
+        const page: ListMultipartUploadsCommandOutput | null = await client.send(command).catch((error: unknown) => {
+          if (isUnknownToStore(error)) {
+            return null
+          }
+          throw readFailed(error)
+        })
+        if (page === null) {
+          return removed
+        }
         for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
           if (Key?.startsWith(prefix) === true && Initiated !== undefined && Initiated < olderThan) {
             await failing(() => client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })))
@@ -415,6 +423,11 @@ function readFailed(cause: unknown): RetryableError {
   return new RetryableError('FILE_READ_FAILED', 'The file could not be read from the store.', {
     cause: harmless(cause),
   })
+}
+
+/** Stores that speak a part of S3 may not list uploads; they have rules of their own to end them. */
+function isUnknownToStore(error: unknown): boolean {
+  return error instanceof S3ServiceException && [405, 501].includes(error.$metadata.httpStatusCode ?? 0)
 }
 
 function isNotFound(error: unknown): error is Error {

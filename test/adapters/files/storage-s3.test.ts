@@ -195,6 +195,8 @@ test('sweeps the uploads that nobody ended, below its own prefix and of their ag
   assert.equal(await store.sweep(dayAgo), 2)
   assert.equal(s3.uploads().length, 1)
   assert.equal(await elsewhere.sweep(dayAgo), 1)
+  s3.intercept = (_request, response) => fail(response, 501, 'NotImplemented')
+  assert.equal(await store.sweep(dayAgo), 0, 'a store that cannot list them')
 })
 
 test('holds a few parts in memory, however large the file is', async () => {
