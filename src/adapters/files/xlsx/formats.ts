@@ -58,9 +58,17 @@ function compile(format: string | number, date1904: boolean, values: ValueStyle)
     // A number in a text format is shown as if it had none.
     return values === 'exact' ? exactNumber : cached((value) => excel.format('General', value, { date1904 }))
   }
+  const plain = /^(#,##)?0(?:\.(0{1,10}))?$/.exec(code)
+  if (plain !== null) {
+    return fixedFormat(plain[2]?.length ?? 0, plain[1] !== undefined)
+  }
+  const date = dateParts(code)
+  // The formatter takes the dot of `dd.mm.yyyy` for a fraction of a second.
+  const safe =
+    date === null ? code : code.replaceAll(/"[^"]*"|\\.|\[[^\]]*\]|\.(?!0)/g, (part) => (part === '.' ? '\\.' : part))
   const asShown = (value: number): string => {
     try {
-      return excel.format(code, value, { date1904 })
+      return excel.format(safe, value, { date1904 })
     } catch {
       // Not a format that Excel would take; the number itself says more than an error.
       return exactNumber(String(value))
@@ -69,13 +77,8 @@ function compile(format: string | number, date1904: boolean, values: ValueStyle)
   if (values === 'shown') {
     return cached(asShown)
   }
-  const date = dateParts(code)
   if (date !== null) {
     return isoFormat(date, date1904, asShown)
-  }
-  const plain = /^(#,##)?0(?:\.(0{1,10}))?(?:_\)|;.*)?$/.exec(code)
-  if (plain !== null && plain[0].length === code.length && !code.includes(';')) {
-    return fixedFormat(plain[2]?.length ?? 0, plain[1] !== undefined)
   }
   return cached((value) => {
     const text = asShown(value).trim()
@@ -229,13 +232,7 @@ function dateParts(code: string): DateParts | null {
 
 /** Dates as ISO 8601 has them, with a blank before the time. What has no date in it is as Excel shows it. */
 function isoFormat(parts: DateParts, date1904: boolean, asShown: (value: number) => string): NumberFormat {
-  const shown = cached((value) => {
-    try {
-      return asShown(value).trim() || exactNumber(String(value))
-    } catch {
-      return exactNumber(String(value))
-    }
-  })
+  const shown = cached((value) => asShown(value).trim() || exactNumber(String(value)))
   if (!parts.date || parts.elapsed) {
     return (raw) => (Number(raw) < 0 ? exactNumber(raw) : shown(raw))
   }

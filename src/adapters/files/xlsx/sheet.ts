@@ -80,6 +80,8 @@ class SheetReader {
   #taking = false
   #inInline = false
   #phonetic = 0
+  /** What programs add to a cell for themselves may have tags of the same names. */
+  #inExtension = false
   #charsIn = 0
   #charsOut = 0
 
@@ -130,7 +132,13 @@ class SheetReader {
       this.#inData = name === 'sheetData' && !empty
       return
     }
+    if (this.#inExtension) {
+      return
+    }
     switch (name) {
+      case 'extLst':
+        this.#inExtension = !empty
+        break
       case 'row':
         this.#endRow()
         this.#startRow(scanner.attribute('r'))
@@ -170,6 +178,10 @@ class SheetReader {
 
   #close(name: string): void {
     this.#taking = false
+    if (this.#inExtension) {
+      this.#inExtension = name !== 'extLst'
+      return
+    }
     switch (name) {
       case 'c':
         if (this.#inCell) {
