@@ -80,7 +80,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'adapters/antivirus': [],
   access: ['db', 'records', 'config'],
   db: ['log', 'migrations'],
-  cli: ['access', 'db', ...surroundings],
+  cli: ['access', 'db', 'adapters/files', ...surroundings],
 }
 
 /** Each package with the only places that may import it. */

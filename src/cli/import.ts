@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { type Api, throwUserErrors, type UserError } from './api.js'
 import { type Assignment, assignments, choice, matchRules, only, parse, UsageError } from './arguments.js'
+import { readingOptions, readingSaid } from './inspect.js'
 import { bytes, clean, counted, type Io, table } from './io.js'
 import type { MappingConflict } from './runs.js'
 import { uploadFile } from './upload.js'
@@ -58,6 +59,7 @@ export async function importFile(
     'date-format': { type: 'string' },
     'time-zone': { type: 'string' },
     country: { type: 'string' },
+    ...readingOptions,
     yes: { type: 'boolean', short: 'y', default: false },
     json: { type: 'boolean', default: false },
     url: { type: 'string' },
@@ -76,6 +78,7 @@ export async function importFile(
     operation: choice('--operation', values.operation, ['UPSERT', 'UPDATE_ONLY', 'DELETE']),
   })
   const source = set({
+    ...readingSaid(values),
     dateFormat: values['date-format'],
     timeZone: values['time-zone'],
     defaultCountry: values.country?.toUpperCase(),

@@ -4,6 +4,8 @@ import { createInterface } from 'node:readline/promises'
 export interface Io {
   /** A line of the answer: standard output. */
   out(line: string): void
+  /** A part of a long answer, with its own line ends: resolves when more may come. */
+  write(text: string): Promise<void>
   /** A line about the answer: standard error. */
   note(line: string): void
   /** Replaces the status line of a terminal; empty takes it away. Nothing where there is no terminal. */
@@ -32,6 +34,12 @@ export function processIo(): Io {
     out: (line) => {
       clear()
       stdout.write(`${line}\n`)
+    },
+    write: (text) => {
+      clear()
+      return new Promise((resolve) => {
+        stdout.write(text, () => resolve())
+      })
     },
     note: (line) => {
       clear()

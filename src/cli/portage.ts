@@ -1,16 +1,18 @@
 /** `portage`, the command line: a plain client of the public API, except for tenants and tokens. */
 import { ConfigError } from '../config.js'
-import { Refusal } from '../errors.js'
+import { FatalError, Refusal, RetryableError } from '../errors.js'
 import { ApiError } from './api.js'
 import { UsageError } from './arguments.js'
 import { type Connect, rollback, runs, tenant, token, watch } from './commands.js'
 import { connectApi } from './connect.js'
 import { help, isCommand } from './help.js'
 import { importFile } from './import.js'
+import { inspect } from './inspect.js'
 import type { Io } from './io.js'
 
 const commands: Readonly<Record<string, (args: readonly string[], connect: Connect, io: Io) => Promise<number>>> = {
   import: importFile,
+  inspect,
   rollback,
   runs,
   tenant,
@@ -58,7 +60,12 @@ function explain(error: unknown, command: string): { code: string; message: stri
   if (error instanceof UsageError) {
     return { code: 'USAGE', message: `${error.message}\n\nnpm run -s portage -- ${command} --help tells more.` }
   }
-  if (error instanceof ApiError || error instanceof Refusal) {
+  if (
+    error instanceof ApiError ||
+    error instanceof Refusal ||
+    error instanceof FatalError ||
+    error instanceof RetryableError
+  ) {
     return { code: error.code, message: error.message }
   }
   if (error instanceof ConfigError) {

@@ -90,6 +90,7 @@ export function fakeIo(answers: readonly string[] | null = null, signal: AbortSi
   const left = answers === null ? null : [...answers]
   const io: Io = {
     out: (line) => void out.push(line),
+    write: async (text) => void out.push(...text.split('\n').slice(0, -1)),
     note: (line) => void notes.push(line),
     status: (line) => void statuses.push(line),
     ask: async () => left?.shift() ?? null,

@@ -4,11 +4,12 @@ import type { OpenBytes } from './bytes.js'
 import { openCsv } from './csv.js'
 import type { DetectedColumn, Detection } from './detection.js'
 import type { InspectRequest } from './inspect.js'
-import { csvDialect, unpack } from './open.js'
-import { rowLine } from './row-file.js'
+import { csvDialect, isResumable, openRows, unpack } from './open.js'
+import { RowFileSource, rowLine } from './row-file.js'
 import { rowsInSandbox } from './sandbox.js'
 import type { RowsEnd } from './sandbox-messages.js'
 import type { FileStore, StoredFile } from './storage.js'
+import { streamBytes } from './stream-bytes.js'
 import { openWorkbook, placedBytes, workbookRows } from './workbooks.js'
 
 /** A row file in the store, and the detection that reads it: with all columns, also those that were first seen far down. */
@@ -74,6 +75,29 @@ export function extended(detection: Detection, names: readonly string[]): Detect
   }
 }
 
+/**
+ * All data rows of a file as the service reads them, pulled: those of a text that is read as it is right here, all others in
+ * the sandbox. Fails as they do.
+ */
+export async function* rowsOf(
+  open: OpenBytes,
+  request: InspectRequest & { readonly detection: Detection },
+  signal: AbortSignal,
+): AsyncGenerator<readonly Row[], void, undefined> {
+  const { detection } = request
+  if (isResumable(detection)) {
+    const source = await openRows(open, { detection, isRowFile: false })
+    yield* source.rows(null, signal)
+    return
+  }
+  const lines = streamBytes(() => rowsInSandbox(open, request, { signal }))
+  yield* new RowFileSource(lines, namesOf(detection)).rows(null, signal)
+}
+
+function namesOf(detection: Detection): string[] {
+  return detection.columns.map((column) => column.name)
+}
+
 /** All rows of a file as lines of a row file, in this process: what runs in the sandbox. Answers how it ended. */
 export async function* convertedLines(
   open: OpenBytes,
@@ -82,7 +106,7 @@ export async function* convertedLines(
   signal: AbortSignal,
 ): AsyncGenerator<string, RowsEnd, undefined> {
   let rows = 0
-  const names = detection.columns.map((column) => column.name)
+  const names = namesOf(detection)
   for await (const group of rowsHere(open, detection, request, names, signal)) {
     let text = ''
     for (const row of group) {
