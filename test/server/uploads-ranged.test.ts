@@ -193,16 +193,16 @@ test('a wrong offset is refused with the right one', async () => {
 })
 
 test('who comes again takes over from a request that hangs, and loses nothing of it', async () => {
-  const content = csv(200_000)
+  const content = csv(UPLOAD_PART_BYTES + 200_000)
   const { id, url } = await session(content)
-  const kept = bytesKept()
-  const hanging = hold(url, content, 0, 70_000)
+  const hanging = hold(url, content, 0, UPLOAD_PART_BYTES + 70_000)
   await hanging.sent
-  await until(async () => bytesKept() > kept)
-  const again = await put(url, content, { 'upload-offset': '0' })
+  // Its first part is kept by now, and it is at the second one.
+  await until(async () => (await offsetOf(url)) === UPLOAD_PART_BYTES)
+  const again = await put(url, content.subarray(UPLOAD_PART_BYTES), { 'upload-offset': String(UPLOAD_PART_BYTES) })
   assert.equal(again.status, 409)
   const offset = Number(again.headers.get('upload-offset'))
-  assert.ok(offset > 0 && offset <= 70_000, String(offset))
+  assert.ok(offset > UPLOAD_PART_BYTES && offset <= UPLOAD_PART_BYTES + 70_000, String(offset))
   assert.equal((await put(url, content.subarray(offset), { 'upload-offset': String(offset) })).status, 204)
   assert.equal((await complete(id)).file.sha256, sha256(content))
 })
