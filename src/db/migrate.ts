@@ -6,6 +6,7 @@ import { Migration20261122000002_records } from '../../migrations/Migration20261
 import { Migration20261122000003_run_files } from '../../migrations/Migration20261122000003_run_files.js'
 import { Migration20261122000004_uploads } from '../../migrations/Migration20261122000004_uploads.js'
 import { Migration20261122000005_row_files } from '../../migrations/Migration20261122000005_row_files.js'
+import { Migration20261122000006_wakeups } from '../../migrations/Migration20261122000006_wakeups.js'
 import { FatalError } from '../errors.js'
 import { API_ROLE, OWNER_ROLE, WORKER_ROLE } from './roles.js'
 
@@ -15,6 +16,7 @@ const migrations = [
   Migration20261122000003_run_files,
   Migration20261122000004_uploads,
   Migration20261122000005_row_files,
+  Migration20261122000006_wakeups,
 ]
 
 /** PostgreSQL 18 brought `RETURNING old.*, new.*`, which before-images are taken with. */

@@ -42,9 +42,7 @@ export async function advanceRun(context: WorkerContext, payload: AdvanceRunPayl
   } finally {
     renewal.stop()
   }
-  await context.control.use((lane) =>
-    releaseRun(lane, claim, context.holder, end.kind === 'more' ? end.delayMs : 0, progressed),
-  )
+  await context.control.use((lane) => releaseRun(lane, claim, context.holder, end, progressed))
 }
 
 async function work(context: WorkerContext, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {

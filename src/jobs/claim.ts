@@ -4,12 +4,14 @@
  * at by every settlement, is what makes a zombie harmless. Only the last one gives correctness.
  */
 import type { Lane } from '../db/lane.js'
-import { first, withTenant } from '../db/tx.js'
+import { first, one, withTenant } from '../db/tx.js'
+import type { RecordTypeName } from '../records/types.js'
 import { LEASE_SECONDS } from '../runs/commit.js'
 import { statusChanged } from '../runs/events.js'
 import type { RunStatus } from '../runs/status.js'
 import type { RunKind } from '../runs/types.js'
 import type { AdvanceRunPayload } from './job.js'
+import type { SliceEnd } from './slice.js'
 
 /** First key of the advisory locks by which workers show that they live; the second is the worker's own number. */
 export const PRESENCE_LOCKS = 7_270_432
@@ -92,12 +94,29 @@ export async function claimRun(lane: Lane, payload: AdvanceRunPayload, holder: n
   })
 }
 
-/** Hands the run back: to be taken up again after `delayMs`, or, if there is nothing left to do, not at all. */
+/**
+ * Lets these runs be taken up now, also when they wait for their next attempt: a person wants something of them. Ids that are
+ * none, or of runs without a wake-up row, are passed over.
+ */
+export async function bringForward(presence: Lane, runIds: readonly string[]): Promise<void> {
+  await presence.session(
+    'update run_wakeup set due_at = least(due_at, clock_timestamp()), sent_until = null where run_id::text = any ($1)',
+    [runIds],
+  )
+}
+
+/** A run that waits for its turn looks again after this, if nobody wakes it before. Milliseconds. */
+const TURN_RETRY_MS = 250
+
+/**
+ * Hands the run back: to be taken up again when `end` says, or, if there is nothing left to do, not at all. A run that waits
+ * for its turn keeps `due_at`, which is its place; one that had its turn gets a new one, behind all that wait, and wakes them.
+ */
 export async function releaseRun(
   lane: Lane,
   claim: Claim,
   holder: number,
-  delayMs: number,
+  end: SliceEnd,
   progressed: boolean,
 ): Promise<void> {
   await withTenant(lane, claim.tenantId, async (tx) => {
@@ -112,14 +131,47 @@ export async function releaseRun(
       return
     }
     if (workable.includes(run.status)) {
+      const times =
+        end.kind === 'turn'
+          ? "sent_until = clock_timestamp() + $3 * interval '1 millisecond'"
+          : "sent_until = null, due_at = clock_timestamp() + $3 * interval '1 millisecond'"
       await tx.query(
-        `update run_wakeup set holder = null, lease_until = null, sent_until = null, due_at = clock_timestamp() + $3 * interval '1 millisecond'
-         where run_id = $1 and holder = $2`,
-        [claim.runId, holder, delayMs],
+        `update run_wakeup set holder = null, lease_until = null, ${times} where run_id = $1 and holder = $2`,
+        [claim.runId, holder, end.kind === 'turn' ? TURN_RETRY_MS : end.kind === 'more' ? end.delayMs : 0],
       )
-      await tx.query("select pg_notify('portage_wakeup', '')")
     } else {
       await tx.query('delete from run_wakeup where run_id = $1 and holder = $2', [claim.runId, holder])
     }
+    if (end.kind !== 'turn') {
+      await tx.query(
+        `update run_wakeup set sent_until = null where run_id in (
+           select run_id from run_wakeup where tenant_id = $1 and run_id <> $2 and holder is null and due_at <= clock_timestamp()
+           order by run_id for update skip locked)`,
+        [claim.tenantId, claim.runId],
+      )
+      await tx.query("select pg_notify('portage_wakeup', '')")
+    }
+  })
+}
+
+/**
+ * Takes the advisory lock of one record type of one tenant, until the lane closes: runs of one type in one tenant take turns,
+ * so that they cannot duplicate each other's people. False if it is another run's turn, or another one has waited longer.
+ */
+export async function takeTurn(lane: Lane, claim: Claim, recordType: RecordTypeName): Promise<boolean> {
+  return withTenant(lane, claim.tenantId, async (tx) => {
+    const earlier = await tx.query(
+      `select from run_wakeup w join run r on r.tenant_id = w.tenant_id and r.id = w.run_id
+       where w.tenant_id = $1 and r.record_type = $2 and r.id <> $3 and r.status in ('QUEUED', 'RUNNING')
+         and (w.due_at, w.run_id) < (select o.due_at, o.run_id from run_wakeup o where o.run_id = $3) limit 1`,
+      [claim.tenantId, recordType, claim.runId],
+    )
+    if (earlier.length > 0) {
+      return false
+    }
+    const lock = await one<{ taken: boolean }>(tx, 'select pg_try_advisory_lock(hashtextextended($1, 0)) as taken', [
+      `portage turn ${claim.tenantId} ${recordType}`,
+    ])
+    return lock.taken
   })
 }

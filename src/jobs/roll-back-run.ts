@@ -9,12 +9,9 @@ import { settleWithCommit } from '../runs/commit.js'
 import { endRun } from '../runs/control.js'
 import { countConflicts } from '../runs/rollback.js'
 import type { OnRollbackConflict } from '../runs/types.js'
-import { type Claim, laneName } from './claim.js'
+import { type Claim, laneName, takeTurn } from './claim.js'
 import { laneOptions, type WorkerContext } from './context.js'
-import { takeTurn } from './run-import.js'
 import { othersWait, SLICE_MS, type SliceEnd, StoppedError } from './slice.js'
-
-const TURN_RETRY_MS = 250
 
 export async function rollBackRun(context: WorkerContext, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {
   const run = await context.control.use((lane) =>
@@ -33,8 +30,8 @@ export async function rollBackRun(context: WorkerContext, claim: Claim, lost: Ab
   )
   const lane = await Lane.open(laneOptions(context.databaseUrl, laneName(context.holder, claim.runId)))
   try {
-    if (!(await takeTurn(lane, claim.tenantId, run.record_type))) {
-      return { kind: 'more', delayMs: TURN_RETRY_MS }
+    if (!(await takeTurn(lane, claim, run.record_type))) {
+      return { kind: 'turn' }
     }
     await lane.session(laneSettings)
     if (run.on_conflict === 'ABORT' && run.cursor === null) {

@@ -20,7 +20,7 @@ import { endRun } from '../runs/control.js'
 import type { StatusReason } from '../runs/types.js'
 import { type ImportFile, openImportFile } from './analyze-import.js'
 import type { ReadChunk } from './chunk-builder.js'
-import { type Claim, laneName } from './claim.js'
+import { type Claim, laneName, takeTurn } from './claim.js'
 import { laneOptions, type WorkerContext } from './context.js'
 import { Reading } from './reading.js'
 import { othersWait, SLICE_MS, type SliceEnd, StoppedError } from './slice.js'
@@ -63,7 +63,7 @@ export async function runImport(context: WorkerContext, claim: Claim, lost: Abor
   await using lanes = await openLanes(context, job, strict ? 1 : context.chunksInFlight)
   if (lanes === null) {
     // Another import of this record type has its turn in this tenant.
-    return { kind: 'more', delayMs: TURN_RETRY_MS }
+    return { kind: 'turn' }
   }
   const reading = Reading.start({
     kind: 'read',
@@ -81,8 +81,6 @@ export async function runImport(context: WorkerContext, claim: Claim, lost: Abor
     await reading.close()
   }
 }
-
-const TURN_RETRY_MS = 250
 
 async function writeChunks(
   context: WorkerContext,
@@ -497,7 +495,7 @@ async function openLanes(
     for (let i = 0; i < count; i++) {
       const lane = await Lane.open(laneOptions(context.databaseUrl, laneName(context.holder, job.claim.runId)))
       opened.push(lane)
-      if (i === 0 && !(await takeTurn(lane, job.claim.tenantId, job.recordType))) {
+      if (i === 0 && !(await takeTurn(lane, job.claim, job.recordType))) {
         await close()
         return null
       }
@@ -514,12 +512,4 @@ async function openLanes(
     throw new RetryableError('DATABASE_BUSY', 'The database gave no connection for writing.', { cause: error })
   }
   return { all: opened.map((lane) => ({ lane, sql, state, clock })), [Symbol.asyncDispose]: close }
-}
-
-/** Takes the advisory lock of one record type of one tenant, until the lane closes. */
-export async function takeTurn(lane: Lane, tenantId: string, recordType: RecordTypeName): Promise<boolean> {
-  const rows = await lane.session<{ taken: boolean }>('select pg_try_advisory_lock(hashtextextended($1, 0)) as taken', [
-    `portage turn ${tenantId} ${recordType}`,
-  ])
-  return rows[0]?.taken === true
 }

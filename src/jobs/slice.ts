@@ -10,6 +10,8 @@ export type SliceEnd =
   | { readonly kind: 'done' }
   /** There is more to do, and others may go first. */
   | { readonly kind: 'more'; readonly delayMs: number }
+  /** It is another run's turn in this tenant and record type: this one keeps its place among those that wait. */
+  | { readonly kind: 'turn' }
 
 /** A run makes way for others after this. Milliseconds. */
 export const SLICE_MS = 5000

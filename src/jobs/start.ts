@@ -9,7 +9,7 @@ import { type Listener, listen } from '../db/listen.js'
 import { roleUrl, WORKER_ROLE } from '../db/roles.js'
 import { createLog } from '../log.js'
 import { advanceRun } from './advance-run.js'
-import { heldByLiving, PRESENCE_LOCKS } from './claim.js'
+import { bringForward, heldByLiving, PRESENCE_LOCKS } from './claim.js'
 import { laneOptions, SharedLane, type WorkerContext } from './context.js'
 import { keepHouse } from './housekeeping.js'
 import { Queue } from './job.js'
@@ -236,6 +236,8 @@ async function startDispatcher(
 ): Promise<Listener> {
   let sweeping: Promise<void> | null = null
   let again = false
+  /** Runs that somebody has woken since the last sweep. */
+  const woken = new Set<string>()
   // Jobs that the worker before had taken when it died will not come back: the first sweep sends them again.
   let resend = true
   const sweep = (): void => {
@@ -247,7 +249,10 @@ async function startDispatcher(
       return
     }
     again = false
-    sweeping = dispatch(presence, queue, resend)
+    const hurried = [...woken]
+    woken.clear()
+    sweeping = (hurried.length === 0 ? Promise.resolve() : bringForward(presence, hurried))
+      .then(() => dispatch(presence, queue, resend))
       .then(() => {
         resend = false
       })
@@ -263,7 +268,12 @@ async function startDispatcher(
     url: databaseUrl,
     applicationName: 'portage dispatcher',
     channels: ['portage_wakeup'],
-    onNotify: sweep,
+    onNotify: (_, runId) => {
+      if (runId !== '') {
+        woken.add(runId)
+      }
+      sweep()
+    },
     onConnected: sweep,
     onError: (error) => log.warn({ err: error }, 'the dispatcher lost its connection and connects again'),
   })
