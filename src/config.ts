@@ -304,7 +304,7 @@ const table = {
     fallback: '',
     meaning: 'Stands before the name of each file in the bucket, e.g. `portage/`.',
     parse: (text: string) =>
-      /^([A-Za-z0-9._-]+\/)*$/.test(text) && text.length <= 200
+      /^([A-Za-z0-9][A-Za-z0-9._-]*\/)*$/.test(text) && text.length <= 200
         ? text
         : new Problem('folders, each with a `/` behind it'),
   },
@@ -575,13 +575,13 @@ function resolveStore(values: Values, problems: string[]): StoreConfig {
 }
 
 function fileKeys(text: string): StoreConfig['keys'] | Problem {
-  const byId: Record<string, Uint8Array> = Object.create(null) as Record<string, Uint8Array>
+  const byId: Record<string, Uint8Array> = {}
   let current: string | null = null
   for (const pair of text === '' ? [] : text.split(',')) {
     const [, id = '', encoded = ''] = /^\s*([a-z0-9-]{1,16}):([A-Za-z0-9_-]{43})=?\s*$/.exec(pair) ?? []
     // A copy: small buffers share their memory with others, and threads would be given all of it.
     const key = new Uint8Array(Buffer.from(encoded, 'base64url'))
-    if (key.length !== 32 || id in byId) {
+    if (key.length !== 32 || Object.hasOwn(byId, id)) {
       return new Problem('pairs `name:key`, each name once, each key 32 bytes as base64url (43 characters)')
     }
     byId[id] = key

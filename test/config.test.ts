@@ -162,6 +162,59 @@ test('gives a child its role, its database and nothing of another child', () => 
   assert.equal(loadConfig(env).supervised, true)
 })
 
+const fileKey = (byte: number) => Buffer.alloc(32, byte).toString('base64url')
+
+test('keeps files in a folder unless told otherwise', () => {
+  assert.deepEqual(loadConfig(fresh()).store, { s3: null, keys: { current: null, byId: {} } })
+})
+
+test('takes object storage with all that it needs, or says what is missing', () => {
+  const bucket = { PORTAGE_STORE: 's3', PORTAGE_S3_BUCKET: 'acme' }
+  const credentials = { PORTAGE_S3_ACCESS_KEY_ID: 'canary-id', PORTAGE_S3_SECRET_ACCESS_KEY: 'canary-secret' }
+  const plain = loadConfig({ ...fresh(), ...bucket }).store.s3
+  assert.deepEqual(plain, {
+    bucket: 'acme',
+    region: 'us-east-1',
+    endpoint: null,
+    pathStyle: false,
+    prefix: '',
+    credentials: null,
+  })
+  const own = loadConfig({
+    ...fresh(),
+    ...bucket,
+    ...credentials,
+    PORTAGE_S3_ENDPOINT: 'http://127.0.0.1:9000/',
+    PORTAGE_S3_PREFIX: 'a/b/',
+  })
+  assert.equal(own.store.s3?.endpoint, 'http://127.0.0.1:9000')
+  assert.equal(own.store.s3?.pathStyle, true)
+  assert.equal(own.store.s3?.credentials?.secretAccessKey, 'canary-secret')
+  assert.doesNotMatch(inspect(own, { depth: 9 }), /canary/)
+  assert.deepEqual(problemsOf({ PORTAGE_STORE: 's3', PORTAGE_S3_ACCESS_KEY_ID: 'canary-id' }), [
+    'PORTAGE_S3_BUCKET: needed with PORTAGE_STORE=s3',
+    'PORTAGE_S3_ACCESS_KEY_ID, PORTAGE_S3_SECRET_ACCESS_KEY: set both or none of them',
+  ])
+  assert.deepEqual(problemsOf({ PORTAGE_S3_BUCKET: 'acme' }), ['PORTAGE_S3_...: of no use without PORTAGE_STORE=s3'])
+  assert.equal(problemsOf({ ...bucket, PORTAGE_S3_PREFIX: '/a' }).length, 1)
+  assert.equal(problemsOf({ ...bucket, PORTAGE_S3_PREFIX: '../' }).length, 1)
+  assert.equal(problemsOf({ PORTAGE_STORE: 's3', PORTAGE_S3_BUCKET: 'a/b' }).length, 1)
+})
+
+test('takes keys for files, the first of them for new ones', () => {
+  const { keys } = loadConfig({ ...fresh(), PORTAGE_FILE_KEYS: `new:${fileKey(1)}, old:${fileKey(2)}=` }).store
+  assert.equal(keys.current, 'new')
+  assert.deepEqual(Object.keys(keys.byId), ['new', 'old'])
+  assert.deepEqual(Buffer.from(keys.byId.old ?? []), Buffer.alloc(32, 2))
+  assert.equal(keys.byId.old?.buffer.byteLength, 32, 'memory of others would go to threads with it')
+  assert.equal(inspect(keys), '[hidden]')
+  for (const wrong of ['canary', `:${fileKey(1)}`, 'a:canary', `a:${fileKey(1)},a:${fileKey(2)}`, `A:${fileKey(1)}`]) {
+    const problems = problemsOf({ PORTAGE_FILE_KEYS: wrong })
+    assert.equal(problems.length, 1, wrong)
+    assert.doesNotMatch(problems[0] ?? '', /canary|AQEB/)
+  }
+})
+
 test('every setting stands in the README with its default and meaning', () => {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
   for (const { name, fallback, meaning } of settings) {

@@ -11,7 +11,14 @@ import { runStatuses, transitions } from '../src/runs/status.js'
 /* The documents are held to their word: what they say of the code is what the code says. */
 
 const root = join(import.meta.dirname, '..', '..')
-const documents = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'docs/ARCHITECTURE.md', 'docs/PROTOCOL.md']
+const documents = [
+  'README.md',
+  'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  'docs/ARCHITECTURE.md',
+  'docs/OPERATIONS.md',
+  'docs/PROTOCOL.md',
+]
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 const protocol = read('docs/PROTOCOL.md')
 const architecture = read('docs/ARCHITECTURE.md')

@@ -80,9 +80,15 @@ export function s3Blobs(settings: S3Settings): Blobs {
     const options = signal === undefined ? {} : { abortSignal: signal }
     const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key }), options)
     const sent: { readonly ETag: string | undefined; readonly PartNumber: number }[] = []
-    const send = async (Body: Buffer, PartNumber: number): Promise<void> => {
+    const upload = async (Body: Buffer, PartNumber: number): Promise<void> => {
       const { ETag } = await client.send(new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, Body }), options)
       sent.push({ ETag, PartNumber })
+    }
+    const send = (part: Buffer, number: number): Promise<void> => {
+      const sending = upload(part, number)
+      // It is waited for below; until then a failure is not one that nobody minds.
+      sending.catch(() => undefined)
+      return sending
     }
     let sending = send(first, 1)
     try {

@@ -153,6 +153,29 @@ test('tries again what fails once', async () => {
   assert.ok((await buffer(store.read(key))).equals(large))
 })
 
+test('minds a refused part only where it waits for it, while the rest of the file is slow to come', async () => {
+  const store = open()
+  const refused = Promise.withResolvers<void>()
+  s3.intercept = (request, response) => {
+    if (!/partNumber=1/.test(request.url ?? '')) {
+      return false
+    }
+    request.resume()
+    response.on('close', () => refused.resolve())
+    return fail(response, 403, 'AccessDenied')
+  }
+  async function* slow(): AsyncGenerator<Uint8Array> {
+    yield randomBytes(STORE_PART_BYTES)
+    yield randomBytes(10)
+    await refused.promise
+    // A rejection that nobody has taken by now would have ended the process.
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+    yield randomBytes(10)
+  }
+  await assert.rejects(store.put(TENANT, slow(), { maxBytes: Infinity }), { code: 'FILE_WRITE_FAILED' })
+  assert.deepEqual(s3.uploads(), [])
+})
+
 test('leaves nothing of an upload whose part the store refuses', async () => {
   const store = open()
   s3.intercept = (request, response) => {
