@@ -13,8 +13,27 @@ const READER_YOUNG_MIB = 24
 /** Chunks that are read ahead of the one in hand. */
 const READ_AHEAD = 2
 
-function startThread(task: ReaderTask): Worker {
-  return new Worker(new URL('./reader-thread.js', import.meta.url), {
+/**
+ * A reading thread that was asked for something and gives no sign for so long is ended: a parser in an endless loop would
+ * keep its run for ever, since the lease is renewed outside the thread. The attempt counts, so such a run ends in
+ * NO_PROGRESS. Far more than any chunk or group of rows takes. Milliseconds.
+ */
+const READER_SILENT_MS = 60_000
+
+const THREAD = new URL('./reader-thread.js', import.meta.url)
+
+/** What a test may put in the place of the real thing. */
+export interface ThreadOptions {
+  readonly script?: URL
+  readonly silentMs?: number
+}
+
+function stalled(): Error {
+  return new RetryableError('READER_STALLED', 'The reading thread gave no sign of life and was ended.')
+}
+
+function startThread(task: ReaderTask, script: URL): Worker {
+  return new Worker(script, {
     workerData: task,
     resourceLimits: { maxOldGenerationSizeMb: READER_HEAP_MIB, maxYoungGenerationSizeMb: READER_YOUNG_MIB },
     // Nothing in the environment is the reader's business.
@@ -27,13 +46,17 @@ export async function analyzeFile(
   task: Extract<ReaderTask, { kind: 'analyze' }>,
   onProgress: (rows: number, bytes: number) => void,
   signal: AbortSignal,
+  { script = THREAD, silentMs = READER_SILENT_MS }: ThreadOptions = {},
 ): Promise<{ rows: number; evidence: readonly ColumnEvidence[] }> {
-  const thread = startThread(task)
+  const thread = startThread(task, script)
   const abort = () => void thread.terminate()
+  let silence: NodeJS.Timeout | undefined
   signal.addEventListener('abort', abort, { once: true })
   try {
     return await new Promise((resolve, reject) => {
+      silence = setTimeout(() => reject(stalled()), silentMs)
       thread.on('message', (message: ReaderMessage) => {
+        silence?.refresh()
         if (message.kind === 'progress') {
           onProgress(message.rows, message.bytes)
         } else if (message.kind === 'analyzed') {
@@ -50,6 +73,7 @@ export async function analyzeFile(
       )
     })
   } finally {
+    clearTimeout(silence)
     signal.removeEventListener('abort', abort)
     await thread.terminate()
   }
@@ -63,9 +87,11 @@ export class Reading {
   #error: Error | null = null
   #wake: (() => void) | null = null
   #rows: number
+  readonly #silentMs: number
 
-  private constructor(thread: Worker, rows: number) {
+  private constructor(thread: Worker, rows: number, silentMs: number) {
     this.#thread = thread
+    this.#silentMs = silentMs
     this.#rows = rows
     thread.on('message', (message: ReaderMessage) => {
       if (message.kind === 'chunk') {
@@ -90,8 +116,11 @@ export class Reading {
     }
   }
 
-  static start(task: Extract<ReaderTask, { kind: 'read' }>): Reading {
-    return new Reading(startThread(task), task.chunkRows)
+  static start(
+    task: Extract<ReaderTask, { kind: 'read' }>,
+    { script = THREAD, silentMs = READER_SILENT_MS }: ThreadOptions = {},
+  ): Reading {
+    return new Reading(startThread(task, script), task.chunkRows, silentMs)
   }
 
   /** About how many rows the chunks from now on shall have. */
@@ -122,9 +151,14 @@ export class Reading {
       if (this.#error !== null) {
         throw this.#error
       }
+      const silence = setTimeout(() => {
+        this.#error ??= stalled()
+        this.#wake?.()
+      }, this.#silentMs)
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
+      clearTimeout(silence)
       this.#wake = null
     }
   }
