@@ -154,13 +154,16 @@ async function work(job: SandboxJob, open: OpenBytes, rows: Socket): Promise<San
 }
 
 function failure(error: unknown): SandboxMessage {
-  const { name, code, message, field } = error as { name?: unknown; code?: unknown; message?: unknown; field?: unknown }
+  const text = (value: unknown): string => (typeof value === 'string' ? value : '')
+  const { name, code, message, field } = error as Readonly<
+    Partial<Record<'name' | 'code' | 'message' | 'field', unknown>>
+  >
   return {
     kind: 'failed',
-    name: String(name ?? ''),
-    code: String(code ?? ''),
-    message: String(message ?? error),
-    field: Array.isArray(field) ? field.map(String) : null,
+    name: text(name),
+    code: text(code),
+    message: text(message),
+    field: Array.isArray(field) ? field.map(text) : null,
   }
 }
 

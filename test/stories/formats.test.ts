@@ -1,0 +1,147 @@
+/** Files that cannot be read on from any place in them: imported like CSV, whatever interrupts the making of their rows. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { parse } from 'csv-parse/sync'
+import ExcelJS from 'exceljs'
+import { advanceRun } from '../../src/jobs/advance-run.js'
+import { differences, eventFaults } from '../chaos/compare.js'
+import { freshDatabase, type TestDatabase } from '../helpers/database.js'
+import { Engine } from '../helpers/engine.js'
+import { contactsWithRepeats, newContacts, type TestFile, updatesOf } from '../helpers/files.js'
+import { Random } from '../helpers/random.js'
+
+const seed = Number(process.env.PORTAGE_TEST_SEED ?? 4711)
+const ROWS = 3000
+
+let db: TestDatabase
+let engine: Engine
+before(async () => {
+  db = await freshDatabase()
+  engine = await Engine.start(db, { chunkRows: 500 })
+})
+after(async () => {
+  await engine.close()
+  await db.drop()
+})
+
+const file = contactsWithRepeats(seed, ROWS)
+
+function table({ csv }: TestFile): string[][] {
+  return parse(csv) as string[][]
+}
+
+async function xlsxOf(rows: readonly (readonly string[])[]): Promise<Uint8Array> {
+  const book = new ExcelJS.Workbook()
+  book.addWorksheet('Notes').state = 'hidden'
+  const sheet = book.addWorksheet('Contacts')
+  rows.forEach((row) => sheet.addRow([...row]))
+  return new Uint8Array((await book.xlsx.writeBuffer()) as ArrayBuffer)
+}
+
+const formats: Readonly<Record<string, () => Promise<Uint8Array>>> = {
+  'CSV in GZIP': () => Promise.resolve(gzipSync(file.csv)),
+  XLSX: () => xlsxOf(table(file)),
+}
+
+/** A tenant with the contacts that the file updates. */
+async function tenantWithContacts(): Promise<string> {
+  const tenantId = await engine.tenant()
+  await engine.import(tenantId, { type: 'contact', ...newContacts(seed, updatesOf(ROWS)) })
+  return tenantId
+}
+
+/** Keys that the store has and nobody knows of. */
+async function strays(tenantId: string): Promise<string[]> {
+  const known = await engine.rows<{ key: string }>(
+    `select storage_key as key from source_file where tenant_id = $1
+     union all select storage_key from run_file where tenant_id = $1`,
+    [tenantId],
+  )
+  const keys = new Set(known.map(({ key }) => key))
+  const found: string[] = []
+  for await (const page of engine.files.list(tenantId)) {
+    found.push(...page.filter(({ key }) => !keys.has(key)).map(({ key }) => key))
+  }
+  return found
+}
+
+for (const [format, make] of Object.entries(formats)) {
+  test(`${format} is imported as its rows say, and the same when it is interrupted at 20 random moments`, async () => {
+    const csv = await make()
+    const tenantId = await tenantWithContacts()
+    const whole = await engine.import(tenantId, { type: 'contact', map: file.map, csv })
+    assert.equal(whole.counts.read, ROWS)
+    assert.ok(whole.counts.created > 0 && whole.counts.updated > 0)
+    const expected = { tenantId, runId: whole.id }
+
+    const random = new Random(seed)
+    const other = await tenantWithContacts()
+    const runId = await engine.createRun(other, { type: 'contact', map: file.map, csv })
+    const run = { tenantId: other, runId }
+    let interrupted = 0
+    for (let claims = 0; claims < 200; claims += 1) {
+      await engine.rows("update run_wakeup set due_at = now() - interval '1 second' where run_id = $1", [runId])
+      const stop = new AbortController()
+      // Longer and longer, so that it gets somewhere.
+      const timer = interrupted < 20 ? setTimeout(() => stop.abort(), random.below(20 + interrupted * 25)) : null
+      await advanceRun({ ...engine.context, stopping: stop.signal }, run)
+      clearTimeout(timer ?? undefined)
+      interrupted += stop.signal.aborted ? 1 : 0
+      if ((await engine.rows('select 1 from run_wakeup where run_id = $1', [runId])).length === 0) {
+        break
+      }
+    }
+    assert.ok(interrupted >= 3, `only ${interrupted} interruptions`)
+    assert.deepEqual(await differences(engine, 'contact', expected, run), [], `seed ${seed}`)
+    assert.deepEqual(await eventFaults(engine, other), [])
+    assert.deepEqual(await strays(other), [], 'nothing half made is left')
+  })
+}
+
+test('a file that is packed or a workbook gives the outcome that its rows give as CSV', async () => {
+  const tenants = new Map<string, string>()
+  for (const [format, make] of Object.entries({ CSV: () => Promise.resolve(file.csv), ...formats })) {
+    const tenantId = await tenantWithContacts()
+    const run = await engine.import(tenantId, { type: 'contact', map: file.map, csv: await make() })
+    tenants.set(format, JSON.stringify(run.counts))
+  }
+  assert.equal(new Set(tenants.values()).size, 1, JSON.stringify(Object.fromEntries(tenants)))
+})
+
+test('another word about the file makes another row file, and the one before is removed', async () => {
+  const tenantId = await engine.tenant()
+  const csv = gzipSync('q;w,x1,x2\n1;2,k,l\n')
+  const runId = await engine.createRun(tenantId, { type: 'contact', csv })
+  const run = await engine.advance(tenantId, runId)
+  assert.equal(run.status, 'AWAITING_MAPPING')
+  const rowFile = () =>
+    engine.rows<{ key: string; columns: string[] }>(
+      `select storage_key as key, jsonb_path_query_array(detection, '$.columns[*].name') as columns from run_file where run_id = $1`,
+      [runId],
+    )
+  const [before] = await rowFile()
+  assert.deepEqual(before?.columns, ['q;w', 'x1', 'x2'])
+  await engine.rows(
+    `update run set source_options = '{"delimiter": ";"}', status = 'ANALYZING', evidence = null where id = $1`,
+    [runId],
+  )
+  await engine.rows(`insert into run_wakeup (run_id, tenant_id) values ($1, $2) on conflict do nothing`, [
+    runId,
+    tenantId,
+  ])
+  await engine.advance(tenantId, runId)
+  const [after] = await rowFile()
+  assert.deepEqual(after?.columns, ['q', 'w,x1,x2'])
+  assert.notEqual(after?.key, before?.key)
+  assert.deepEqual(await strays(tenantId), [])
+})
+
+test('a file that does harm ends its run with a reason', async () => {
+  const tenantId = await engine.tenant()
+  const bomb = gzipSync(Buffer.concat([Buffer.from('a,b\n'), Buffer.alloc(32 * 1024 * 1024, 'x,y\n')]))
+  const run = await engine.import(tenantId, { type: 'contact', csv: bomb })
+  assert.equal(run.status, 'FAILED')
+  assert.equal(run.statusReason?.code, 'FILE_UNSAFE')
+  assert.deepEqual(await strays(tenantId), [])
+})
