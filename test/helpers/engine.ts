@@ -155,7 +155,8 @@ export class Engine {
   }
 }
 
-const emptySource: SourceOptions = {
+/** Nothing said about how a file is to be read. */
+export const emptySource: SourceOptions = {
   format: null,
   encoding: null,
   delimiter: null,
