@@ -91,13 +91,10 @@ test('removes files that no record knows of when they are a day old, and no othe
   await keepHouse(lane, here.files, config, { thorough: false })
   assert.notEqual(await here.files.stat(orphan), null)
   await keepHouse(lane, here.files, config)
-  assert.deepEqual(
-    readdirSync(join(here.directory, here.tenantId)).toSorted(),
-    [known, fresh]
-      .map((key) => key.split('/')[1])
-      .concat('notes.txt')
-      .toSorted(),
-  )
+  assert.deepEqual(readdirSync(join(here.directory, here.tenantId)).toSorted(), [
+    ...[known, fresh].toSorted().map((key) => key.slice(key.indexOf('/') + 1)),
+    'notes.txt',
+  ])
 })
 
 test('leaves the files of a tenant alone that this database does not know', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
@@ -238,4 +239,44 @@ test('holds a few parts in memory, however large the file is', async () => {
   await store.put(TENANT, blocks(), { maxBytes: Infinity })
   // The store of the test is in the same process and holds a part or two itself; the file is 96 MiB.
   assert.ok(most - start < 72 * 1024 * 1024, `${Math.round((most - start) / 1024 / 1024)} MiB`)
+})
+
+test('leaves an upload that a sweep finds, and no file, when the process is killed', async () => {
+  const module = (name: string): string =>
+    JSON.stringify(new URL(`../../../src/adapters/files/${name}.js`, import.meta.url).href)
+  const code = `
+    import { fileStore } from ${module('storage')}
+    import { noFileKeys } from ${module('storage-encryption')}
+    import { s3Blobs } from ${module('storage-s3')}
+    const store = fileStore(s3Blobs(${JSON.stringify(s3.settings({ prefix: 'killed/' }))}), noFileKeys)
+    setInterval(() => 0, 1000)
+    async function* half() {
+      yield Buffer.alloc(${2 * STORE_PART_BYTES})
+      await new Promise(() => 0)
+    }
+    await store.put('tenant', half(), { maxBytes: Infinity })`
+  const known = s3.uploads().length
+  const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: 'inherit' })
+  // The second part is on its way when the first one has been taken.
+  s3.intercept = (request) => {
+    if (/partNumber=2/.test(request.url ?? '')) {
+      child.kill('SIGKILL')
+    }
+    return false
+  }
+  await new Promise((resolve) => child.once('exit', resolve))
+  assert.equal(child.signalCode, 'SIGKILL')
+  assert.equal(s3.uploads().length, known + 1)
+  const store = open({ prefix: 'killed/' })
+  const dayAgo = new Date(Date.now() - 86_400_000)
+  assert.equal(await store.sweep(dayAgo), 0)
+  for (const id of s3.uploads()) {
+    await s3.ageUpload(id, new Date(0))
+  }
+  assert.equal(await store.sweep(dayAgo), 1)
+  assert.equal(s3.uploads().length, known)
+  assert.deepEqual(
+    s3.objects().filter((name) => name.startsWith('killed/')),
+    [],
+  )
 })
