@@ -140,7 +140,15 @@ export class ChunkBuilder {
       byte: row.byte,
       sourceId: externalId < 0 ? null : (mapped.values[externalId] ?? null),
     })
-    this.#issues.push(...mapped.issues)
+    this.#report(mapped.issues)
+  }
+
+  /** Issues count in the size of a chunk, too: they go to the database as text, and a bad file has more of them than rows. */
+  #report(issues: readonly Issue[]): void {
+    for (const issue of issues) {
+      this.#issues.push(issue)
+      this.bytes += issue.message.length + (issue.value?.length ?? 0) + (issue.suggestion?.length ?? 0)
+    }
   }
 
   stage(row: Row, mapped: MappedRow, keys: RowKeys, pass: number, id: string): void {
@@ -150,7 +158,7 @@ export class ChunkBuilder {
     this.#write(copyLine(row.number, id, row.byte, pass, mapped))
     this.#staged += 1
     if (mapped.issues.length > 0) {
-      this.#issues.push(...mapped.issues)
+      this.#report(mapped.issues)
       this.#warned.push(row.number)
     } else {
       const span = this.#spans.at(-1)
