@@ -69,6 +69,9 @@ export const SHARED_STRINGS_BYTES_MAX = 192 * 1024 * 1024
 /** The same. Different texts. */
 export const SHARED_STRINGS_MAX = 10_000_000
 
+/** Further ones are packed in memory. Bytes, with what it takes to find them. */
+export const SHARED_STRINGS_PLAIN_BYTES_MAX = 4 * 1024 * 1024
+
 /** Rows of a larger sheet have to stand in their order; those of a smaller one are put in order. Unpacked bytes. */
 export const SHEET_SORTED_BYTES_MAX = 4 * 1024 * 1024
 
@@ -82,7 +85,7 @@ export const SOURCE_BLOCK_BYTES = 256 * 1024
 export const SOURCE_GROUP_ROWS_MAX = 128
 
 /** How much of an archive is read and unpacked at a time; larger blocks were no faster. Bytes. */
-export const UNPACK_BLOCK_BYTES = 128 * 1024
+export const UNPACK_BLOCK_BYTES = 64 * 1024
 
 /** Smaller files in an archive may be packed more tightly than UNPACK_RATIO_MAX. Unpacked bytes. */
 export const UNPACK_RATIO_BYTES_MIN = 10 * 1024 * 1024
