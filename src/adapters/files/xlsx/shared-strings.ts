@@ -98,12 +98,12 @@ export class SharedStrings {
 
   /** Undefined where there is no such text, null where it is longer than CELL_BYTES_MAX. */
   get(index: number): string | null | undefined {
+    if (!(index >= 0 && index < this.#count)) {
+      return undefined
+    }
     const slot = index & (CACHED_TEXTS - 1)
     if (this.#textNumbers[slot] === index) {
       return this.#texts[slot]
-    }
-    if (!(index >= 0 && index < this.#count)) {
-      return undefined
     }
     const { bytes, ends } = this.#blockOf(index >>> BLOCK_BITS)
     const place = index & (BLOCK_TEXTS - 1)
