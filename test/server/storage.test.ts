@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
+import { STORE_ATTEMPTS_MAX } from '../../src/limits.js'
 import { TestS3 } from '../helpers/s3.js'
 import { type Actor, World } from './world.js'
 
@@ -76,4 +77,29 @@ test('an upload while object storage is away says so, leaves nothing, and works 
   assert.deepEqual(s3.objects(), known)
   const id = await world.import(ada, 'CONTACT', people, {}, { mapping })
   assert.equal((await world.ask(ada, runQuery, { id })).importRun.status, 'COMPLETED_WITH_ERRORS')
+})
+
+test('a run that object storage fails is tried again and ends as if nothing had been', async () => {
+  let reads = 0
+  let failed = 0
+  s3.intercept = (request, response) => {
+    if (request.method !== 'GET') {
+      return false
+    }
+    reads += 1
+    // The first reads are those of the upload; then more fail than one reader tries.
+    if (reads < 4 || failed > 2 * STORE_ATTEMPTS_MAX) {
+      return false
+    }
+    failed += 1
+    response.writeHead(500, { 'content-type': 'application/xml' })
+    response.end('<Error><Code>InternalError</Code><Message>again</Message></Error>')
+    return true
+  }
+  const id = await world.import(ada, 'CONTACT', people.replaceAll('@', '@mail.'), {}, { mapping })
+  s3.intercept = () => false
+  const { importRun: run } = await world.ask(ada, runQuery, { id })
+  assert.ok(failed > 2 * STORE_ATTEMPTS_MAX, `${reads} reads`)
+  assert.equal(run.status, 'COMPLETED_WITH_ERRORS')
+  assert.deepEqual(run.counts, { created: 2, failed: 1 })
 })
