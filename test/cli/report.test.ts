@@ -62,6 +62,15 @@ test('a run that waits for a mapping says what to decide and how', () => {
             { format: 'MM/dd/yyyy', exampleValue: '03/04/1980', exampleReading: '1980-03-04' },
           ],
         },
+        // Told once, by what to do about it.
+        {
+          code: 'REQUIRED_UNMAPPED',
+          field: 'lastName',
+          columns: [],
+          message: 'Nothing becomes "lastName".',
+          values: [],
+          readings: [],
+        },
       ],
     },
   })

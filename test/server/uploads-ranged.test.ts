@@ -215,7 +215,10 @@ test('two that write at once through two processes do not mix', async () => {
     put(url, other, { 'upload-offset': '0' }),
     put(url.replace(world.url, secondUrl), content, { 'upload-offset': '0' }),
   ])
-  assert.deepEqual(answers.map(({ status }) => status).toSorted((a, b) => a - b), [204, 409])
+  assert.deepEqual(
+    answers.map(({ status }) => status).toSorted((a, b) => a - b),
+    [204, 409],
+  )
   const won = answers[1]?.status === 204
   const { file, userErrors } = await complete(id)
   assert.equal(won ? file.sha256 : userErrors[0].code, won ? sha256(content) : 'FILE_CHECKSUM_MISMATCH')

@@ -118,7 +118,6 @@ test('takes a file of the largest size and none that is larger', async () => {
   const before = bytesKept()
   const taken = dataOf(await world.upload(ada, mutation, {}, largest))
   assert.equal(taken.fileUpload.file?.byteSize, MAX_UPLOAD, JSON.stringify(taken))
-  // The temporary copy goes when the request has ended.
   await until(() => bytesKept() === before + MAX_UPLOAD)
   const refused = dataOf(await world.upload(ada, mutation, {}, `${largest}x`))
   assert.equal(refused.fileUpload.file, null)
@@ -139,6 +138,58 @@ test('takes one file per request', async () => {
   })
   assert.equal(answer.status, 413)
   assert.equal(JSON.parse(await answer.text()).errors[0].extensions.code, 'REQUEST_TOO_LARGE')
+})
+
+test('an operation that never asks for its file is answered, and the connection goes on', async () => {
+  const kept = bytesKept()
+  const file = 'a,b\n'.repeat(700_000)
+  const unknown = await world.upload(
+    ada,
+    'mutation ($input: FileUploadInput!) { fileUpload(input: $input) { no } }',
+    {},
+    file,
+  )
+  assert.equal(unknown.errors[0]?.extensions.code, 'GRAPHQL_VALIDATION_FAILED')
+  const both = await world.upload(
+    ada,
+    'mutation ($input: ImportCreateInput!) { importCreate(input: $input) { userErrors { code } } }',
+    { fileId: 'fil_1', recordType: 'CONTACT', idempotencyKey: 'both' },
+    file,
+  )
+  assert.equal(dataOf(both).importCreate.userErrors[0].code, 'INVALID_INPUT')
+  assert.equal(bytesKept(), kept)
+})
+
+test('a file flows into the store while it comes, and waits nowhere else', async () => {
+  const { request, response } = begin({
+    ...preflight,
+    authorization: `Bearer ${ada.token}`,
+    'content-length': head.length + 2_000_000 + tail.length,
+  })
+  request.write(head)
+  const files = join(world.dataDir, 'files')
+  const kept = bytesKept(files)
+  request.write(Buffer.alloc(1_000_000, 'a,b\n'))
+  await until(() => bytesKept(files) > kept)
+  assert.equal(bytesKept(), bytesKept(files), 'no copy of it elsewhere')
+  request.write(Buffer.alloc(1_000_000, 'a,b\n'))
+  request.end(tail)
+  const { data } = JSON.parse(await text(await response))
+  assert.equal(data.fileUpload.file.byteSize, 2_000_000)
+})
+
+test('a map that reaches for what is not its own is refused', async () => {
+  for (const path of ['__proto__.polluted', 'variables.constructor.name', 'variables.input', '']) {
+    const body = `${head.replace('variables.input.file', path)}x${tail}`
+    const { request, response } = begin({
+      ...preflight,
+      authorization: `Bearer ${ada.token}`,
+      'content-length': Buffer.byteLength(body),
+    })
+    request.end(body)
+    assert.equal((await response).statusCode, 400, path)
+  }
+  assert.equal('polluted' in {}, false)
 })
 
 test('nothing is left of an upload whose client has gone', async () => {
