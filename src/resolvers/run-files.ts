@@ -1,5 +1,6 @@
 /** Files of a run: where it came from, and its failed rows, which are made when somebody first asks and kept from then on. */
 import { makeLink } from '../access/links.js'
+import type { Detection } from '../adapters/files/detection.js'
 import { type FailedRow, failedRowsCsv } from '../adapters/files/failed-rows.js'
 import { first } from '../db/tx.js'
 import { failedRows } from '../runs/read.js'
@@ -33,13 +34,19 @@ export async function runFiles(context: ApiContext, run: RunRow): Promise<RunFil
   }
   const { config } = context.services
   const { tenantId } = context.caller
-  const link = (kind: 'source' | 'failed-rows', object: string, name: string) => {
+  const link = (kind: 'source' | 'failed-rows', object: string, name: string, format = 'CSV') => {
     const { url, expiresAt } = makeLink(config, { kind, tenantId, object }, name)
-    return { name, url, urlExpiresAt: expiresAt, format: 'CSV' }
+    return { name, url, urlExpiresAt: expiresAt, format }
   }
   const { byteSize, sha256 } = source
   const files: RunFile[] = [
-    { kind: 'SOURCE', byteSize, sha256, rowCount: run.counts.total, ...link('source', source.id, source.name) },
+    {
+      kind: 'SOURCE',
+      byteSize,
+      sha256,
+      rowCount: run.counts.total,
+      ...link('source', source.id, source.name, (source.detection as Detection).format),
+    },
   ]
   if (run.counts.failed > 0 && endedStatuses.has(run.status)) {
     const failed = await failedRowsFile(context, run)

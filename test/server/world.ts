@@ -150,7 +150,7 @@ export class World {
   async import(
     actor: Actor,
     recordType: string,
-    csv: string,
+    csv: string | Uint8Array<ArrayBuffer>,
     options: object = {},
     input: object = {},
   ): Promise<string> {
