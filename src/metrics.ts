@@ -42,6 +42,22 @@ export const runsEnded = new Counter({
   registers: [registry],
 })
 
+/** Files that were looked at for viruses, by what was said of them; `away`: the scanner did not answer. */
+export const scans = new Counter({
+  name: 'portage_virus_scans_total',
+  help: 'Files that were looked at for viruses.',
+  labelNames: ['verdict'] as const,
+  registers: [registry],
+})
+
+/** Bytes of files that have arrived, by the road: `request` in one, `parts` in several. */
+export const uploadBytes = new Counter({
+  name: 'portage_upload_bytes_total',
+  help: 'Bytes of files that have arrived and were stored.',
+  labelNames: ['road'] as const,
+  registers: [registry],
+})
+
 /** What another of our processes measured last, as its registry gave it. */
 type Snapshot = object
 

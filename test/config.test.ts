@@ -63,6 +63,7 @@ test('holds every limit at its edge', () => {
     ['PORTAGE_PORT', 1, 65_535],
     ['PORTAGE_CHUNKS_IN_FLIGHT', 1, 2],
     ['PORTAGE_CHUNK_ROWS', 100, 50_000],
+    ['PORTAGE_STAGED_UPLOAD_BYTES', 1, 1024 ** 4],
     ['PORTAGE_CONCURRENT_RUNS', 1, 32],
     ['PORTAGE_FILE_RETENTION_DAYS', 1, 3650],
     ['PORTAGE_EVENT_RETENTION_DAYS', 1, 3650],
@@ -74,6 +75,21 @@ test('holds every limit at its edge', () => {
     for (const bad of [String(minimum - 1), String(maximum + 1), '1.5', '1e1', 'x']) {
       assert.equal(problemsOf({ [name]: bad }).length, 1, `${name}=${bad}`)
     }
+  }
+})
+
+test('takes a virus scanner by its socket or by host and port', () => {
+  assert.equal(loadConfig(fresh()).clamd, null)
+  for (const [text, expected] of [
+    ['/run/clamav/clamd.ctl', { path: '/run/clamav/clamd.ctl' }],
+    ['clamd.local:3310', { host: 'clamd.local', port: 3310 }],
+    ['tcp://127.0.0.1:3310', { host: '127.0.0.1', port: 3310 }],
+    ['[::1]:3310', { host: '::1', port: 3310 }],
+  ] as const) {
+    assert.deepEqual(loadConfig({ ...fresh(), PORTAGE_CLAMD: text }).clamd, expected)
+  }
+  for (const bad of ['clamd', 'clamd:0', 'clamd:65536', 'run/clamd.ctl', ':3310', 'http://clamd:3310/x']) {
+    assert.equal(problemsOf({ PORTAGE_CLAMD: bad }).length, 1, bad)
   }
 })
 

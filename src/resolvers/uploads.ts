@@ -7,6 +7,7 @@ import type { FileStore, StoredFile } from '../adapters/files/storage.js'
 import type { PoolTx } from '../db/database.js'
 import { SourceFile } from '../db/entities.js'
 import { Refusal } from '../errors.js'
+import { scans, uploadBytes } from '../metrics.js'
 import type { SourceOptions } from '../pipeline/types.js'
 import { type ApiContext, inTenant } from './context.js'
 import { safeName } from './names.js'
@@ -82,7 +83,13 @@ async function screen(context: ApiContext, stored: StoredFile, name: string): Pr
   if (scanner === null) {
     return
   }
-  const verdict = await scanner.scan(() => files.read(stored.key), context.signal)
+  const verdict = await scanner
+    .scan(() => files.read(stored.key), context.signal)
+    .catch((error: unknown) => {
+      scans.inc({ verdict: 'away' })
+      throw error
+    })
+  scans.inc({ verdict: verdict.kind })
   if (verdict.kind === 'tooLarge') {
     throw new Refusal('FILE_TOO_LARGE', 'The file is larger than the virus scanner takes.', ['file'])
   }
@@ -122,6 +129,7 @@ async function store(
       maxBytes,
       signal: context.signal,
     })
+    uploadBytes.inc({ road: 'request' }, stored.byteSize)
     return { stored, fileName: file.filename }
   } catch (error) {
     throw refusalOf(error) ?? error

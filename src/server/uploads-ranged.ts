@@ -16,6 +16,7 @@ import {
 import { withTenant } from '../db/tx.js'
 import { decodeId } from '../ids.js'
 import { UPLOAD_IDLE_MS_MAX, UPLOAD_PART_BYTES, UPLOAD_PARTS_MAX } from '../limits.js'
+import { uploadBytes } from '../metrics.js'
 import type { Services } from '../resolvers/context.js'
 import { permissionTable } from '../resolvers/permission.js'
 import { refuse, refuseBody } from './refuse.js'
@@ -237,6 +238,7 @@ async function keep({ services, caller }: Exchange, session: UploadSession, body
     if (!kept) {
       return 'displaced'
     }
+    uploadBytes.inc({ road: 'parts' }, stored.byteSize)
     start += stored.byteSize
   }
   return (await body.hasMore()) ? 'tooLong' : 'kept'

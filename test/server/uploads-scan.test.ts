@@ -87,6 +87,10 @@ test('without its scanner nothing is taken', async () => {
   const answer = await world.upload(ada, mutation, {}, 'Name\nAda\n')
   clamd.behaviour = 'scan'
   assert.equal(answer.errors[0]?.extensions.code, 'UNAVAILABLE')
+  const metrics = await (await fetch(`${world.url}/metrics`)).text()
+  for (const verdict of ['clean', 'infected', 'tooLarge', 'away']) {
+    assert.match(metrics, new RegExp(`portage_virus_scans_total\\{[^}]*verdict="${verdict}"[^}]*\\} [1-9]`))
+  }
   assert.equal(clamd.connections - connections, 4)
   assert.deepEqual(storedKeys(), before)
 })
