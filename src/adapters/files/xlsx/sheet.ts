@@ -305,7 +305,7 @@ class SheetReader {
         at = end + 8
       }
       this.#column = column < 0 ? this.#column + 1 : column
-      if (kind === SHARED) {
+      if (kind === SHARED && end > start) {
         let index = 0
         for (let digit = start; digit < end; digit += 1) {
           const value = text.charCodeAt(digit) - 48

@@ -5,7 +5,7 @@ import { type BookType, utils, write } from 'xlsx'
 import { openXlsx, type XlsxOptions } from '../../../../src/adapters/files/xlsx/workbook.js'
 import type { Row } from '../../../../src/adapters/source.js'
 import { Refusal } from '../../../../src/errors.js'
-import { CELL_BYTES_MAX, COLUMNS_MAX, WORKBOOK_SHEETS_MAX } from '../../../../src/limits.js'
+import { CELL_BYTES_MAX, COLUMNS_MAX, WORKBOOK_PART_BYTES_MAX, WORKBOOK_SHEETS_MAX } from '../../../../src/limits.js'
 import { Random } from '../../../helpers/random.js'
 import { type BookParts, bookOf, bookParts } from '../../../helpers/xlsx-file.js'
 import { bytesOf, zipOf } from '../../../helpers/zip-file.js'
@@ -271,6 +271,15 @@ const byHand: readonly (readonly [string, BookParts, readonly (readonly unknown[
   ],
   ['a text where a number should be', { sheet: '<row><c><v>n/a</v></c></row>' }, [[1, 'n/a']]],
   [
+    'cells whose value is empty',
+    {
+      sheet:
+        '<row><c t="s"><v></v></c><c t="s"><v/></c><c><v></v></c><c t="b"><v/></c><c t="str"><v></v></c><c><v>6</v></c></row>',
+      strings: '<si><t>a</t></si>',
+    },
+    [[1, '', '', '', '', '', '6']],
+  ],
+  [
     'a shared text that is not there, as a fault',
     { sheet: '<row><c t="s"><v>7</v></c></row><row><c t="s"><v>0</v></c></row>', strings: '<si><t>a</t></si>' },
     [
@@ -531,6 +540,25 @@ test('faults a row that is too large as a whole', async () => {
     [1, { fault: 'ROW_TOO_LARGE' }],
     [2, '1'],
   ])
+})
+
+test('reads a list of sheets as large as the limit says, and none that is larger', async () => {
+  const unlimited = { entries: 100, unpackedBytes: 1e9, ratio: Infinity, ratioBytes: 0 }
+  for (const [beyond, code] of [
+    [0, null],
+    [1, 'LIMIT_EXCEEDED'],
+  ] as const) {
+    const name = 'xl/workbook.xml'
+    const list = Buffer.from(bookParts({ sheet: '' }).find((part) => part.name === name)?.data ?? '')
+    const padding = Buffer.alloc(WORKBOOK_PART_BYTES_MAX - list.length + beyond, '\n')
+    const data = bookOf({ sheet: '<row/>', parts: [{ name, data: Buffer.concat([list, padding]) }] })
+    const opening = openXlsx(bytesOf(data), { limits: unlimited })
+    if (code === null) {
+      assert.equal((await opening).sheets.length, 1)
+    } else {
+      await assert.rejects(opening, { code })
+    }
+  }
 })
 
 const laughs = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
