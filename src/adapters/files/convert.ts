@@ -4,7 +4,7 @@ import type { OpenBytes } from './bytes.js'
 import { openCsv } from './csv.js'
 import type { DetectedColumn, Detection } from './detection.js'
 import type { InspectRequest } from './inspect.js'
-import { csvDialect, isResumable, openRows, unpack } from './open.js'
+import { csvDialect, isReadNatively, isResumable, openRows, transcoded, unpack } from './open.js'
 import { RowFileSource, rowLine } from './row-file.js'
 import { rowsInSandbox } from './sandbox.js'
 import type { RowsEnd } from './sandbox-messages.js'
@@ -140,7 +140,9 @@ async function* rowsHere(
     case 'CSV':
     case 'JSON':
     case 'NDJSON': {
-      const source = await openCsv(unpacked.open, csvDialect(detection))
+      const { encoding } = detection
+      const text = encoding === null || isReadNatively(encoding) ? unpacked.open : transcoded(unpacked.open, encoding)
+      const source = await openCsv(text, csvDialect(detection))
       yield* source.rows(null, signal)
       return
     }

@@ -3,8 +3,10 @@ import { Refusal } from '../../errors.js'
 import { FILE_HEAD_BYTES_MAX } from '../../limits.js'
 import type { SourceOptions } from '../../pipeline/types.js'
 import type { ByteReader, OpenBytes } from './bytes.js'
+import { transcoder } from './decode.js'
 import type { Detection, FileFormat } from './detection.js'
-import { containerOf, type Unpacked, unpack } from './open.js'
+import { findEncoding, readEncodingName } from './encoding.js'
+import { containerOf, isReadNatively, type Unpacked, unpack } from './open.js'
 import { inspectInSandbox } from './sandbox.js'
 import { sniff } from './sniff.js'
 import { headOf } from './stream-bytes.js'
@@ -88,16 +90,43 @@ function isPlain(head: Buffer, request: InspectRequest): boolean {
   )
 }
 
-async function inspectText(file: Unpacked, request: InspectRequest): Promise<Detection> {
-  const found = sniff(file.head, {
-    byteSize: file.whole ? file.head.length : Math.max(file.byteSize ?? 0, file.head.length + 1),
-    name: request.name,
-    overrides: request.overrides,
+function inspectText(file: Unpacked, request: InspectRequest): Promise<Detection> {
+  return Promise.resolve(inspectCsv(file, request))
+}
+
+function inspectCsv(file: Unpacked, { name, overrides }: InspectRequest): Detection {
+  const { head, whole } = file
+  const { encoding, confidence } = findEncoding(head, whole, saidEncoding(overrides))
+  const native = isReadNatively(encoding)
+  const text = native ? head : transcoder(encoding).push(head, whole)
+  // As long as the text is when all of it becomes as much longer as its beginning did.
+  const size = whole ? text.length : Math.round((file.byteSize ?? 0) * (text.length / Math.max(1, head.length)))
+  const found = sniff(text, {
+    byteSize: whole ? text.length : Math.max(size, text.length + 1),
+    name,
+    overrides: { ...overrides, encoding: native ? encoding : 'utf-8' },
   })
   return {
     ...found,
     compression: file.compression,
+    encoding,
+    encodingConfidence: Math.min(confidence, found.encodingConfidence ?? 1),
     // Of what is packed nobody knows how long it is.
-    estimatedRowCount: !file.whole && file.byteSize === null ? null : found.estimatedRowCount,
+    estimatedRowCount: !whole && file.byteSize === null ? null : found.estimatedRowCount,
   }
+}
+
+function saidEncoding({ encoding }: SourceOptions): ReturnType<typeof readEncodingName> {
+  if (encoding === null) {
+    return null
+  }
+  const said = readEncodingName(encoding)
+  if (said === null) {
+    throw new Refusal(
+      'INVALID_INPUT',
+      `"${encoding.slice(0, 40).toWellFormed()}" is no encoding that is read. Examples: UTF-8, UTF-16, windows-1252, ISO-8859-2, Shift_JIS, GB18030.`,
+      ['source', 'encoding'],
+    )
+  }
+  return said
 }

@@ -4,8 +4,9 @@ import { FILE_HEAD_BYTES_MAX } from '../../limits.js'
 import type { Source } from '../source.js'
 import type { OpenBytes } from './bytes.js'
 import { type Dialect, openCsv } from './csv.js'
-import type { Compression, Detection } from './detection.js'
-import { gunzip } from './gzip.js'
+import { transcoder } from './decode.js'
+import type { Compression, Detection, Encoding } from './detection.js'
+import { bytesOf, gunzip } from './gzip.js'
 import { RowFileSource } from './row-file.js'
 import { dialectOf } from './sniff.js'
 import { headOf, streamBytes } from './stream-bytes.js'
@@ -20,7 +21,7 @@ export function isResumable(detection: Detection): boolean {
     return false
   }
   if (detection.format === 'CSV') {
-    return detection.encoding === 'utf-8' || detection.encoding === 'utf-16le' || detection.encoding === 'utf-16be'
+    return isReadNatively(detection.encoding)
   }
   return false
 }
@@ -125,6 +126,23 @@ async function within(compression: Compression, open: OpenBytes, byteSize: numbe
   }
 }
 
+/** UTF-8 of a text in another encoding; what does not decode is the byte 0xFF. */
+export function transcoded(open: OpenBytes, encoding: Encoding): OpenBytes {
+  return streamBytes(async function* () {
+    await using bytes = await open()
+    const text = transcoder(encoding)
+    for await (const block of bytesOf(bytes)) {
+      yield text.push(block, false)
+    }
+    yield text.push(new Uint8Array(), true)
+  })
+}
+
+/** Encodings that the reader of CSV reads by itself. */
+export function isReadNatively(encoding: Encoding | null): boolean {
+  return encoding === 'utf-8' || encoding === 'utf-16le' || encoding === 'utf-16be'
+}
+
 async function* gunzipped(open: OpenBytes): AsyncGenerator<Uint8Array> {
   await using bytes = await open()
   yield* gunzip(bytes)
@@ -169,7 +187,8 @@ function onlyEntry(entries: readonly ZipEntry[]): ZipEntry {
   return first
 }
 
-function nested(): Refusal {
+/** The refusal of an archive within an archive. */
+export function nested(): Refusal {
   return new Refusal('FILE_UNSAFE', 'The archive holds another archive. Upload the file that is in it.')
 }
 

@@ -5,7 +5,7 @@ import type { SourceOptions } from '../../pipeline/types.js'
 import type { Row } from '../source.js'
 import type { ByteReader } from './bytes.js'
 import type { Detection, FileFormat, Sheet } from './detection.js'
-import type { Unpacked } from './open.js'
+import { isWorkbookArchive, nested, type Unpacked } from './open.js'
 import { describeTable } from './sniff.js'
 import { heldBytes } from './stream-bytes.js'
 import type { Workbook } from './workbook.js'
@@ -48,7 +48,11 @@ export async function placedBytes(file: Unpacked): Promise<ByteReader> {
 
 /** The format of a workbook in a ZIP archive of its own, by the names in it. Refuses other documents of the same make. */
 export async function archivedFormat(bytes: ByteReader): Promise<WorkbookFormat> {
-  const names = (await openZip(bytes)).entries.map(({ name }) => name)
+  const { entries } = await openZip(bytes)
+  if (!isWorkbookArchive(entries)) {
+    throw nested()
+  }
+  const names = entries.map(({ name }) => name)
   if (names.includes('xl/workbook.bin')) {
     return 'XLSB'
   }
