@@ -29,6 +29,7 @@ const calls: Readonly<Record<string, string>> = {
   'Query.recordSchema': '{ recordSchema(recordType: LEAD) { version } }',
   'Query.file': `{ file(id: "${id('file')}") { id } }`,
   'Query.mappingSuggestion': `{ mappingSuggestion(fileId: "${id('file')}") { recordType } }`,
+  'Query.uploadSession': `{ uploadSession(id: "${id('uploadSession')}") { id } }`,
   'Query.run': `{ run(id: "${id('run')}") { id } }`,
   'Query.runs': '{ runs(first: 1) { nodes { id } } }',
   'Query.importRun': `{ importRun(id: "${id('run')}") { id } }`,
@@ -36,6 +37,9 @@ const calls: Readonly<Record<string, string>> = {
   'Query.apiKeys': '{ apiKeys { id } }',
   'Query.members': '{ members { id } }',
   'Mutation.fileUpload': '',
+  'Mutation.uploadBegin':
+    'mutation { uploadBegin(input: { name: "a", byteSize: 0, sha256: "", idempotencyKey: "z" }) { userErrors { code } } }',
+  'Mutation.uploadComplete': `mutation { uploadComplete(input: { uploadSessionId: "${id('uploadSession')}" }) { userErrors { code } } }`,
   'Mutation.importCreate': `mutation { importCreate(input: { fileId: "${id('file')}", recordType: LEAD, idempotencyKey: "x" }) { userErrors { code } } }`,
   'Mutation.importMappingUpdate': `mutation { importMappingUpdate(input: { runId: "${id('run')}", mapping: [] }) { userErrors { code } } }`,
   'Mutation.runPause': `mutation { runPause(input: { runId: "${id('run')}" }) { userErrors { code } } }`,
