@@ -219,7 +219,7 @@ function openingText(head: Buffer): string {
 
 function textKind(text: string): FileType {
   const opening = text.trimStart()
-  if (/^\{\\rtf/.test(opening)) {
+  if (opening.startsWith('{\\rtf')) {
     return unsupported('a rich text document (RTF)')
   }
   if (/^BEGIN:V(?:CARD|CALENDAR)\s/i.test(opening)) {
