@@ -6,11 +6,12 @@ import type { ByteReader, OpenBytes } from './bytes.js'
 import { transcoder } from './decode.js'
 import type { Detection, FileFormat } from './detection.js'
 import { findEncoding, readEncodingName } from './encoding.js'
-import { containerOf, isReadNatively, type Unpacked, unpack } from './open.js'
+import { fileTypeOf } from './file-type.js'
+import { isReadNatively, type Unpacked, unpack } from './open.js'
 import { inspectInSandbox } from './sandbox.js'
 import { sniff } from './sniff.js'
 import { headOf } from './stream-bytes.js'
-import { archivedFormat, inspectWorkbook, openWorkbook, placedBytes, type WorkbookFormat } from './workbooks.js'
+import { inspectWorkbook, openWorkbook, placedBytes, type WorkbookFormat, workbookFormat } from './workbooks.js'
 
 export interface InspectRequest {
   /** As the file was called where it came from. */
@@ -26,7 +27,11 @@ export interface InspectRequest {
  */
 export async function inspectFile(open: OpenBytes, request: InspectRequest, signal?: AbortSignal): Promise<Detection> {
   const head = await headOf(open, FILE_HEAD_BYTES_MAX)
-  if (isPlain(head, request)) {
+  const type = fileTypeOf(head)
+  if (type.kind === 'refused') {
+    throw new Refusal(type.code, type.message)
+  }
+  if (type.kind === 'text') {
     return inspectText(
       { compression: 'NONE', open, byteSize: request.byteSize, head, whole: request.byteSize <= head.length },
       request,
@@ -38,12 +43,12 @@ export async function inspectFile(open: OpenBytes, request: InspectRequest, sign
 /** The same without a sandbox: what runs in it. */
 export async function inspectHere(open: OpenBytes, request: InspectRequest): Promise<Detection> {
   const unpacked = await unpack(open, request.byteSize)
-  if (containerOf(unpacked.head) === 'ZIP') {
-    await using bytes = await placedBytes(unpacked)
-    const format = await archivedFormat(bytes)
-    return inspectBook(unpacked, bytes, format, request)
+  const format = await workbookFormat(unpacked)
+  if (format === null) {
+    return inspectText(unpacked, request)
   }
-  return inspectText(unpacked, request)
+  await using bytes = await placedBytes(unpacked)
+  return inspectBook(unpacked, bytes, format, request)
 }
 
 async function inspectBook(
@@ -77,17 +82,6 @@ function refuseOtherFormat({ format }: SourceOptions, found: FileFormat): void {
       'format',
     ])
   }
-}
-
-/** Whether the file is text that is read by our own code only, a line or a record at a time. */
-function isPlain(head: Buffer, request: InspectRequest): boolean {
-  const { format } = request.overrides
-  if (format !== null && format !== 'CSV' && format !== 'JSON' && format !== 'NDJSON') {
-    return false
-  }
-  return (
-    containerOf(head) === null && !/^(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\s\0]*</.test(head.toString('latin1', 0, 200))
-  )
 }
 
 function inspectText(file: Unpacked, request: InspectRequest): Promise<Detection> {

@@ -6,6 +6,7 @@ import type { OpenBytes } from './bytes.js'
 import { type Dialect, openCsv } from './csv.js'
 import { transcoder } from './decode.js'
 import type { Compression, Detection, Encoding } from './detection.js'
+import { type FileType, fileTypeOf, kindOfZip } from './file-type.js'
 import { bytesOf, gunzip } from './gzip.js'
 import { RowFileSource } from './row-file.js'
 import { dialectOf } from './sniff.js'
@@ -60,21 +61,6 @@ export interface Unpacked {
   readonly whole: boolean
 }
 
-/** What a file begins with that is no text. */
-export type Container = 'ZIP' | 'GZIP' | 'OLE'
-
-/** Told by the first bytes; null for anything else. */
-export function containerOf(head: Uint8Array): Container | null {
-  const start = Buffer.from(head.buffer, head.byteOffset, Math.min(8, head.byteLength)).toString('hex')
-  if (/^504b0(?:304|506|708)/.test(start)) {
-    return 'ZIP'
-  }
-  if (start.startsWith('1f8b08')) {
-    return 'GZIP'
-  }
-  return start === 'd0cf11e0a1b11ae1' ? 'OLE' : null
-}
-
 /** Names of entries that are no data: what operating systems leave in archives. */
 const IGNORED = /(?:^|\/)(?:__MACOSX\/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._[^/]*$)/i
 
@@ -87,18 +73,18 @@ const ARCHIVE = /\.(?:zip|7z|rar|tar|tgz|gz|bz2|xz|zst)$/i
  */
 export async function unpack(open: OpenBytes, byteSize: number): Promise<Unpacked> {
   const head = await headOf(open, FILE_HEAD_BYTES_MAX)
-  const container = containerOf(head)
-  if (container === 'GZIP') {
+  const type = fileTypeOf(head)
+  if (isArchive(type, 'GZIP')) {
     return within(
       'GZIP',
       streamBytes(() => gunzipped(open)),
       null,
     )
   }
-  if (container === 'ZIP') {
+  if (isArchive(type, 'ZIP')) {
     await using bytes = await open()
     const zip = await openZip(bytes)
-    if (!isWorkbookArchive(zip.entries)) {
+    if (kindOfZip(zip.entries.map(({ name }) => name)).kind === 'archive') {
       const entry = onlyEntry(zip.entries)
       return within(
         'ZIP',
@@ -112,8 +98,7 @@ export async function unpack(open: OpenBytes, byteSize: number): Promise<Unpacke
 
 async function within(compression: Compression, open: OpenBytes, byteSize: number | null): Promise<Unpacked> {
   const head = await headOf(open, FILE_HEAD_BYTES_MAX + 1)
-  const container = containerOf(head)
-  if (container === 'GZIP') {
+  if (isArchive(fileTypeOf(head), 'GZIP')) {
     throw nested()
   }
   const whole = head.length <= FILE_HEAD_BYTES_MAX
@@ -157,15 +142,8 @@ async function* unzipped(open: OpenBytes, name: string): AsyncGenerator<Uint8Arr
   }
 }
 
-/** Whether the entries are those of a workbook, or of another document of the same make. */
-export function isWorkbookArchive(entries: readonly Pick<ZipEntry, 'name'>[]): boolean {
-  const names = new Set(entries.map(({ name }) => name))
-  return (
-    names.has('[Content_Types].xml') ||
-    (names.has('content.xml') && (names.has('mimetype') || names.has('META-INF/manifest.xml'))) ||
-    names.has('xl/workbook.xml') ||
-    names.has('xl/workbook.bin')
-  )
+function isArchive(type: FileType, compression: Compression): boolean {
+  return type.kind === 'archive' && type.compression === compression
 }
 
 function onlyEntry(entries: readonly ZipEntry[]): ZipEntry {

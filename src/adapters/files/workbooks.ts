@@ -5,7 +5,8 @@ import type { SourceOptions } from '../../pipeline/types.js'
 import type { Row } from '../source.js'
 import type { ByteReader } from './bytes.js'
 import type { Detection, FileFormat, Sheet } from './detection.js'
-import { isWorkbookArchive, nested, type Unpacked } from './open.js'
+import { fileTypeOf, kindOfZip } from './file-type.js'
+import { nested, type Unpacked } from './open.js'
 import { describeTable } from './sniff.js'
 import { heldBytes } from './stream-bytes.js'
 import type { Workbook } from './workbook.js'
@@ -46,29 +47,62 @@ export async function placedBytes(file: Unpacked): Promise<ByteReader> {
   }
 }
 
-/** The format of a workbook in a ZIP archive of its own, by the names in it. Refuses other documents of the same make. */
-export async function archivedFormat(bytes: ByteReader): Promise<WorkbookFormat> {
-  const { entries } = await openZip(bytes)
-  if (!isWorkbookArchive(entries)) {
+/** Which workbook a file is; null for a text. Refuses what is neither. */
+export async function workbookFormat(file: Unpacked): Promise<WorkbookFormat | null> {
+  const type = fileTypeOf(file.head, await tailOf(file))
+  switch (type.kind) {
+    case 'workbook':
+      return type.format
+    case 'text':
+      return null
+    case 'refused':
+      throw new Refusal(type.code, type.message)
+    case 'markup':
+      if (type.what === 'xml') {
+        throw new Refusal(
+          'FILE_TYPE_UNSUPPORTED',
+          'The file is an XML document that is no spreadsheet. Save its table as CSV and upload that file.',
+        )
+      }
+      return 'XLS'
+    case 'archive':
+      return archivedFormat(file)
+    default:
+      return type satisfies never
+  }
+}
+
+async function archivedFormat(file: Unpacked): Promise<WorkbookFormat> {
+  await using bytes = await placedBytes(file)
+  const type = kindOfZip((await openZip(bytes)).entries.map(({ name }) => name))
+  if (type.kind === 'refused') {
+    throw new Refusal(type.code, type.message)
+  }
+  if (type.kind !== 'workbook') {
     throw nested()
   }
-  const names = entries.map(({ name }) => name)
-  if (names.includes('xl/workbook.bin')) {
-    return 'XLSB'
-  }
-  if (names.includes('content.xml')) {
-    return 'ODS'
-  }
-  const other = [
-    ['word/', 'a Word document'],
-    ['ppt/', 'a PowerPoint presentation'],
-    ['visio/', 'a Visio drawing'],
-  ].find(([folder = '']) => names.some((name) => name.startsWith(folder)))
-  if (other !== undefined && !names.some((name) => name.startsWith('xl/'))) {
-    throw new Refusal('FILE_TYPE_UNSUPPORTED', `The file is ${other[1]}. Save its table as CSV and upload that file.`)
-  }
-  return 'XLSX'
+  return type.format
 }
+
+/** The last bytes of a compound file, where its directory may stand; none of a file that is packed or short. */
+async function tailOf(file: Unpacked): Promise<Buffer | undefined> {
+  if (file.compression !== 'NONE' || file.whole || file.byteSize === null) {
+    return undefined
+  }
+  await using bytes = await file.open()
+  const tail = Buffer.alloc(Math.min(TAIL_BYTES, file.byteSize))
+  let filled = 0
+  while (filled < tail.length) {
+    const read = await bytes.read(tail, filled, tail.length - filled, file.byteSize - tail.length + filled)
+    if (read === 0) {
+      break
+    }
+    filled += read
+  }
+  return tail.subarray(0, filled)
+}
+
+const TAIL_BYTES = 64 * 1024
 
 /** Opens a workbook. `bytes` are the caller's to close, after the workbook. */
 export function openWorkbook(bytes: ByteReader, format: WorkbookFormat): Promise<Workbook> {
