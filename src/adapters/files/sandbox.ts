@@ -14,6 +14,7 @@ import {
   SANDBOX_MEMORY_BYTES_MAX,
   SANDBOX_MESSAGE_BYTES_MAX,
   SANDBOX_OUTPUT_BYTES_MAX,
+  SANDBOX_SEMI_SPACE_MIB,
   SANDBOX_SILENCE_MS_MAX,
   SANDBOX_STALL_MS_MAX,
   SANDBOX_STALL_MS_PER_MIB,
@@ -374,6 +375,7 @@ export function sandboxCommand(entry: string): string[] {
     '--disable-proto=delete',
     '--no-warnings',
     `--max-old-space-size=${SANDBOX_HEAP_MIB}`,
+    `--max-semi-space-size=${SANDBOX_SEMI_SPACE_MIB}`,
     `--import=${join(import.meta.dirname, 'sandbox-guard.js')}`,
     entry,
   ]
