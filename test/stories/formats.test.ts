@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { parse } from 'csv-parse/sync'
 import ExcelJS from 'exceljs'
+import iconv from 'iconv-lite'
 import { advanceRun } from '../../src/jobs/advance-run.js'
 import { differences, eventFaults } from '../chaos/compare.js'
 import { freshDatabase, type TestDatabase } from '../helpers/database.js'
@@ -41,6 +42,7 @@ async function xlsxOf(rows: readonly (readonly string[])[]): Promise<Uint8Array>
 
 const formats: Readonly<Record<string, () => Promise<Uint8Array>>> = {
   'CSV in GZIP': () => Promise.resolve(gzipSync(file.csv)),
+  'CSV in GB18030': () => Promise.resolve(iconv.encode(file.csv, 'gb18030')),
   XLSX: () => xlsxOf(table(file)),
 }
 
@@ -69,15 +71,16 @@ async function strays(tenantId: string): Promise<string[]> {
 for (const [format, make] of Object.entries(formats)) {
   test(`${format} is imported as its rows say, and the same when it is interrupted at 20 random moments`, async () => {
     const csv = await make()
+    const source = format.includes('GB18030') ? { encoding: 'gb18030' } : {}
     const tenantId = await tenantWithContacts()
-    const whole = await engine.import(tenantId, { type: 'contact', map: file.map, csv })
+    const whole = await engine.import(tenantId, { type: 'contact', map: file.map, csv, source })
     assert.equal(whole.counts.read, ROWS)
     assert.ok(whole.counts.created > 0 && whole.counts.updated > 0)
     const expected = { tenantId, runId: whole.id }
 
     const random = new Random(seed)
     const other = await tenantWithContacts()
-    const runId = await engine.createRun(other, { type: 'contact', map: file.map, csv })
+    const runId = await engine.createRun(other, { type: 'contact', map: file.map, csv, source })
     const run = { tenantId: other, runId }
     let interrupted = 0
     for (let claims = 0; claims < 200; claims += 1) {
@@ -103,7 +106,12 @@ test('a file that is packed or a workbook gives the outcome that its rows give a
   const tenants = new Map<string, string>()
   for (const [format, make] of Object.entries({ CSV: () => Promise.resolve(file.csv), ...formats })) {
     const tenantId = await tenantWithContacts()
-    const run = await engine.import(tenantId, { type: 'contact', map: file.map, csv: await make() })
+    const run = await engine.import(tenantId, {
+      type: 'contact',
+      map: file.map,
+      csv: await make(),
+      source: format.includes('GB18030') ? { encoding: 'gb18030' } : {},
+    })
     tenants.set(format, JSON.stringify(run.counts))
   }
   assert.equal(new Set(tenants.values()).size, 1, JSON.stringify(Object.fromEntries(tenants)))
