@@ -208,6 +208,12 @@ async function recordRows(
           ],
         )
       }
+      // What is read from now on, so that progress has an end.
+      await tx.query('update run set bytes_total = $3 where tenant_id = $1 and id = $2', [
+        claim.tenantId,
+        claim.runId,
+        converted?.stored.byteSize ?? file.byteSize,
+      ])
       return rows
     }),
   )
