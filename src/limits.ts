@@ -32,6 +32,9 @@ export const FILE_HEAD_BYTES_MAX = 256 * 1024
 /** A workbook that is packed in an archive is held in memory; a larger one is refused. Bytes. */
 export const HELD_FILE_BYTES_MAX = 128 * 1024 * 1024
 
+/** A longer number format of a workbook is taken for none. As long as Excel allows. UTF-16 code units. */
+export const NUMBER_FORMAT_LENGTH_MAX = 255
+
 /** A longer row is a ROW_TOO_LARGE fault and its cells are not kept. Bytes of UTF-8, without the line end. */
 export const ROW_BYTES_MAX = 8 * 1024 * 1024
 

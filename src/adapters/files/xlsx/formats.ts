@@ -1,5 +1,6 @@
 /** Numbers as text: what a person sees in Excel, and for dates what every import reads the same way. */
 import { SSF } from 'xlsx'
+import { NUMBER_FORMAT_LENGTH_MAX } from '../../../limits.js'
 
 /**
  * How values become text. `exact` serves imports: dates are `yyyy-MM-dd[ HH:mm:ss]`, numbers without a format keep up to 15
@@ -54,8 +55,8 @@ const isEastAsianDate = (id: number): boolean => (id >= 27 && id <= 31) || id ==
 
 function compile(format: string | number, date1904: boolean, values: ValueStyle): NumberFormat {
   const code = typeof format === 'string' ? format : isEastAsianDate(format) ? 'm/d/yy' : excel.get_table()[format]
-  if (code === undefined || code === '' || /^(general|@)$/i.test(code)) {
-    // A number in a text format is shown as if it had none.
+  if (!code || code.length > NUMBER_FORMAT_LENGTH_MAX || /^(general|@)$/i.test(code)) {
+    // A number in a text format is shown as if it had none. Longer formats Excel does not take, and they could cost any time.
     return values === 'exact' ? exactNumber : cached((value) => excel.format('General', value, { date1904 }))
   }
   const plain = /^(#,##)?0(?:\.(0{1,10}))?$/.exec(code)

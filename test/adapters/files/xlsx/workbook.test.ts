@@ -412,6 +412,12 @@ test('shows numbers that are no date as numbers in a date format', async () => {
   assert.deepEqual(await read(bookOf({ sheet, formats: ['yyyy-mm-dd'] })), [[1, '-5', '2958466', '9999-12-31']])
 })
 
+test('takes a format as long as Excel allows, and a longer one for none', { timeout: 5_000 }, async () => {
+  const formats = [`0"${'a'.repeat(252)}"`, `0"${'a'.repeat(253)}"`, '['.repeat(200_000), 'h m'.repeat(80_000)]
+  const sheet = '<row><c s="1"><v>7</v></c><c s="2"><v>7</v></c><c s="3"><v>7</v></c><c s="4"><v>7</v></c></row>'
+  assert.deepEqual(await read(bookOf({ sheet, formats })), [[1, `7${'a'.repeat(252)}`, '7', '7', '7']])
+})
+
 test('knows the built-in formats', async () => {
   const ids = [0, 1, 2, 3, 4, 9, 10, 14, 22, 27, 49]
   const styles = `<styleSheet><cellXfs>${ids.map((id) => `<xf numFmtId="${id}"/>`).join('')}</cellXfs></styleSheet>`
