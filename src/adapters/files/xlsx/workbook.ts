@@ -21,6 +21,7 @@ export interface XlsxOptions {
 const ROWS_MAX = 1_048_576
 /** No row with a value is shorter: `<row><c><v>1</v></c></row>`. Bytes. */
 const ROW_BYTES_MIN = 27
+const POINTER_BYTES = 8
 
 /**
  * Opens a workbook that is kept in a ZIP archive of XML parts. `bytes` is needed until the workbook is disposed of, and is the
@@ -65,7 +66,7 @@ class XlsxWorkbook implements Workbook {
       format: numberFormats(formats, date1904, this.#values),
     }
     const groups = sheetRows(this.#parts.zip.read(listed.part, signal), context)
-    yield* listed.part.unpackedBytes <= SHEET_SORTED_BYTES_MAX ? sorted(groups) : inOrder(groups, listed)
+    yield* ordered(groups, listed)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -74,24 +75,44 @@ class XlsxWorkbook implements Workbook {
   }
 }
 
-/** Rows of a small sheet in their order, whatever the order in the file; parts of one row are put together. */
-async function* sorted(groups: AsyncIterable<readonly Row[]>): AsyncGenerator<readonly Row[]> {
-  const all: (readonly Row[])[] = []
+/**
+ * Rows in their order, whatever the order in the file; parts of one row are put together. For that a small sheet is kept until
+ * its end; a large one is not, and refused where a row comes late.
+ */
+async function* ordered(groups: AsyncIterable<readonly Row[]>, sheet: ListedSheet): AsyncGenerator<readonly Row[]> {
+  let held: (readonly Row[])[] | null = sheet.part.unpackedBytes <= SHEET_SORTED_BYTES_MAX ? [] : null
+  let heldBytes = 0
   let last = 0
-  let isSorted = true
+  let late: { readonly number: number; readonly behind: number } | null = null
   for await (const group of groups) {
-    all.push(group)
-    for (const { number } of group) {
-      isSorted &&= number > last
+    for (const { number, cells } of group) {
+      if (number <= last) {
+        late ??= { number, behind: last }
+      }
       last = number
+      heldBytes += held === null ? 0 : cells.reduce((sum, cell) => sum + cell.length + POINTER_BYTES, 0)
+    }
+    held?.push(group)
+    // A few letters of a sheet can stand for long texts and thousands of empty cells.
+    if (late !== null && (held === null || heldBytes > SHEET_SORTED_BYTES_MAX * 4)) {
+      throw new Refusal(
+        'FILE_UNREADABLE',
+        `In the sheet "${sheet.name.slice(0, 100)}" row ${late.number} stands behind row ${late.behind}. Open and save it in Excel.`,
+      )
+    }
+    if (held === null) {
+      yield group
+    } else if (heldBytes > SHEET_SORTED_BYTES_MAX * 4) {
+      yield* held
+      held = null
     }
   }
-  if (isSorted) {
-    yield* all
+  if (held === null || late === null) {
+    yield* held ?? []
     return
   }
   const byNumber = new Map<number, Row>()
-  for (const row of all.flat()) {
+  for (const row of held.flat()) {
     const other = byNumber.get(row.number)
     byNumber.set(row.number, other === undefined ? row : together(other, row))
   }
@@ -104,23 +125,6 @@ function together(a: Row, b: Row): Row {
     (_, index) => b.cells[index] || a.cells[index] || '',
   )
   return { ...a, cells, fault: a.fault ?? b.fault }
-}
-
-/** Rows of a large sheet, which are not kept and so cannot be put in order. */
-async function* inOrder(groups: AsyncIterable<readonly Row[]>, sheet: ListedSheet): AsyncGenerator<readonly Row[]> {
-  let last = 0
-  for await (const group of groups) {
-    for (const { number } of group) {
-      if (number <= last) {
-        throw new Refusal(
-          'FILE_UNREADABLE',
-          `In the sheet "${sheet.name.slice(0, 100)}" row ${number} stands behind row ${last}. Open and save it in Excel.`,
-        )
-      }
-      last = number
-    }
-    yield group
-  }
 }
 
 /** From what the sheet says of its own extent, or its first rows; never more than it has room for. Null where neither helps. */

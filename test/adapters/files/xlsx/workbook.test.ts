@@ -502,6 +502,21 @@ test('hands on groups of rows, and refuses rows out of order in a sheet that is 
   })
 })
 
+test('keeps no more of a small sheet than it may, though its rows are wide', async () => {
+  const row = (number: number): string => `<row r="${number}"><c r="BXX${number}"><v>${number}</v></c></row>`
+  const many = Array.from({ length: 3000 }, (_, index) => row(index + 1)).join('')
+  await using book = await openXlsx(bytesOf(bookOf({ sheet: many })))
+  let count = 0
+  for await (const group of book.rows(0, never)) {
+    for (const { number, cells } of group) {
+      count += 1
+      assert.deepEqual([number, cells.length, cells.at(-1)], [count, COLUMNS_MAX, String(count)])
+    }
+  }
+  assert.equal(count, 3000)
+  await assert.rejects(rowsOf(bookOf({ sheet: many + row(5) })), { code: 'FILE_UNREADABLE' })
+})
+
 test('stops when told to', async () => {
   const sheet = '<row><c><v>1</v></c></row>'.repeat(400_000)
   await using book = await openXlsx(bytesOf(bookOf({ sheet })))
