@@ -34,7 +34,7 @@ const ROWS_MAX = 1_048_576
 
 /**
  * The rows that hold a value, in groups, in the order in which they stand in the file; hidden rows and columns like any other.
- * `sorted` is false once a row came before its turn. Reads all blocks, also those behind the last row.
+ * Reads all blocks, also those behind the last row, so that a damaged sheet is noticed; then throws `Refusal` FILE_UNREADABLE.
  */
 export async function* sheetRows(
   blocks: AsyncIterable<Uint8Array>,
@@ -52,8 +52,11 @@ export async function* sheetRows(
   for (const group of reader.take()) {
     yield group
   }
-  if (!reader.seen) {
-    throw new Refusal('FILE_UNREADABLE', 'The workbook is damaged: a sheet in it is no sheet. Save it again.')
+  if (!reader.isWhole) {
+    throw new Refusal(
+      'FILE_UNREADABLE',
+      'The workbook is damaged: a sheet in it is no sheet, or has no end. Save it again.',
+    )
   }
 }
 
@@ -61,8 +64,7 @@ class SheetReader {
   rows: Row[] = []
   /** Length of the texts of `rows`. UTF-16 code units. */
   rowChars = 0
-  /** Whether the part was a sheet at all. */
-  seen = false
+  #seen = false
   readonly #context: SheetContext
   readonly #scanner = new XmlScanner()
   #inData = false
@@ -87,6 +89,11 @@ class SheetReader {
 
   constructor(context: SheetContext) {
     this.#context = context
+  }
+
+  /** Whether the part was a sheet at all, and its rows came to their end. */
+  get isWhole(): boolean {
+    return this.#seen && !this.#inData
   }
 
   take(): readonly (readonly Row[])[] {
@@ -128,7 +135,7 @@ class SheetReader {
   #open(scanner: XmlScanner): void {
     const { name, empty } = scanner
     if (!this.#inData) {
-      this.seen ||= name === 'worksheet'
+      this.#seen ||= name === 'worksheet'
       this.#inData = name === 'sheetData' && !empty
       return
     }

@@ -673,6 +673,7 @@ const refused: readonly (readonly [string, string, Uint8Array])[] = [
     }),
   ],
   ['a tag without an end', 'FILE_UNREADABLE', bookOf({ sheet: `<row ${'a '.repeat(1_000_000)}` })],
+  ['a sheet without its end', 'FILE_UNREADABLE', bookOf({ sheet: '<worksheet><sheetData><row><c><v>1</v></c></row>' })],
   ['a row beyond the last', 'FILE_UNREADABLE', bookOf({ sheet: '<row r="1048577"><c><v>1</v></c></row>' })],
   ['too many sheets', 'LIMIT_EXCEEDED', bookOf({ sheet: '', parts: [{ name: 'xl/workbook.xml', data: manySheets }] })],
   ['a sheet with a password', 'FILE_ENCRYPTED', zipOf(bookParts({ sheet: '' }).map((part) => ({ ...part, flags: 1 })))],
