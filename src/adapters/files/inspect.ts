@@ -48,7 +48,7 @@ export async function inspectHere(open: OpenBytes, request: InspectRequest): Pro
     return inspectText(unpacked, request)
   }
   await using bytes = await placedBytes(unpacked)
-  return inspectBook(unpacked, bytes, format, request)
+  return await inspectBook(unpacked, bytes, format, request)
 }
 
 async function inspectBook(
