@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { flaws } from './contacts.js'
 
 const help = `npm run bench -- import [--rows N] [--pairs K] [--quick]   imports against COPY
+npm run bench -- formats [--rows N] [--only xlsx ...]      reading each format against libraries
 npm run bench -- memory [--quick]                          memory for 10 MB, 100 MB and 1 GB
 npm run bench -- subscribers [--quick]                     1,000 subscribers of 50 tenants
 npm run bench -- profile [--rows N] [--in-flight 1|2]      where the time goes, by the engine alone`
@@ -46,6 +47,15 @@ switch (positionals[0]) {
       peerRows: 50_000,
       flawRows: values.quick ? 50_000 : 200_000,
       engine: values.engine,
+      only: values.only ?? [],
+    })
+    break
+  }
+  case 'formats': {
+    const { benchFormats } = await import('./formats.js')
+    await benchFormats({
+      rows: number(values.rows, values.quick ? 20_000 : 200_000),
+      rounds: number(values.pairs, values.quick ? 1 : 5),
       only: values.only ?? [],
     })
     break
