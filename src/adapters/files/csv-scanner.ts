@@ -10,10 +10,19 @@ import type { Cursor, Row, RowFault } from '../source.js'
 import { utf16Units } from './utf16.js'
 
 export interface CsvScannerOptions {
-  /** One ASCII character; null: a line is one cell. */
+  /** One ASCII character, or several of any kind that start with no quote and no line end; null: a line is one cell. */
   readonly delimiter: string | null
   /** One ASCII character; null: quotes are ordinary text. */
   readonly quote: string | null
+  /** How a quote inside a quoted value is written; doubled if absent. Behind a backslash, doubled ones are read too. */
+  readonly escape?: 'DOUBLED' | 'BACKSLASH' | null | undefined
+  /**
+   * Cells of a usual row while `columns` are not known: of the ways to read a broken row the one with so many is taken.
+   * Where rows end does not depend on it. 0 if absent: not known.
+   */
+  readonly usualCells?: number | undefined
+  /** Rows with a higher number stand below the table: each of them is a fault. Null or absent: there are none. */
+  readonly lastDataRow?: number | null | undefined
   /** Names of the columns, which good rows are fitted to; null: rows keep the cells they have. */
   readonly columns: readonly string[] | null
   /** Bytes in the file of one ASCII character: 1, or 2 where the file is UTF-16. */
@@ -27,12 +36,18 @@ const LF = 10
 const CR = 13
 const SPACE = 32
 const TAB = 9
+const BACKSLASH = 92
 
 const ESCAPED = 1
 const WIDE = 2
 
 const UNCLOSED = 'the quote that opens the value is never closed. Close it or leave it out.'
 const TEXT_BEHIND_QUOTE = 'text follows the quote that closes the value. Double the quotes inside a quoted value.'
+
+const BELOW: RowFault = {
+  code: 'UNPARSABLE_ROW',
+  message: 'The row stands below the table: it is a footer, or belongs to another table.',
+}
 
 /** How far below a broken quote its value is followed. Lines. */
 const CONTINUATION_LINES_MAX = 100
@@ -52,8 +67,17 @@ export class CsvScanner {
   /** Index in the last window of the first byte that was not consumed. */
   position = 0
 
+  /** First byte of the delimiter. */
   readonly #delimiter: number
+  /** All of it, where it has more than one byte. */
+  readonly #long: Buffer | null
+  readonly #delimiterBytes: number
+  /** Above 127 where the delimiter is not ASCII. */
+  readonly #wideDelimiter: number
   readonly #quote: number
+  readonly #backslash: number
+  readonly #usual: number
+  readonly #lastDataRow: number
   readonly #columns: readonly string[] | null
   readonly #expected: number
   readonly #unitBytes: number
@@ -82,7 +106,14 @@ export class CsvScanner {
   #spans: Int32Array = new Int32Array(0)
 
   constructor(options: CsvScannerOptions) {
-    this.#delimiter = options.delimiter === null ? -1 : options.delimiter.charCodeAt(0)
+    const delimiter = options.delimiter === null ? Buffer.alloc(0) : Buffer.from(options.delimiter, 'utf8')
+    this.#delimiter = delimiter[0] ?? -1
+    this.#delimiterBytes = Math.max(1, delimiter.length)
+    this.#wideDelimiter = delimiter.some((byte) => byte > 127) ? 128 : 0
+    this.#long = delimiter.length > 1 ? delimiter : null
+    this.#backslash = options.escape === 'BACKSLASH' && options.quote !== null ? BACKSLASH : -1
+    this.#usual = options.columns === null ? (options.usualCells ?? 0) : options.columns.length
+    this.#lastDataRow = options.lastDataRow ?? Number.MAX_SAFE_INTEGER
     this.#quote = options.quote === null ? -1 : options.quote.charCodeAt(0)
     this.#columns = options.columns
     this.#expected = options.columns === null ? 0 : options.columns.length
@@ -90,7 +121,7 @@ export class CsvScanner {
     this.#cellBytesMax = options.cellBytesMax
     this.#cellsMax = options.cellsPerRowMax
     this.#rowBytesMax = options.rowBytesMax
-    if (options.delimiter !== null) {
+    if (this.#delimiter >= 0) {
       this.#ends[this.#delimiter] = 1
     }
     this.#ends[LF] = 1
@@ -151,7 +182,10 @@ export class CsvScanner {
   #row(start: number, rows: Row[]): number {
     const data = this.#data
     const delimiter = this.#delimiter
+    const delimiterBytes = this.#delimiterBytes
+    const long = this.#long
     const quote = this.#quote
+    const backslash = this.#backslash
     const ends = this.#ends
     const bounds = this.#bounds
     const marks = this.#marks
@@ -164,13 +198,25 @@ export class CsvScanner {
     this.#stop = stop
     let count = 0
     let at = start
-    let wide = 0
+    let wide = this.#wideDelimiter
     for (;;) {
       const cell = at
       let bits = 0
       let mark = 0
       let cellStart = cell
       let cellEnd: number
+      if (data[at] === SPACE && delimiter !== SPACE && quote >= 0) {
+        // Blanks before an opening quote are nobody's text either.
+        let ahead = at + 1
+        while (ahead < stop && data[ahead] === SPACE) {
+          ahead += 1
+        }
+        if (ahead >= stop && !whole) {
+          return -1
+        }
+        at = ahead < stop && data[ahead] === quote ? ahead : at
+      }
+      const opening = at
       if (at < stop && data[at] === quote) {
         at += 1
         cellEnd = -1
@@ -179,6 +225,11 @@ export class CsvScanner {
           at += 1
           if (byte !== quote) {
             bits |= byte
+            if (byte === backslash && at < stop && data[at] !== LF && data[at] !== CR) {
+              mark = ESCAPED
+              bits |= data[at]!
+              at += 1
+            }
           } else if (at < stop && data[at] === quote) {
             mark = ESCAPED
             at += 1
@@ -192,26 +243,26 @@ export class CsvScanner {
         while (at < stop && closed && (data[at] === SPACE || data[at] === TAB) && data[at] !== delimiter) {
           at += 1
         }
-        if (at >= stop && !whole) {
+        if (at + delimiterBytes > stop && !whole) {
           return -1
         }
-        cellStart = cell + 1
+        cellStart = opening + 1
         if (!closed || this.#swallowsRows(cellStart, cellEnd)) {
           return this.#broken(start, cell, count, rows, UNCLOSED)
         }
-        if (at < stop ? ends[data[at]!] === 0 : capped) {
+        if (at < stop ? ends[data[at]!] === 0 || (long !== null && !this.#endsAt(at)) : capped) {
           return this.#broken(start, cell, count, rows, TEXT_BEHIND_QUOTE)
         }
       } else {
         while (at < stop) {
           const byte = data[at]!
-          if (ends[byte] !== 0) {
+          if (ends[byte] !== 0 && (long === null || this.#endsAt(at))) {
             break
           }
           bits |= byte
           at += 1
         }
-        if (at >= stop && !whole) {
+        if (at >= stop - delimiterBytes + 1 && !whole && (at >= stop || (long !== null && data[at] === delimiter))) {
           return -1
         }
         cellEnd = at
@@ -224,7 +275,7 @@ export class CsvScanner {
       }
       count += 1
       if (at < stop && data[at] === delimiter) {
-        at += 1
+        at += long === null ? 1 : this.#delimiterLength(at)
         continue
       }
       break
@@ -257,7 +308,6 @@ export class CsvScanner {
 
   /** Takes the row at `start` whose cell at `cell` opens with a quote that cannot be one: it and what follows are text. */
   #broken(start: number, cell: number, column: number, rows: Row[], what: string): number {
-    const data = this.#data
     const end = this.#literalEnd(cell)
     if (end < 0) {
       return -1
@@ -269,24 +319,112 @@ export class CsvScanner {
     if (next < 0) {
       return -1
     }
-    let count = column
-    for (let at = cell; at <= end; at += 1) {
-      const from = at
-      while (at < end && data[at] !== this.#delimiter) {
-        at += 1
-      }
-      if (count < this.#cellsMax) {
-        this.#bounds[count * 2] = from
-        this.#bounds[count * 2 + 1] = at
-        this.#marks[count] = WIDE
-      }
-      count += 1
-    }
+    const count = this.#recover(cell, end, column)
     this.#sawWide = true
     const cells = count > this.#cellsMax ? [] : this.#cells(start, end, count, count)
     const fault: RowFault = { code: 'UNPARSABLE_ROW', message: `${this.#name(column)}: ${what}` }
     this.#push(rows, start, end, this.#width(start, next), cells, fault)
     return next
+  }
+
+  /**
+   * Cuts what stands between a broken cell and the end of its row, and answers how many cells the row has. A quote may be
+   * one too many (then its cell is plain text up to the next delimiter), or stand unescaped in a quoted value (then the
+   * value ends at the first quote that a delimiter or the end follows). Taken is what gives a row of the usual width.
+   */
+  #recover(cell: number, end: number, column: number): number {
+    const counts = [0, 1, 2].map((way) => this.#cut(cell, end, column, way))
+    let best = this.#usual === 0 ? 0 : counts.indexOf(this.#usual)
+    if (best < 0) {
+      // None fits: the one that loses fewest cells.
+      best = counts[0]! >= Math.min(this.#usual, counts[1]!) ? 0 : 1
+    }
+    return this.#cut(cell, end, column, best)
+  }
+
+  /** One way to cut a broken row: 0 lets the broken cell end at a closing quote, 1 reads it as text, 2 all that follow. */
+  #cut(cell: number, end: number, column: number, way: number): number {
+    const data = this.#data
+    let count = column
+    let at = cell
+    for (;;) {
+      let opening = at
+      while (opening < end && data[opening] === SPACE && this.#delimiter !== SPACE) {
+        opening += 1
+      }
+      const quoted = opening < end && data[opening] === this.#quote && (way === 0 || (way === 1 && at > cell))
+      let from = at
+      let to = quoted ? this.#lenientEnd(opening + 1, end) : -1
+      let mark = WIDE
+      if (to >= 0) {
+        from = opening + 1
+        at = to + 1
+        while (at < end && (data[at] === SPACE || data[at] === TAB) && data[at] !== this.#delimiter) {
+          at += 1
+        }
+        mark |= ESCAPED
+      } else {
+        while (at < end && !this.#delimiterAt(at)) {
+          at += 1
+        }
+        to = at
+      }
+      if (count < this.#cellsMax) {
+        this.#bounds[count * 2] = from
+        this.#bounds[count * 2 + 1] = to
+        this.#marks[count] = mark
+      }
+      count += 1
+      if (at >= end) {
+        return count
+      }
+      at += this.#delimiterLength(at)
+    }
+  }
+
+  /** Index of the first quote from `from` on that a delimiter or the end of the row follows; -1 if there is none. */
+  #lenientEnd(from: number, end: number): number {
+    const data = this.#data
+    for (let at = from; at < end; at += 1) {
+      if (data[at] === this.#backslash) {
+        at += 1
+      } else if (data[at] === this.#quote) {
+        let next = at + 1
+        while (next < end && (data[next] === SPACE || data[next] === TAB) && data[next] !== this.#delimiter) {
+          next += 1
+        }
+        if (next >= end || this.#delimiterAt(next)) {
+          return at
+        }
+      }
+    }
+    return -1
+  }
+
+  /** Whether a cell ends at `at`: with its line, or with a delimiter of several characters. */
+  #endsAt(at: number): boolean {
+    const byte = this.#data[at]
+    return byte === LF || byte === CR || this.#delimiterAt(at)
+  }
+
+  #delimiterAt(at: number): boolean {
+    return this.#data[at] === this.#delimiter && this.#delimiterLength(at) > 0
+  }
+
+  /** Bytes of the delimiter at `at`, 0 if there is none. The blanks that it ends with may be missing at a line's end. */
+  #delimiterLength(at: number): number {
+    const data = this.#data
+    const long = this.#long
+    if (long === null) {
+      return data[at] === this.#delimiter ? 1 : 0
+    }
+    for (let index = 1; index < long.length; index += 1) {
+      const byte = at + index < this.#to ? data[at + index] : LF
+      if (byte !== long[index]) {
+        return (byte === LF || byte === CR) && isBlank(long, index) ? index : 0
+      }
+    }
+    return long.length
   }
 
   /**
@@ -313,7 +451,7 @@ export class CsvScanner {
       let delimiters = 0
       let closes = false
       while (at < stop && data[at] !== LF && data[at] !== CR && delimiters < this.#expected - 1) {
-        delimiters += data[at] === this.#delimiter ? 1 : 0
+        delimiters += this.#delimiterAt(at) ? 1 : 0
         closes = (data[at] === this.#quote) !== closes
         at += 1
       }
@@ -342,7 +480,7 @@ export class CsvScanner {
     let total = 0
     for (let at = from; at < to; at += 1) {
       const byte = data[at]
-      if (byte === this.#delimiter) {
+      if (byte === this.#delimiter && this.#delimiterAt(at)) {
         delimiters += 1
       } else if (byte === LF || byte === CR) {
         // The part before the first line end belongs to the row that the quote stands in.
@@ -372,7 +510,8 @@ export class CsvScanner {
     this.#spans[rows.length * 2 + 1] = end
     const byte = this.byte
     this.byte += width
-    rows.push({ number: this.number, byte, end: this.byte, cells, fault })
+    const below = fault === null && this.number > this.#lastDataRow
+    rows.push({ number: this.number, byte, end: this.byte, cells, fault: below ? BELOW : fault })
     this.number += 1
   }
 
@@ -488,7 +627,7 @@ export class CsvScanner {
       const mark = marks[index]!
       let cell = (mark & WIDE) === 0 ? text.substring(from - start, to - start) : data.toString('utf8', from, to)
       if ((mark & ESCAPED) !== 0) {
-        cell = unescape(cell, this.#quote)
+        cell = unescape(cell, this.#quote, this.#backslash >= 0)
       }
       cells.push(cell)
     }
@@ -515,6 +654,23 @@ function fit(cells: string[], length: number): void {
   cells.length = length
 }
 
-function unescape(cell: string, quote: number): string {
+function unescape(cell: string, quote: number, backslash: boolean): string {
+  if (backslash) {
+    // Only quotes and backslashes were escaped by it; `C:\temp` stays what it is.
+    return cell.replaceAll(/\\(["'\\])|(["'])\2/g, (match: string, escaped?: string, doubled?: string) => {
+      const one = escaped ?? doubled ?? match
+      return one === '\\' || one.charCodeAt(0) === quote ? one : match
+    })
+  }
   return quote === 34 ? cell.replaceAll('""', '"') : cell.replaceAll("''", "'")
+}
+
+/** Whether all that follows `from` is blank. */
+function isBlank(bytes: Buffer, from: number): boolean {
+  for (let index = from; index < bytes.length; index += 1) {
+    if (bytes[index] !== SPACE) {
+      return false
+    }
+  }
+  return true
 }

@@ -18,10 +18,14 @@ export type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be'
 /** How the bytes of a file become rows: everything that `openCsv` must be told. Plain data; see `dialectOf`. */
 export interface Dialect {
   readonly encoding: Encoding
-  /** One ASCII character; null: a line is one cell. */
+  /** One or more characters; null: a line is one cell. */
   readonly delimiter: string | null
   /** One ASCII character; null: quotes are ordinary text. */
   readonly quote: string | null
+  /** How a quote inside a quoted value is written; doubled if absent or null. */
+  readonly escape?: 'DOUBLED' | 'BACKSLASH' | null
+  /** Rows with a higher number stand below the table and are faults. Null or absent: there are none. */
+  readonly lastDataRow?: number | null
   /** Rows with a lower number (header, lines above it) are no data. */
   readonly firstDataRow: number
   /** Names of the columns, made unique. */
@@ -55,13 +59,7 @@ export class CsvSource implements Source {
   private constructor(bytes: OpenBytes, dialect: Dialect, options: CsvOptions) {
     this.#bytes = bytes
     this.#dialect = dialect
-    this.#options = {
-      blockBytes: options.blockBytes ?? SOURCE_BLOCK_BYTES,
-      groupRows: options.groupRows ?? SOURCE_GROUP_ROWS_MAX,
-      cellBytesMax: options.cellBytesMax ?? CELL_BYTES_MAX,
-      cellsPerRowMax: options.cellsPerRowMax ?? CELLS_PER_ROW_MAX,
-      rowBytesMax: options.rowBytesMax ?? ROW_BYTES_MAX,
-    }
+    this.#options = withDefaults(options)
     this.columns = dialect.columns.map((name, index) => ({ index, name }))
   }
 
@@ -142,6 +140,123 @@ export function openCsv(file: OpenBytes | string, dialect: Dialect, options: Csv
   return CsvSource.open(typeof file === 'string' ? localBytes(file) : file, dialect, options)
 }
 
+/**
+ * The rows of a CSV file that comes as UTF-8 in chunks of any size, as from a transcoder: from the first data row on, in
+ * groups. Bytes that a transcoder could not decode (0xFF) make a BAD_ENCODING fault of their row. `byte` and `end` of a row
+ * count the bytes of `chunks`; there is no going on from them. The dialect's encoding does not matter.
+ */
+export async function* csvRows(
+  chunks: AsyncIterable<Uint8Array>,
+  dialect: Dialect,
+  options: CsvOptions = {},
+): AsyncGenerator<readonly Row[], void, undefined> {
+  const all = withDefaults(options)
+  const stream = new RowStream(dialect, all)
+  for await (const chunk of chunks) {
+    stream.push(chunk)
+    for (let rows = stream.next(false); rows.length > 0; rows = stream.next(false)) {
+      yield rows
+    }
+  }
+  for (let rows = stream.next(true); rows.length > 0; rows = stream.next(true)) {
+    yield rows
+  }
+}
+
+function withDefaults(options: CsvOptions): Required<CsvOptions> {
+  return {
+    blockBytes: options.blockBytes ?? SOURCE_BLOCK_BYTES,
+    groupRows: options.groupRows ?? SOURCE_GROUP_ROWS_MAX,
+    cellBytesMax: options.cellBytesMax ?? CELL_BYTES_MAX,
+    cellsPerRowMax: options.cellsPerRowMax ?? CELLS_PER_ROW_MAX,
+    rowBytesMax: options.rowBytesMax ?? ROW_BYTES_MAX,
+  }
+}
+
+function scannerOf(
+  dialect: Dialect,
+  columns: readonly string[] | null,
+  unitBytes: 1 | 2,
+  options: Required<CsvOptions>,
+): CsvScanner {
+  const { delimiter, quote, escape, lastDataRow } = dialect
+  return new CsvScanner({ ...options, delimiter, quote, escape, lastDataRow, columns, unitBytes })
+}
+
+/** Rows of bytes that are pushed. */
+class RowStream {
+  readonly #dialect: Dialect
+  readonly #options: Required<CsvOptions>
+  #scanner: CsvScanner
+  /** Whether the rows above the data are behind us. */
+  #below = false
+  /** Whether the start was looked at for a byte order mark. */
+  #started = false
+  #window: Buffer = Buffer.alloc(0)
+  #from = 0
+  #to = 0
+  /** Bytes in hand below which no further row can end: a long row is not scanned again for each small chunk. */
+  #wanted = 0
+
+  constructor(dialect: Dialect, options: Required<CsvOptions>) {
+    this.#dialect = dialect
+    this.#options = options
+    this.#scanner = scannerOf(dialect, null, 1, options)
+  }
+
+  push(chunk: Uint8Array): void {
+    const held = this.#to - this.#from
+    if (this.#to + chunk.length > this.#window.length) {
+      const room = held + chunk.length
+      const window = room > this.#window.length ? Buffer.allocUnsafeSlow(room * 2) : this.#window
+      this.#window.copy(window, 0, this.#from, this.#to)
+      this.#window = window
+      this.#from = 0
+      this.#to = held
+    }
+    this.#window.set(chunk, this.#to)
+    this.#to += chunk.length
+  }
+
+  /** The next rows; empty where more bytes are needed or, with `eof`, where no more come. */
+  next(eof: boolean): readonly Row[] {
+    const held = this.#to - this.#from
+    if (!eof && (held < this.#wanted || (!this.#started && held < 3))) {
+      return []
+    }
+    if (!this.#started) {
+      this.#started = true
+      const at = this.#from
+      if (held >= 3 && this.#window[at] === 0xef && this.#window[at + 1] === 0xbb && this.#window[at + 2] === 0xbf) {
+        this.#from += 3
+        this.#scanner.byte += 3
+      }
+    }
+    while (!this.#below) {
+      const [row] = this.#scan(eof, 1)
+      if (row === undefined) {
+        return []
+      }
+      if (row.number >= this.#dialect.firstDataRow) {
+        // Read it again, now with columns.
+        this.#below = true
+        this.#from -= row.end - row.byte
+        this.#scanner = scannerOf(this.#dialect, this.#dialect.columns, 1, this.#options)
+        this.#scanner.byte = row.byte
+        this.#scanner.number = row.number
+      }
+    }
+    return this.#scan(eof, this.#options.groupRows)
+  }
+
+  #scan(eof: boolean, maxRows: number): readonly Row[] {
+    const rows = this.#scanner.scan(this.#window, this.#from, this.#to, eof, maxRows)
+    this.#from = this.#scanner.position
+    this.#wanted = rows.length > 0 ? 0 : (this.#to - this.#from) * 2
+    return rows
+  }
+}
+
 /** Reads blocks into a window and lets the scanner find rows in it. Holds at most some multiple of a row's limit. */
 class Reader implements AsyncDisposable {
   readonly byteSize: number
@@ -159,11 +274,11 @@ class Reader implements AsyncDisposable {
   #eof = false
 
   constructor(bytes: ByteReader, from: Cursor, dialect: Dialect, options: Required<CsvOptions>) {
-    const { encoding, delimiter, quote } = dialect
+    const { encoding } = dialect
     const columns = from.row < dialect.firstDataRow ? null : dialect.columns
     this.byteSize = bytes.byteSize
     this.#bytes = bytes
-    this.#scanner = new CsvScanner({ ...options, delimiter, quote, columns, unitBytes: encoding === 'utf-8' ? 1 : 2 })
+    this.#scanner = scannerOf(dialect, columns, encoding === 'utf-8' ? 1 : 2, options)
     this.#scanner.byte = from.byte
     this.#scanner.number = from.row
     this.#transcoder = encoding === 'utf-8' ? null : new Utf16Transcoder(encoding === 'utf-16be')

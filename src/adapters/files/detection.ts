@@ -44,6 +44,8 @@ export interface Detection {
   readonly headerRow: number | null
   /** Rows with a lower number are no data: the header and what stands above it. */
   readonly firstDataRow: number
+  /** Rows with a higher number are footers or another table, and are faults. Null or absent: none were found. */
+  readonly lastDataRow?: number | null
   /** Empty unless the file is a workbook. */
   readonly sheets: readonly Sheet[]
   /** Name of the sheet that is read; null unless the file is a workbook. */

@@ -12,6 +12,8 @@ export interface FoundHeader {
   readonly skipped: number
   /** False where nothing speaks for the answer but that nearly all files have a header. */
   readonly proven: boolean
+  /** Rows of the header, which `header` joins with the number of the last one. 0 where there is none. */
+  readonly rows: number
 }
 
 /** Lines above a table: a title, a date, a filter. More than these are a table themselves. */
@@ -53,11 +55,19 @@ export function findHeader(rows: readonly Row[], from: number): FoundHeader {
   const top = candidate ?? table[0]
   const points = top === undefined ? -1 : headerPoints(top, table.slice(above + 1, above + 1 + COMPARED_ROWS))
   if (top !== undefined && points >= 0) {
-    return { header: top, firstDataRow: top.number + 1, skipped: above, proven: points > 0 }
+    const further = points > 0 ? furtherRows(top, table.slice(above + 1, above + 1 + COMPARED_ROWS)) : []
+    const header = further.length === 0 ? top : joined([top, ...further])
+    return {
+      header,
+      firstDataRow: header.number + 1,
+      skipped: above,
+      proven: points > 0,
+      rows: 1 + further.length,
+    }
   }
   // Without a header below them, only lines that are not split at all are surely no data.
   const skipped = table.slice(0, above).every((row) => row.cells.length === 1) ? above : 0
-  return { header: null, firstDataRow: table[skipped]?.number ?? from, skipped, proven: true }
+  return { header: null, firstDataRow: table[skipped]?.number ?? from, skipped, proven: true, rows: 0 }
 }
 
 /** Names for columns from the cells of a header, made unique: `Phone`, `Phone (2)`; `Column 3` where there is none. */
@@ -82,6 +92,119 @@ export function columnNames(cells: readonly string[]): string[] {
 function cleanName(cell: string): string {
   const text = cell.replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ').trim()
   return text.length > COLUMN_NAME_LENGTH_MAX ? text.slice(0, COLUMN_NAME_LENGTH_MAX).toWellFormed().trimEnd() : text
+}
+
+/** Headers have no more rows than this below their first one. */
+const FURTHER_ROWS_MAX = 3
+
+/** What stands in a row of data where there is no value. */
+const NO_VALUE = /^(?:n\/?a|null|none|nil|nan|unknown|missing|undefined|tbd|tba|keine?|unbekannt|[-–—.?*#x]+)$/i
+
+/** Rows below the first of the header that belong to it: they repeat it, or hold words where all rows below hold values. */
+function furtherRows(top: Row, below: readonly Row[]): readonly Row[] {
+  let count = 0
+  while (count < FURTHER_ROWS_MAX && count + 1 < below.length) {
+    const row = below[count]!
+    if (!repeats(row, top) && !namesValues(row, below.slice(count + 1))) {
+      break
+    }
+    count += 1
+  }
+  return below.slice(0, count)
+}
+
+/** Whether two rows have nearly the same texts in the same places, and those of a header. */
+function repeats(row: Row, header: Row): boolean {
+  const named = header.cells.filter((cell) => cell.trim() !== '').length
+  const same = header.cells.filter((cell, index) => cell.trim() !== '' && cell.trim() === row.cells[index]?.trim())
+  return same.length >= 2 && same.length >= named * 0.8
+}
+
+function namesValues(row: Row, below: readonly Row[]): boolean {
+  const filled = row.cells.filter((cell) => cell.trim() !== '').length
+  if (below.length < 3 || row.fault !== null || filled * 2 < row.cells.length) {
+    return false
+  }
+  let typed = 0
+  for (const [index, cell] of row.cells.entries()) {
+    const text = cell.trim()
+    const values = below.map((other) => other.cells[index] ?? '').filter((value) => value.trim() !== '')
+    const { kind, confidence } = classify(values)
+    if (text !== '' && (ownKinds(text) !== Kind.none || NO_VALUE.test(text))) {
+      return false
+    }
+    if (values.length >= 3 && kind !== 'TEXT' && kind !== 'LONG_TEXT' && confidence > 0.6) {
+      if (text === '') {
+        return false
+      }
+      typed += 1
+    }
+  }
+  return typed >= 2 && typed * 3 >= row.cells.length
+}
+
+/** One header of several rows: what they say about a column stands side by side. */
+function joined(rows: readonly Row[]): Row {
+  const last = rows.at(-1)!
+  const width = Math.max(...rows.map((row) => row.cells.length))
+  const cells = Array.from({ length: width }, (_, index) =>
+    rows
+      .map((row) => row.cells[index]?.trim() ?? '')
+      .filter((text) => text !== '')
+      .join(' '),
+  )
+  return { ...last, cells }
+}
+
+export interface FoundEnd {
+  /** Of the first row that is no data any more. */
+  readonly index: number
+  /** Rows with a higher number stand below the table. */
+  readonly lastDataRow: number
+  /** In words. */
+  readonly what: string
+}
+
+/** Lines below a table that are looked at. */
+const FOOTER_ROWS_MAX = 10
+
+/** How a line below a table begins that sums it up, or says where it comes from. */
+const FOOTER =
+  /^(?:(?:grand |sub)?totals?|sum|summe|gesamt(?:summe)?|totale?s?|somme|suma|(?:report |file )?(?:generated|exported|printed|created|downloaded)(?: on| at| by)|erstellt am|sources?|quellen?|notes?|footnotes?|end of (?:report|file|list|data)|copyright|\(c\)|©|page \d+|\d+ (?:rows?|records?|results?)|(?:rows?|records?) (?:count|returned|total))(?:$|[\s:.,*])/i
+
+/**
+ * Finds where a table ends above the end of its file: at a second header, which begins another table, or at lines that
+ * sum it up. `data` are all its rows below the header. Null where it goes on to the end.
+ */
+export function findEnd({ header }: FoundHeader, columns: number, data: readonly Row[]): FoundEnd | null {
+  const second = header === null || columns < 2 ? -1 : data.findIndex((row, index) => index > 0 && repeats(row, header))
+  if (second > 0) {
+    const what = `Row ${data[second]!.number} is a header again: another table begins there. Its rows are not imported; they are listed as failed.`
+    return { index: second, lastDataRow: data[second]!.number - 1, what }
+  }
+  let index = data.length
+  let found = data.length
+  while (index > 1 && data.length - index < FOOTER_ROWS_MAX && columns >= 2) {
+    const row = data[index - 1]!
+    const filled = row.cells.filter((cell) => cell.trim() !== '')
+    const first = filled[0]?.trim() ?? ''
+    const short = filled.length <= Math.max(1, Math.floor(columns / 2))
+    if (filled.length > 0 && !short) {
+      break
+    }
+    index -= 1
+    if (FOOTER.test(first)) {
+      found = index
+    } else if (filled.length > 1) {
+      break
+    }
+  }
+  const row = data[found]
+  if (row === undefined || found === 0) {
+    return null
+  }
+  const what = `From row ${row.number} on there are totals or notes below the table. They are not imported; they are listed as failed.`
+  return { index: found, lastDataRow: row.number - 1, what }
 }
 
 function isAbove(row: Row, usual: number): boolean {

@@ -15,60 +15,18 @@ import {
   SAMPLE_LENGTH_MAX,
 } from '../../limits.js'
 import type { SourceOptions } from '../../pipeline/types.js'
-import type { FieldKind } from '../../records/types.js'
 import type { Row } from '../source.js'
 import type { Dialect, Encoding } from './csv.js'
 import { CsvScanner } from './csv-scanner.js'
-import { findDialect } from './dialect.js'
+import type { DetectedColumn, Detection } from './detection.js'
+import { findDialect, usualCount } from './dialect.js'
 import { refuseKnownBinary, refuseNoText, refuseOtherText } from './file-type.js'
-import { columnNames, type FoundHeader, findHeader } from './header.js'
+import { columnNames, type FoundHeader, findEnd, findHeader } from './header.js'
 import { classify } from './kinds.js'
 import { Utf16Transcoder } from './utf16.js'
 
 export type { Dialect, Encoding } from './csv.js'
-
-/** What was found by looking at the beginning of a file. Plain data, stored with the file and shown by the API. */
-export interface Detection {
-  readonly format: 'CSV'
-  readonly compression: 'NONE'
-  readonly encoding: Encoding
-  readonly encodingConfidence: number
-  /** One character; null where the file has a single column. */
-  readonly delimiter: string | null
-  /** One character; null where quotes are ordinary text. */
-  readonly quote: string | null
-  readonly dialectConfidence: number
-  /** The most frequent one, as it stands in the file; null where there is none. */
-  readonly lineTerminator: '\n' | '\r\n' | '\r' | null
-  /** Row number of the header; null where the file has none. */
-  readonly headerRow: number | null
-  /** Rows with a lower number are no data: the header and what stands above it. */
-  readonly firstDataRow: number
-  /** Always empty for CSV. */
-  readonly sheets: readonly never[]
-  readonly columns: readonly DetectedColumn[]
-  /** Data rows; exact where the whole file was seen. Null where no row was. */
-  readonly estimatedRowCount: number | null
-  /** What a person should look at, in words. */
-  readonly warnings: readonly string[]
-}
-
-/** One column, from the rows that were seen. */
-export interface DetectedColumn {
-  readonly index: number
-  /** Unique in the file. */
-  readonly name: string
-  readonly kind: FieldKind
-  readonly kindConfidence: number
-  /** Share of rows with a value, from 0 to 1. */
-  readonly fillRate: number
-  /** First distinct values, cut at SAMPLE_LENGTH_MAX. */
-  readonly samples: readonly string[]
-  /** Null unless the whole file was seen. */
-  readonly distinctCount: number | null
-  /** Most frequent values, cut as `samples` are, with how often they were seen. */
-  readonly topValues: readonly { readonly value: string; readonly count: number }[]
-}
+export type { DetectedColumn, Detection } from './detection.js'
 
 export interface SniffOptions {
   /** Of the whole file. */
@@ -115,10 +73,18 @@ export function sniff(head: Uint8Array, options: SniffOptions): Detection {
   }
   const separator = content.separator()
   const known = { delimiter: said.delimiter ?? separator, quote: said.quote }
-  const dialect = findDialect(content.text, known, (delimiter, quote, maxRows) =>
-    content.rows({ delimiter, quote, maxRows }),
+  const dialect = findDialect(content.text, known, whole, (delimiter, quote, escape, maxRows) =>
+    content.rows({ delimiter, quote, escape, maxRows }),
   )
-  const top = content.rows({ ...dialect, maxRows: content.data.length })
+  const first = content.rows({ ...dialect, maxRows: content.data.length })
+  // Broken rows are cut as wide as the others are.
+  const top = first.some((row) => row.fault !== null)
+    ? content.rows({
+        ...dialect,
+        maxRows: content.data.length,
+        usualCells: usualCount(first.map((row) => row.cells.length)),
+      })
+    : first
   if (top.length === 0) {
     throw new Refusal(
       'FILE_UNREADABLE',
@@ -128,7 +94,9 @@ export function sniff(head: Uint8Array, options: SniffOptions): Detection {
   const header = headerOf(top, separator === undefined ? 1 : 2, said.headerRow)
   const names = namesOf(top, header)
   const above = top.filter((row) => row.number < header.firstDataRow).length
-  const rows = content.dataRows({ ...dialect, columns: names, above })
+  const all = content.dataRows({ ...dialect, columns: names, above })
+  const end = whole ? findEnd(header, names.length, all) : null
+  const rows = end === null ? all : all.slice(0, end.index)
   const lineEnds = content.lineEnds(top)
   const good = rows.filter((row) => row.fault === null)
   const wrong = rows.filter((row) => row.fault?.code === 'BAD_ENCODING').length
@@ -140,23 +108,86 @@ export function sniff(head: Uint8Array, options: SniffOptions): Detection {
       wrong > 0 ? Math.min(encodingConfidence, rounded(0.5 - wrong / rows.length / 2)) : encodingConfidence,
     delimiter: dialect.delimiter,
     quote: dialect.quote,
+    escape: dialect.quote === null ? null : dialect.escape,
     dialectConfidence: separator !== undefined ? 1 : dialect.confidence,
     lineTerminator: lineEnds[0]?.[0] ?? null,
     headerRow: header.header?.number ?? null,
     firstDataRow: header.firstDataRow,
+    lastDataRow: end?.lastDataRow ?? null,
     sheets: [],
+    sheet: null,
+    jsonPath: null,
     columns: names.map((name, index) => describe(name, index, good, whole, said.decimalSeparator)),
     estimatedRowCount: estimate(rows, whole, options.byteSize),
-    warnings: warningsOf({ options, header, names, rows, lineEnds, confidence: dialect.confidence, top }),
+    warnings: warningsOf({
+      options,
+      header,
+      names,
+      rows,
+      lineEnds,
+      confidence: dialect.confidence,
+      top,
+      end: end?.what ?? null,
+    }),
   }
 }
 
-/** What `openCsv` needs of a detection. */
-export function dialectOf(detection: Detection): Dialect {
+/** What the first rows of any table tell: a sheet of a workbook as well as a file. */
+export interface TableDescription {
+  /** Row number of the header; null where the table has none. */
+  readonly headerRow: number | null
+  /** Rows with a lower number are no data. */
+  readonly firstDataRow: number
+  readonly columns: readonly DetectedColumn[]
+  /** Data rows; exact where `whole`. Null where it cannot be told. */
+  readonly estimatedRowCount: number | null
+  readonly warnings: readonly string[]
+}
+
+export interface DescribeOptions {
+  /** Whether `rows` are all of the table. */
+  readonly whole: boolean
+  /** Rows of the table in all, header included, where that is known; else null. */
+  readonly rowCount: number | null
+  /** As a person said it: 0 for none; null to find it. */
+  readonly headerRow: number | null
+  readonly decimalSeparator: string | null
+}
+
+/**
+ * Finds the header of a table below what stands above it, names its columns and tells what they hold. `rows` are the
+ * first of the table with the cells they have. Throws `Refusal` LIMIT_EXCEEDED (columns), INVALID_INPUT (header row),
+ * FILE_EMPTY (no rows).
+ */
+export function describeTable(rows: readonly Row[], options: DescribeOptions): TableDescription {
+  const first = rows[0]
+  if (first === undefined) {
+    throw new Refusal('FILE_EMPTY', 'The table is empty.')
+  }
+  const header = headerOf(rows, 1, options.headerRow)
+  const names = namesOf(rows, header)
+  const data = rows.filter((row) => row.number >= header.firstDataRow)
+  const good = data.filter((row) => row.fault === null)
+  const above = rows.length - data.length
+  const rest = options.rowCount === null ? null : Math.max(data.length, options.rowCount - above)
   return {
-    encoding: detection.encoding,
+    headerRow: header.header?.number ?? null,
+    firstDataRow: header.firstDataRow,
+    columns: names.map((name, index) => describe(name, index, good, options.whole, options.decimalSeparator)),
+    estimatedRowCount: options.whole ? data.length : rest,
+    warnings: [...tableWarnings(header, names, data.length, rows.length, null), ...faultWarnings(data)],
+  }
+}
+
+/** What `openCsv` and `csvRows` need of a detection. In other encodings than UTF-16 the text is read as UTF-8. */
+export function dialectOf(detection: Detection): Dialect {
+  const { encoding } = detection
+  return {
+    encoding: encoding === 'utf-16le' || encoding === 'utf-16be' ? encoding : 'utf-8',
     delimiter: detection.delimiter,
     quote: detection.quote,
+    escape: detection.escape ?? null,
+    lastDataRow: detection.lastDataRow ?? null,
     firstDataRow: detection.firstDataRow,
     columns: detection.columns.map((column) => column.name),
   }
@@ -193,7 +224,10 @@ function readOverrides(options: SourceOptions): Overrides {
     refuseInput('encoding', `"${shown(options.encoding ?? '')}" is none of the encodings UTF-8, UTF-16LE and UTF-16BE.`)
   }
   if (delimiter !== null && !isDelimiter(delimiter)) {
-    refuseInput('delimiter', `A delimiter is one character such as , ; | or a tab, not "${shown(delimiter)}".`)
+    refuseInput(
+      'delimiter',
+      `A delimiter is a character such as , ; | or a tab, or a few of them, not "${shown(delimiter)}".`,
+    )
   }
   if (quote !== null && quote !== '' && quote !== '"' && quote !== "'") {
     refuseInput('quote', `A quote is " or ' or, for none, an empty text, not "${shown(quote)}".`)
@@ -214,9 +248,11 @@ function readOverrides(options: SourceOptions): Overrides {
   }
 }
 
+/** Longer delimiters are a mistake. Characters. */
+const DELIMITER_LENGTH_MAX = 8
+
 function isDelimiter(text: string): boolean {
-  const code = text.charCodeAt(0)
-  return text.length === 1 && code > 0 && code < 127 && !/[A-Za-z0-9"'\r\n]/.test(text)
+  return text.length >= 1 && text.length <= DELIMITER_LENGTH_MAX && !/[\p{L}\p{N}"'\r\n\0\ufffd\ufeff]/u.test(text)
 }
 
 function refuseInput(field: string, message: string): never {
@@ -294,6 +330,8 @@ type LineEnds = readonly (readonly ['\n' | '\r\n' | '\r', number])[]
 interface Wanted {
   readonly delimiter: string | null
   readonly quote: string | null
+  readonly escape: 'DOUBLED' | 'BACKSLASH' | null
+  readonly usualCells?: number
 }
 
 /** The head as UTF-8 without its byte order mark. */
@@ -363,10 +401,12 @@ class Content {
     return scanner.scan(this.data, from, this.data.length, this.#whole, maxRows)
   }
 
-  #scanner({ delimiter, quote }: Wanted, columns: readonly string[] | null): CsvScanner {
+  #scanner({ delimiter, quote, escape, usualCells }: Wanted, columns: readonly string[] | null): CsvScanner {
     const scanner = new CsvScanner({
       delimiter,
       quote,
+      escape,
+      usualCells,
       columns,
       unitBytes: this.#unitBytes,
       cellBytesMax: CELL_BYTES_MAX,
@@ -386,14 +426,20 @@ function headerOf(rows: readonly Row[], from: number, said: number | null): Foun
     return findHeader(rows, from)
   }
   if (said === 0) {
-    return { header: null, firstDataRow: from, skipped: 0, proven: true }
+    return { header: null, firstDataRow: from, skipped: 0, proven: true, rows: 0 }
   }
   const header = rows.find((row) => row.number === said)
   if (header === undefined) {
     const last = rows.at(-1)?.number ?? 0
     refuseInput('headerRow', `Row ${said} is empty or not among the first ${last} rows, where a header is looked for.`)
   }
-  return { header, firstDataRow: said + 1, skipped: rows.filter((row) => row.number < said).length, proven: true }
+  return {
+    header,
+    firstDataRow: said + 1,
+    skipped: rows.filter((row) => row.number < said).length,
+    proven: true,
+    rows: 1,
+  }
 }
 
 function namesOf(rows: readonly Row[], { header, firstDataRow }: FoundHeader): string[] {
@@ -465,6 +511,7 @@ function warningsOf(found: {
   readonly top: readonly Row[]
   readonly lineEnds: LineEnds
   readonly confidence: number
+  readonly end: string | null
 }): string[] {
   const { options, header, names, rows, top } = found
   const warnings: string[] = []
@@ -475,6 +522,23 @@ function warningsOf(found: {
   if (found.confidence < 0.6) {
     warnings.push('It is not certain which character separates the columns. Check the columns, or set the delimiter.')
   }
+  warnings.push(...tableWarnings(header, names, rows.length, top.length, found.end))
+  warnings.push(...faultWarnings(rows))
+  if (found.lineEnds.length > 1) {
+    warnings.push('Lines end in different ways; each of them is taken for a line end.')
+  }
+  return warnings
+}
+
+/** What is worth a look in any table. */
+function tableWarnings(
+  header: FoundHeader,
+  names: readonly string[],
+  rows: number,
+  top: number,
+  end: string | null,
+): string[] {
+  const warnings: string[] = []
   if (header.header === null) {
     warnings.push('The file seems to have no header: its columns are numbered. Set the header row if it has one.')
   } else if (!header.proven) {
@@ -485,6 +549,10 @@ function warningsOf(found: {
       `${plural(header.skipped, 'row')} above the ${header.header === null ? 'data' : 'header'} will not be read.`,
     )
   }
+  if (header.rows > 1 && header.header !== null) {
+    const last = header.header.number
+    warnings.push(`The header has ${header.rows} rows up to row ${last}; the names in them were joined.`)
+  }
   if (header.header !== null && header.header.fault !== null) {
     warnings.push(`The header itself is broken. ${header.header.fault.message}`)
   }
@@ -492,12 +560,11 @@ function warningsOf(found: {
   if (repeated.length > 0) {
     warnings.push(`Columns have the same name and were numbered: ${repeated.slice(0, 5).join(', ')}.`)
   }
-  if (rows.length === 0) {
-    warnings.push(`There ${top.length === 1 ? 'is a header' : 'are rows'} but no data below.`)
+  if (rows === 0) {
+    warnings.push(`There ${top === 1 ? 'is a header' : 'are rows'} but no data below.`)
   }
-  warnings.push(...faultWarnings(rows))
-  if (found.lineEnds.length > 1) {
-    warnings.push('Lines end in different ways; each of them is taken for a line end.')
+  if (end !== null) {
+    warnings.push(end)
   }
   return warnings
 }

@@ -183,11 +183,11 @@ test('fills short rows, cuts blank surplus and refuses other surplus', async () 
   assert.equal(rows[5]?.fault?.message, 'The row has 4 cells, but there are 3 columns.')
 })
 
-test('keeps quotes inside an unquoted cell as text', async () => {
+test('keeps quotes inside an unquoted cell as text, and forgives blanks before an opening one', async () => {
   const rows = await rowsOf(`5" pipe,O"Neil"," ""x"" "\n "a",b'c',''`)
   assert.deepEqual(brief(rows), [
     [1, '5" pipe', 'O"Neil"', ' "x" '],
-    [2, ' "a"', `b'c'`, `''`],
+    [2, 'a', `b'c'`, `''`],
   ])
 })
 
@@ -220,7 +220,7 @@ test('a quote that is never closed costs its own line', async () => {
 test('text behind a closing quote costs its own line', async () => {
   const rows = await rowsOf('1,"the "big" one",3\n4,"5",6\n')
   assert.deepEqual(brief(rows), [
-    [1, 'UNPARSABLE_ROW', '1', '"the "big" one"', '3'],
+    [1, 'UNPARSABLE_ROW', '1', 'the "big" one', '3'],
     [2, '4', '5', '6'],
   ])
   assert.equal(
@@ -232,12 +232,12 @@ test('text behind a closing quote costs its own line', async () => {
 test('the lines of a value with broken quotes become no rows of their own', async () => {
   const rows = await rowsOf('1,"He said "hi"\n\nto her and\nleft",3\n4,5,6\n')
   assert.deepEqual(brief(rows), [
-    [1, 'UNPARSABLE_ROW', '1', '"He said "hi"\n\nto her and\nleft"', '3'],
+    [1, 'UNPARSABLE_ROW', '1', 'He said "hi"\n\nto her and\nleft', '3'],
     [2, '4', '5', '6'],
   ])
   const short = await rowsOf('1,"He said "hi",3\n4\n5\n6,"7"\n')
   assert.deepEqual(brief(short), [
-    [1, 'UNPARSABLE_ROW', '1', '"He said "hi"', '3'],
+    [1, 'UNPARSABLE_ROW', '1', 'He said "hi', '3'],
     [2, '4', '', ''],
     [3, '5', '', ''],
     [4, '6', '7', ''],
