@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import ExcelJS from 'exceljs'
 import {
   buildClientSchema,
   type GraphQLNamedType,
@@ -743,6 +744,19 @@ async function reachPayloads(): Promise<void> {
     'E-mail\na@example.com\n',
   )
   payload(dataOf(file))
+  const book = new ExcelJS.Workbook()
+  book.addWorksheet('Sheet').addRow(['E-mail'])
+  payload(
+    dataOf(
+      await world.upload(
+        ada,
+        `mutation ($input: FileUploadInput!) { fileUpload(input: $input) {
+          file { detection { sheets { name index hidden estimatedRowCount } } } ${errors} } }`,
+        {},
+        new Uint8Array((await book.xlsx.writeBuffer()) as ArrayBuffer),
+      ),
+    ),
+  )
   const fileId = dataOf(file).fileUpload.file.id
   payload(
     await world.ask(

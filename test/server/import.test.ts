@@ -203,7 +203,9 @@ test('what can never be right is refused before anything is stored', async () =>
     [{ options: { maxFailedFraction: 1.5 } }, 'INVALID_INPUT'],
     [{ options: { defaultOwnerEmail: 'nobody@example.com' } }, 'INVALID_INPUT'],
     [{ source: { timeZone: 'Mars/Olympus' } }, 'INVALID_INPUT'],
-    [{ source: { delimiter: ',,' } }, 'INVALID_INPUT'],
+    [{ source: { delimiter: 'ab' } }, 'INVALID_INPUT'],
+    [{ source: { encoding: 'klingon' } }, 'INVALID_INPUT'],
+    [{ source: { format: 'XLSX' } }, 'INVALID_INPUT'],
     [{ fileId: 'fil_00000000000000000000000000' }, 'INVALID_INPUT'],
     [{ idempotencyKey: '' }, 'INVALID_INPUT'],
   ]
@@ -219,13 +221,13 @@ test('what can never be right is refused before anything is stored', async () =>
   assert.equal(readdirSync(join(world.dataDir, 'files', ada.tenantId)).length, before)
 })
 
-test('files that are no CSV are refused by their content', async () => {
+test('files that cannot be read are refused by their content', async () => {
   const mutation =
     'mutation ($input: FileUploadInput!) { fileUpload(input: $input) { file { id } userErrors { code field message } } }'
   for (const [bytes, code] of [
     [new Uint8Array(), 'FILE_EMPTY'],
     [new Uint8Array(Buffer.from('%PDF-1.7 and more')), 'FILE_TYPE_UNSUPPORTED'],
-    [new Uint8Array(Buffer.from('504b0304140000000800', 'hex')), 'FILE_TYPE_UNSUPPORTED'],
+    [new Uint8Array(Buffer.from('504b0304140000000800', 'hex')), 'FILE_UNREADABLE'],
   ] as const) {
     const answer = dataOf(await world.upload(ada, mutation, {}, bytes))
     assert.equal(answer.fileUpload.userErrors[0]?.code, code)
