@@ -87,7 +87,11 @@ function choose(
   const scored: Candidate[] = []
   const consider = (delimiter: string | null): void => {
     for (const quote of quotesFor(delimiter, text, known.quote)) {
-      const score = worth(scan(delimiter, quote, 'DOUBLED', SAMPLE_ROWS), delimiter, quote)
+      const doubled = worth(scan(delimiter, quote, 'DOUBLED', SAMPLE_ROWS), delimiter, quote)
+      const score =
+        quote !== null && text.includes(`\\${quote}`)
+          ? Math.max(doubled, worth(scan(delimiter, quote, 'BACKSLASH', SAMPLE_ROWS), delimiter, quote))
+          : doubled
       scored.push({ delimiter, quote, score })
     }
   }
