@@ -32,6 +32,9 @@ export const FILE_HEAD_BYTES_MAX = 256 * 1024
 /** A workbook that is packed in an archive is held in memory; a larger one is refused. Bytes. */
 export const HELD_FILE_BYTES_MAX = 128 * 1024 * 1024
 
+/** Objects and arrays within each other in a JSON file; a record with more is an UNPARSABLE_ROW fault. Levels. */
+export const JSON_DEPTH_MAX = 64
+
 /** A longer number format of a workbook is taken for none. As long as Excel allows. UTF-16 code units. */
 export const NUMBER_FORMAT_LENGTH_MAX = 255
 
