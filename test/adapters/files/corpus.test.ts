@@ -65,10 +65,10 @@ test('reads each file of the corpus as expected, as a file and as a stream', asy
   }
 })
 
-const WORDS = [
-  ...['Anna', 'Berlin', 'Max Li', 'Lamp', '17', '12.50', 'x@example.com', 'Zoë', '2024-01-05', 'open', 'A-100', 'Wien'],
-  ...['Smith, John', 'Vienna, AT', 'a "b" c', ''],
-]
+const WORDS =
+  'Anna|Berlin|Max Li|Lamp|17|12.50|x@example.com|Zoë|2024-01-05|open|A-100|Wien|Smith, John|Vienna, AT|a "b" c|'.split(
+    '|',
+  )
 
 function table(from: Random): string[][] {
   const width = 3 + from.below(5)
@@ -127,5 +127,6 @@ test('one stray quote damages at most one row in nearly all files', async () => 
     }
     good += lost <= 1 ? 1 : 0
   }
-  assert.ok(good >= cases * 0.9, `${good} of ${cases}`)
+  // Measured: 392 of 400.
+  assert.ok(good >= cases * 0.95, `${good} of ${cases}`)
 })
