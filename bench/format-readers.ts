@@ -1,18 +1,12 @@
 /**
  * Reads one file in one way and prints what it cost, as JSON: a process of its own for every measurement, so that memory is
- * that of this reader alone. Every reader gives each row its cells as texts; the limits (`raw`) do less and say so.
+ * that of this reader and what it loads alone. Every reader gives each row its cells as texts; the limits (`raw`) do less and say so.
  */
 import { createReadStream } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import { parse } from 'csv-parse'
-import exceljs from 'exceljs'
-import chain from 'stream-chain'
-import { parser } from 'stream-json'
-import { streamArray } from 'stream-json/streamers/stream-array.js'
-import * as xlsx from 'xlsx'
 import { convertedLines, rowsOf } from '../src/adapters/files/convert.js'
 import { bytesOf, gunzip } from '../src/adapters/files/gzip.js'
 import { inspectFile, inspectHere } from '../src/adapters/files/inspect.js'
@@ -59,6 +53,7 @@ const readers: Readonly<Record<string, Reader>> = {
     }
   },
   async 'csv-parse'(path, seen) {
+    const { parse } = await import('csv-parse')
     await pipeline(createReadStream(path), parse({ bom: true }), async (rows: AsyncIterable<string[]>) => {
       for await (const row of rows) {
         seen.rows += 1
@@ -73,6 +68,7 @@ const readers: Readonly<Record<string, Reader>> = {
     }
   },
   async 'gunzip and csv-parse'(path, seen) {
+    const { parse } = await import('csv-parse')
     await pipeline(
       createReadStream(path),
       createGunzip(),
@@ -107,6 +103,7 @@ const readers: Readonly<Record<string, Reader>> = {
     }
   },
   async 'exceljs stream'(path, seen) {
+    const { default: exceljs } = await import('exceljs')
     const book = new exceljs.stream.xlsx.WorkbookReader(path, {
       sharedStrings: 'cache',
       styles: 'cache',
@@ -124,6 +121,7 @@ const readers: Readonly<Record<string, Reader>> = {
     }
   },
   async SheetJS(path, seen) {
+    const xlsx = await import('xlsx')
     const book = xlsx.read(await readFile(path), { dense: true, WTF: true })
     const sheet = book.Sheets[book.SheetNames[0] ?? '']
     if (sheet === undefined) {
@@ -135,6 +133,9 @@ const readers: Readonly<Record<string, Reader>> = {
     }
   },
   async 'stream-json'(path, seen) {
+    const { default: chain } = await import('stream-chain')
+    const { parser } = await import('stream-json')
+    const { streamArray } = await import('stream-json/streamers/stream-array.js')
     for await (const { value } of chain([createReadStream(path), parser(), streamArray()]) as AsyncIterable<{
       readonly value: object
     }>) {
@@ -164,11 +165,10 @@ if (reader === undefined) {
 const seen: Seen = { rows: 0, cells: 0 }
 const started = performance.now()
 await reader(path, seen)
-const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
+const { maxRSS } = process.resourceUsage()
 process.send?.({
   ...seen,
   ms: performance.now() - started,
-  cpuMs: (userCPUTime + systemCPUTime) / 1000,
   peakBytes: maxRSS * 1024,
 })
 process.disconnect()

@@ -27,7 +27,6 @@ interface Measured {
   readonly rows: number
   readonly cells: number
   readonly ms: number
-  readonly cpuMs: number
   /** Of the process and those that it started, all at one instant. Bytes of PSS. */
   readonly peakBytes: number
 }
@@ -42,7 +41,7 @@ export interface FormatsOptions {
 export async function benchFormats({ rows, rounds, only }: FormatsOptions): Promise<void> {
   const before = await machine()
   const date = new Date().toISOString()
-  const lines: string[][] = [['format', 'read by', 'rows', 's', 'krows/s', 'CPU s', 'peak MiB', 'times the first']]
+  const lines: string[][] = [['format', 'read by', 'rows', 's', 'krows/s', 'peak MiB', 'times the first']]
   const kept: object[] = []
   for (const format of fileFormats.filter((each) => only.length === 0 || only.includes(each))) {
     const file = await tableFile(FOLDER, format, format === 'xls' ? Math.min(rows, XLS_ROWS_MAX) : rows)
@@ -55,7 +54,6 @@ export async function benchFormats({ rows, rounds, only }: FormatsOptions): Prom
     const first = spread((measured.get(ways[format][0] ?? '') ?? []).map(({ ms }) => ms))
     for (const [way, runs] of measured) {
       const ms: Spread = spread(runs.map((run) => run.ms))
-      const cpu = spread(runs.map((run) => run.cpuMs))
       const peak = spread(runs.map((run) => run.peakBytes))
       lines.push([
         format,
@@ -63,11 +61,10 @@ export async function benchFormats({ rows, rounds, only }: FormatsOptions): Prom
         String(file.rows),
         showSpread({ ...ms, median: ms.median / 1000, least: ms.least / 1000, greatest: ms.greatest / 1000 }, 2),
         (file.rows / ms.median).toFixed(0),
-        (cpu.median / 1000).toFixed(2),
         (peak.greatest / MEBIBYTE).toFixed(0),
         (ms.median / first.median).toFixed(2),
       ])
-      kept.push({ format, way, rows: file.rows, byteSize: file.byteSize, ms, cpuMs: cpu, peakBytes: peak })
+      kept.push({ format, way, rows: file.rows, byteSize: file.byteSize, ms, peakBytes: peak })
     }
     console.log(`  ${format}: done`)
   }

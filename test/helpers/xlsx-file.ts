@@ -27,6 +27,21 @@ export function bookParts(book: BookParts): ZipPart[] {
   const whole = /^(?:\uFEFF)?<(?:\?xml|!DOCTYPE|(?:\w+:)?worksheet)/.test(sheet)
   const own: ZipPart[] = [
     {
+      // Nothing of ours reads it, but spreadsheet programs and other libraries ask for it.
+      name: '[Content_Types].xml',
+      data: `${HEAD}<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>${[
+        ['workbook', 'sheet.main'],
+        ['worksheets/sheet1', 'worksheet'],
+        ['styles', 'styles'],
+        ['sharedStrings', 'sharedStrings'],
+      ]
+        .map(
+          ([part, type]) =>
+            `<Override PartName="/xl/${part}.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.${type}+xml"/>`,
+        )
+        .join('')}</Types>`,
+    },
+    {
       name: '_rels/.rels',
       data: `${HEAD}<Relationships xmlns="${PACKAGE}"><Relationship Id="rId1" Type="${RELATED}/officeDocument" Target="xl/workbook.xml"/></Relationships>`,
     },
