@@ -19,7 +19,7 @@ const LENGTH_BYTES = 4
 /** A larger block stays as it is: to unpack it for one text would take too long. Bytes. */
 const PACKED_BYTES_MAX = 256 * 1024
 /** Texts, and unpacked blocks, that were asked for last. Powers of two. */
-const CACHED_TEXTS = 1 << 16
+const CACHED_TEXTS = 1 << 14
 const CACHED_BLOCKS = 1 << 8
 /**
  * Texts stand in the order in which the sheet uses them first, unless it was sorted later. Then blocks are unpacked over and
