@@ -202,8 +202,7 @@ async function recordRows(
             converted.rowCount,
             converted.stored.sha256,
             converted.stored.key,
-            // PostgreSQL keeps no NUL; a name or sample that holds one shows the sign for it.
-            JSON.stringify(converted.detection).replaceAll('\\u0000', '\u2400'),
+            JSON.stringify(converted.detection),
             file.said,
           ],
         )

@@ -47,7 +47,7 @@ export async function convert(
 
 /** The detection with columns that its first look did not see. */
 export function extended(detection: Detection, names: readonly string[]): Detection {
-  const late = names.slice(detection.columns.length)
+  const late = names.slice(detection.columns.length).map((name) => name.toWellFormed().replaceAll('\0', '\u2400'))
   if (late.length === 0) {
     return detection
   }
@@ -110,12 +110,23 @@ export async function* convertedLines(
   for await (const group of rowsHere(open, detection, request, names, signal)) {
     let text = ''
     for (const row of group) {
-      text += rowLine(row)
+      const line = rowLine(row)
+      text += line.includes('\\u0000') || line.includes('\\ud') ? rowLine(storable(row)) : line
     }
     rows += group.length
     yield text
   }
   return { rows, columns: names }
+}
+
+/** No database keeps NUL, nor half of a character that takes two: formats other than CSV may hold either. */
+function storable(row: Row): Pick<Row, 'number' | 'cells' | 'fault'> {
+  const cells = row.cells.map((cell) => cell.toWellFormed())
+  const fault =
+    row.fault === null && cells.some((cell) => cell.includes('\0'))
+      ? ({ code: 'UNPARSABLE_ROW', message: 'The row holds a NUL character.' } as const)
+      : row.fault
+  return { number: row.number, cells, fault }
 }
 
 /** Rows as the detection reads them; names that are first seen on the way are added to `names`. */

@@ -26,6 +26,17 @@ export interface InspectRequest {
  * read, with the reason and, for an override that means nothing, its field; `RetryableError` where the machine failed.
  */
 export async function inspectFile(open: OpenBytes, request: InspectRequest, signal?: AbortSignal): Promise<Detection> {
+  return storable(await inspectAny(open, request, signal))
+}
+
+/** No database keeps NUL, nor half of a character that takes two: names and samples show the signs for them. */
+function storable(detection: Detection): Detection {
+  const text = (_: string, value: unknown): unknown =>
+    typeof value === 'string' ? value.toWellFormed().replaceAll('\0', '\u2400') : value
+  return JSON.parse(JSON.stringify(detection, text)) as Detection
+}
+
+async function inspectAny(open: OpenBytes, request: InspectRequest, signal?: AbortSignal): Promise<Detection> {
   const head = await headOf(open, FILE_HEAD_BYTES_MAX)
   const type = fileTypeOf(head)
   if (type.kind === 'refused') {

@@ -159,3 +159,21 @@ test('other documents are told apart from workbooks', async () => {
   ])
   await assert.rejects(inspected(word), { name: 'Refusal', code: 'FILE_TYPE_UNSUPPORTED', message: /Word/ })
 })
+
+test('what no database keeps is a fault of its row, or shown by a sign', async () => {
+  const bytes = await book([
+    'Data',
+    [
+      ['Na_x0000_me', 'City'],
+      ['\\u0000', 'plain text'],
+      ['a_x0000_b', 'x'],
+      ['_xD800_half', 'y'],
+    ],
+  ])
+  const { header, rows } = await read(bytes)
+  assert.ok(!JSON.stringify(header).includes('\\u0000'))
+  assert.deepEqual(rows[0]?.cells, ['\\u0000', 'plain text'])
+  for (const row of rows) {
+    assert.ok(row.fault !== null || row.cells.every((cell) => cell.isWellFormed() && !cell.includes('\0')))
+  }
+})
