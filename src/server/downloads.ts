@@ -13,8 +13,13 @@ import { failedRowsName, safeName } from '../resolvers/names.js'
 /** Path pattern of links in the router. */
 export const DOWNLOAD_ROUTE = `${LINK_PATH}/:signed/{:name}`
 
+/** What we write ourselves, and what somebody uploaded: that is nothing a browser should try to show. */
+const CSV_TYPE = 'text/csv; charset=utf-8'
+const ANY_TYPE = 'application/octet-stream'
+
 interface Download {
   readonly name: string
+  readonly contentType: string
   readonly byteSize: number
   /** Strong: stored files never change. Null for what is made on the spot. */
   readonly etag: string | null
@@ -52,7 +57,7 @@ async function find(services: Services, { kind, tenantId, object }: LinkTarget):
     case 'source':
       return withTenant(services.database, tenantId, async (tx) => {
         const file = await tx.em.findOne(SourceFile, { tenantId, id: object, purgedAt: null })
-        return file === null ? null : stored(services, file.storageKey, file.byteSize, file.sha256, file.name)
+        return file === null ? null : stored(services, file.storageKey, file.byteSize, file.sha256, file.name, ANY_TYPE)
       })
     case 'failed-rows':
       return withTenant(services.database, tenantId, async (tx) => {
@@ -66,7 +71,7 @@ async function find(services: Services, { kind, tenantId, object }: LinkTarget):
         )
         return file === null
           ? null
-          : stored(services, file.storage_key, file.byte_size, file.sha256, failedRowsName(file.name))
+          : stored(services, file.storage_key, file.byte_size, file.sha256, failedRowsName(file.name), CSV_TYPE)
       })
     default:
       return kind satisfies never
@@ -79,11 +84,12 @@ async function stored(
   byteSize: number,
   sha256: string,
   name: string,
+  contentType: string,
 ): Promise<Download | null> {
   const { files } = services
   return (await files.stat(key)) === null
     ? null
-    : { name, byteSize, etag: `"${sha256}"`, open: (start, end) => files.read(key, { start, end }) }
+    : { name, contentType, byteSize, etag: `"${sha256}"`, open: (start, end) => files.read(key, { start, end }) }
 }
 
 function template(name: string): Download | null {
@@ -94,6 +100,7 @@ function template(name: string): Download | null {
   const bytes = Buffer.from(`${mappableNames(type).join(',')}\r\n`)
   return {
     name: `${name}-template.csv`,
+    contentType: CSV_TYPE,
     byteSize: bytes.length,
     etag: null,
     open: (start, end) => Readable.from([bytes.subarray(start, end)]),
@@ -101,7 +108,7 @@ function template(name: string): Download | null {
 }
 
 async function send(request: Request, response: Response, download: Download): Promise<void> {
-  response.setHeader('content-type', 'text/csv; charset=utf-8')
+  response.setHeader('content-type', download.contentType)
   response.setHeader('content-disposition', attachment(download.name))
   response.setHeader('x-content-type-options', 'nosniff')
   response.setHeader('cache-control', 'no-store')

@@ -118,10 +118,12 @@ test('the failed rows come back as a file that can be read in parts', async () =
     whole.headers.get('content-disposition'),
     `attachment; filename="people-failed-rows.csv"; filename*=UTF-8''people-failed-rows.csv`,
   )
+  assert.equal(whole.headers.get('content-type'), 'text/csv; charset=utf-8')
   assert.equal(whole.headers.get('x-content-type-options'), 'nosniff')
   assert.equal(whole.headers.get('cache-control'), 'no-store')
 
   const part = await fetch(source.url, { headers: { range: 'bytes=6-9' } })
+  assert.equal(part.headers.get('content-type'), 'application/octet-stream')
   assert.equal(part.status, 206)
   assert.equal(part.headers.get('content-range'), `bytes 6-9/${source.byteSize}`)
   assert.equal(await part.text(), people.slice(6, 10))
