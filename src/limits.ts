@@ -35,6 +35,12 @@ export const HELD_FILE_BYTES_MAX = 128 * 1024 * 1024
 /** Objects and arrays within each other in a JSON file; a record with more is an UNPARSABLE_ROW fault. Levels. */
 export const JSON_DEPTH_MAX = 64
 
+/** What an XLSB workbook may unpack to, for it is held in memory as a whole. Unpacked bytes. */
+export const LEGACY_UNPACKED_BYTES_MAX = 64 * 1024 * 1024
+
+/** XLS and XLSB workbooks and web pages are held in memory as a whole; larger ones are refused. Bytes. */
+export const LEGACY_WORKBOOK_BYTES_MAX = 64 * 1024 * 1024
+
 /** A longer number format of a workbook is taken for none. As long as Excel allows. UTF-16 code units. */
 export const NUMBER_FORMAT_LENGTH_MAX = 255
 

@@ -6,6 +6,7 @@ import type { Row } from '../source.js'
 import type { ByteReader } from './bytes.js'
 import type { Detection, FileFormat, Sheet } from './detection.js'
 import { fileTypeOf, kindOfZip } from './file-type.js'
+import { openLegacyWorkbook } from './legacy-workbook.js'
 import { nested, type Unpacked } from './open.js'
 import { describeTable } from './sniff.js'
 import { heldBytes } from './stream-bytes.js'
@@ -109,7 +110,7 @@ export function openWorkbook(bytes: ByteReader, format: WorkbookFormat): Promise
   if (format === 'XLSX') {
     return openXlsx(bytes)
   }
-  throw new Refusal('FILE_TYPE_UNSUPPORTED', `${format} workbooks are not read. Save the file as XLSX or CSV.`)
+  return openLegacyWorkbook(bytes, format)
 }
 
 /** Looks at the sheet that was named, else at the first one that is shown and holds something. */
