@@ -3,8 +3,11 @@ import type { Row } from '../source.js'
 import type { OpenBytes } from './bytes.js'
 import { openCsv } from './csv.js'
 import type { DetectedColumn, Detection } from './detection.js'
+import { bytesOf } from './gzip.js'
 import type { InspectRequest } from './inspect.js'
-import { csvDialect, isReadNatively, isResumable, openRows, transcoded, unpack } from './open.js'
+import { jsonRows } from './json.js'
+import { openNdjson } from './ndjson.js'
+import { csvDialect, isReadNatively, isResumable, openRows, transcoded, type Unpacked, unpack } from './open.js'
 import { RowFileSource, rowLine } from './row-file.js'
 import { rowsInSandbox } from './sandbox.js'
 import type { RowsEnd } from './sandbox-messages.js'
@@ -148,9 +151,21 @@ async function* rowsHere(
       yield* workbookRows(book, detection, signal)
       return
     }
-    case 'CSV':
-    case 'JSON':
+    case 'JSON': {
+      await using bytes = await utf8Of(unpacked, detection)()
+      yield* jsonRows(bytesOf(bytes), detection, names, signal)
+      return
+    }
     case 'NDJSON': {
+      const source = await openNdjson(utf8Of(unpacked, detection), names, { firstDataRow: detection.firstDataRow })
+      const known = names.length
+      for await (const rows of source.rows(null, signal)) {
+        names.push(...source.lateColumns().slice(names.length - known))
+        yield rows
+      }
+      return
+    }
+    case 'CSV': {
       const { encoding } = detection
       const text = encoding === null || isReadNatively(encoding) ? unpacked.open : transcoded(unpacked.open, encoding)
       const source = await openCsv(text, csvDialect(detection))
@@ -160,4 +175,8 @@ async function* rowsHere(
     default:
       detection.format satisfies never
   }
+}
+
+function utf8Of({ open }: Unpacked, { encoding }: Detection): OpenBytes {
+  return encoding === null || encoding === 'utf-8' ? open : transcoded(open, encoding)
 }

@@ -7,6 +7,7 @@ import { transcoder } from './decode.js'
 import type { Detection, FileFormat } from './detection.js'
 import { findEncoding, readEncodingName } from './encoding.js'
 import { fileTypeOf } from './file-type.js'
+import { sniffJson, sniffNdjson } from './json.js'
 import { isReadNatively, type Unpacked, unpack } from './open.js'
 import { inspectInSandbox } from './sandbox.js'
 import { sniff } from './sniff.js'
@@ -96,7 +97,30 @@ function refuseOtherFormat({ format }: SourceOptions, found: FileFormat): void {
 }
 
 function inspectText(file: Unpacked, request: InspectRequest): Promise<Detection> {
-  return Promise.resolve(inspectCsv(file, request))
+  return Promise.resolve(inspectJson(file, request) ?? inspectCsv(file, request))
+}
+
+/** Null where the text is no JSON. */
+function inspectJson(file: Unpacked, { name, overrides }: InspectRequest): Detection | null {
+  const { head, whole } = file
+  const { encoding, confidence } = findEncoding(head, whole, saidEncoding(overrides))
+  const text = transcoder(encoding).push(head, whole)
+  const size = sizeOfText(file, text)
+  const found = sniffNdjson(text, whole, size, { name, overrides }) ?? sniffJson(text, whole, size, { name, overrides })
+  return (
+    found && {
+      ...found,
+      compression: file.compression,
+      encoding,
+      encodingConfidence: confidence,
+      estimatedRowCount: !whole && file.byteSize === null ? null : found.estimatedRowCount,
+    }
+  )
+}
+
+/** As long as the text is when all of it becomes as much longer as its beginning did. Bytes of UTF-8. */
+function sizeOfText({ head, whole, byteSize }: Unpacked, text: Buffer): number {
+  return whole ? text.length : Math.round((byteSize ?? 0) * (text.length / Math.max(1, head.length)))
 }
 
 function inspectCsv(file: Unpacked, { name, overrides }: InspectRequest): Detection {
@@ -104,8 +128,7 @@ function inspectCsv(file: Unpacked, { name, overrides }: InspectRequest): Detect
   const { encoding, confidence } = findEncoding(head, whole, saidEncoding(overrides))
   const native = isReadNatively(encoding)
   const text = native ? head : transcoder(encoding).push(head, whole)
-  // As long as the text is when all of it becomes as much longer as its beginning did.
-  const size = whole ? text.length : Math.round((file.byteSize ?? 0) * (text.length / Math.max(1, head.length)))
+  const size = sizeOfText(file, text)
   const found = sniff(text, {
     byteSize: whole ? text.length : Math.max(size, text.length + 1),
     name,

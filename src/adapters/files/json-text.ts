@@ -103,7 +103,7 @@ function placeOf(text: string): string {
     return ''
   } catch (error) {
     const position = /position (\d+)/.exec(error instanceof Error ? error.message : '')?.[1]
-    if (position === undefined) {
+    if (position === undefined || Number(position) >= text.trimEnd().length) {
       return ': it breaks off'
     }
     const from = Math.max(0, Number(position) - 10)
