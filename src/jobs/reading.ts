@@ -133,9 +133,14 @@ export class Reading {
     this.#thread.postMessage(credit)
   }
 
-  /** The next chunk; null at the end of the file. */
-  async next(): Promise<ReadChunk | null> {
+  /**
+   * The next chunk; null at the end of the file. Rejects with the signal's reason once it is aborted: a reader that gives
+   * nothing more must not keep a run that is no longer ours. (A race with a promise of the signal would do, but such a promise
+   * holds every chunk that it ever raced with.)
+   */
+  async next(lost: AbortSignal): Promise<ReadChunk | null> {
     for (;;) {
+      lost.throwIfAborted()
       const chunk = this.#ready.shift()
       if (chunk !== undefined) {
         if (chunk.stopped) {
@@ -155,9 +160,12 @@ export class Reading {
         this.#error ??= stalled()
         this.#wake?.()
       }, this.#silentMs)
+      const wake = () => this.#wake?.()
+      lost.addEventListener('abort', wake)
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
+      lost.removeEventListener('abort', wake)
       clearTimeout(silence)
       this.#wake = null
     }

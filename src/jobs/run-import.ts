@@ -99,12 +99,9 @@ async function writeChunks(
   let looked = started
   const free = [...lanes]
   const busy = new Map<ImportLane, Promise<ImportLane>>()
-  const gone = aborted(lost)
-  gone.catch(() => undefined)
   try {
     for (;;) {
-      const chunk = await Promise.race([reading.next(), gone])
-      lost.throwIfAborted()
+      const chunk = await reading.next(lost)
       if (chunk === null) {
         break
       }
@@ -160,13 +157,6 @@ async function writeChunks(
   }
   await finish(context, job, failed, settled, reason)
   return { kind: 'done' }
-}
-
-/** Rejects when the signal is aborted: a reader that gives nothing more must not keep a run that is no longer ours. */
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
-  })
 }
 
 /** How far a chunk has come, for the one behind it. */
