@@ -7,7 +7,7 @@ import { flaws } from './contacts.js'
 
 const help = `npm run bench -- import [--rows N] [--pairs K] [--quick]   imports against COPY
 npm run bench -- formats [--rows N] [--only xlsx ...]      reading each format against libraries
-npm run bench -- memory [--quick]                          memory for 10 MB, 100 MB and 1 GB
+npm run bench -- memory [--only ndjson|xlsx] [--quick]     memory for files of 10 MB, 100 MB and 1 GB
 npm run bench -- subscribers [--quick]                     1,000 subscribers of 50 tenants
 npm run bench -- profile [--rows N] [--in-flight 1|2]      where the time goes, by the engine alone`
 
@@ -61,8 +61,12 @@ switch (positionals[0]) {
     break
   }
   case 'memory': {
-    const { benchMemory } = await import('./memory.js')
-    await benchMemory(values.quick ? [1, 10] : [10, 100, 1000])
+    const { benchMemory, memorySizes } = await import('./memory.js')
+    for (const format of ['csv', 'ndjson', 'xlsx'] as const) {
+      if (values.only === undefined ? format === 'csv' : values.only.includes(format)) {
+        await benchMemory(format, memorySizes[format][values.quick ? 'quick' : 'full'])
+      }
+    }
     break
   }
   case 'subscribers': {

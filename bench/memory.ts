@@ -1,5 +1,6 @@
 /** How much memory imports take, for files of very different sizes: the sum over all our processes, shared pages counted once. */
-import { contactFile, ROW_BYTES } from './contacts.js'
+import { type ContactFile, contactFile, ROW_BYTES } from './contacts.js'
+import { tableFile } from './format-files.js'
 import { MemoryWatch } from './processes.js'
 import { keepResult, machine, printTable } from './report.js'
 import { FOLDER, startServer } from './server.js'
@@ -30,14 +31,31 @@ interface Measured {
   readonly peaks: Readonly<Record<string, number>>
 }
 
+/** Sizes in megabytes of a format's files, small to large, and about how many bytes of a file a row of it takes. */
+export const memorySizes = {
+  csv: { quick: [1, 10], full: [10, 100, 1000], rowBytes: ROW_BYTES },
+  ndjson: { quick: [1, 10], full: [10, 100, 1000], rowBytes: 352 },
+  // Three of its columns are texts that differ in every row: 3,000,000 in the largest.
+  xlsx: { quick: [1, 5], full: [5, 100], rowBytes: 100 },
+} as const
+
+export type MemoryFormat = keyof typeof memorySizes
+
+function fileOf(format: MemoryFormat, megabytes: number): Promise<ContactFile> {
+  const rows = Math.round((megabytes * 1_000_000) / memorySizes[format].rowBytes)
+  return format === 'csv'
+    ? contactFile(FOLDER, rows)
+    : tableFile(FOLDER, format, rows, true).then((file) => ({ ...file, name: `contacts.${format}` }))
+}
+
 /** Imports a file of each size, in megabytes, each by a service that has just started. */
-export async function benchMemory(sizes: readonly number[]): Promise<void> {
+export async function benchMemory(format: MemoryFormat, sizes: readonly number[]): Promise<void> {
   const before = await machine()
   const date = new Date().toISOString()
   const measured: Measured[] = []
   await using server = await startServer()
   for (const megabytes of sizes) {
-    const file = await contactFile(FOLDER, Math.round((megabytes * 1_000_000) / ROW_BYTES))
+    const file = await fileOf(format, megabytes)
     await using service = await startService(server, {})
     const tenant = await service.tenant()
     const rest = new MemoryWatch(service.supervisor, SAMPLE_MS)
@@ -72,7 +90,13 @@ export async function benchMemory(sizes: readonly number[]): Promise<void> {
 
   console.log(`\n${date}; ${JSON.stringify(before)}`)
   console.log(`PSS in MiB, looked at every ${SAMPLE_MS} ms; PostgreSQL not included\n`)
-  const names = ['supervisor', 'api', 'worker', 'standby']
+  const names = [
+    'supervisor',
+    'api',
+    'worker',
+    'standby',
+    ...Object.keys(measured[0]?.peaks ?? {}).filter((name) => /sandbox/.test(name)),
+  ]
   const mebibytes = (bytes: number | undefined) => ((bytes ?? 0) / MEBIBYTE).toFixed(0)
   printTable([
     ['file', 'rows', 's', 'at rest', 'peak of all that work', 'with standby', ...names.map((name) => `peak ${name}`)],
@@ -93,7 +117,7 @@ export async function benchMemory(sizes: readonly number[]): Promise<void> {
   console.log(
     `Most: ${most.toFixed(0)} MiB, bar ${BAR_MIB}. Largest to the one before: ${growth?.toFixed(2)}, bar ${BAR_GROWTH}.\n`,
   )
-  await keepResult('memory', {
+  await keepResult(format === 'csv' ? 'memory' : `memory-${format}`, {
     date,
     machine: before,
     sampleMs: SAMPLE_MS,
