@@ -125,9 +125,8 @@ function dateText(value: string, { date, time }: CellFormat, shown: string): str
   if (!date && shown !== '') {
     return shown
   }
-  if (time) {
+  if (time === true) {
     return iso.length === 10 ? `${iso} 00:00:00` : iso
   }
-  // A format without a time shows none, but where nothing is said of it nothing is taken away.
-  return iso
+  return time === false ? iso.slice(0, 10) : iso
 }

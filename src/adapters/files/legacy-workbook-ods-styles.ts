@@ -8,10 +8,11 @@ export interface CellFormat {
   readonly code: string | null
   /** Whether a date with this format is one: with month and day, or month and year. */
   readonly date: boolean
-  readonly time: boolean
+  /** Null where nothing is said of it. */
+  readonly time: boolean | null
 }
 
-const GENERAL: CellFormat = { code: 'General', date: true, time: false }
+const GENERAL: CellFormat = { code: 'General', date: true, time: null }
 const DATA_STYLES = /^(?:number|currency|percentage|date|time|boolean|text)-style$/
 /** Styles inherit from others; a chain that is longer has no end. */
 const PARENTS_MAX = 16
@@ -120,7 +121,7 @@ export class OdsStyles {
     return {
       code: whole === '' ? 'General' : whole,
       date: parts.size === 0 || (parts.has('month') && (parts.has('year') || parts.has('day'))),
-      time: parts.has('hours') || parts.has('minutes') || parts.has('seconds'),
+      time: parts.size === 0 ? null : parts.has('hours') || parts.has('minutes') || parts.has('seconds'),
     }
   }
 
