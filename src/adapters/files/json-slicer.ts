@@ -95,7 +95,8 @@ export class JsonSlicer {
     this.#walker = new JsonWalker((at, kind) => {
       if (this.#kind === null && at === path) {
         this.#kind = kind
-        return true
+        // A single value is passed over, to tell a broken file from one without records.
+        return kind !== 'scalar'
       }
       return false
     })
@@ -168,12 +169,12 @@ export class JsonSlicer {
     this.#from = at
     if (!wanted) {
       if (eof) {
+        if (this.#kind === 'scalar') {
+          throw noRecords(this.#path)
+        }
         throw new Refusal('FILE_TYPE_UNSUPPORTED', `The JSON holds nothing named "${this.#path}".`)
       }
       return false
-    }
-    if (this.#kind === 'scalar') {
-      throw noRecords(this.#path)
     }
     this.#mode = this.#kind === 'array' ? 'array' : this.#path === '' ? 'sequence' : 'one'
     if (this.#mode === 'array') {
@@ -391,6 +392,9 @@ export class JsonSlicer {
 
   #leave(at: number): void {
     this.#start = at
+    if (this.#pieces.length === 0) {
+      this.#from = at
+    }
     this.#state = 'after'
     this.#walker.passValue()
   }

@@ -93,7 +93,7 @@ export function sniffJson(
   }
   const start = contentStart(head)
   const opening = head.toString('utf8', start, start + OPENING_BYTES)
-  const isSure = isSaid || OPENING.test(opening)
+  const isSure = isSaid || OPENING.test(opening) || (/\.json$/i.test(name) && /^[[{]/.test(opening))
   if (!isSure && !opening.startsWith('[')) {
     return null
   }
