@@ -120,7 +120,7 @@ export class Flattener {
           }
         }
       } else {
-        this.#set(at, String(part))
+        this.#set(at, String(part as number | boolean))
       }
     }
   }
@@ -222,7 +222,7 @@ function quoted(text: string): string {
 }
 
 function textOf(value: unknown): string {
-  return typeof value === 'string' ? unmarked(value) : value === null ? '' : String(value)
+  return typeof value === 'string' ? unmarked(value) : value === null ? '' : String(value as number | boolean)
 }
 
 function faultOf(text: string, name: () => string, isEscaped: boolean): RowFault | null {

@@ -85,6 +85,7 @@ export class JsonSlicer {
   #pieces: Piece[] = []
   #number = 0
   #resyncs = 0
+  #failure: Error | null = null
   /** A line end and what stands behind it up to the bracket of a record. */
   #lineStart: Buffer | null = null
 
@@ -190,20 +191,30 @@ export class JsonSlicer {
   #scan(eof: boolean): void {
     const window = this.#window
     const to = this.#to
+    if (this.#failure !== null) {
+      throw this.#failure
+    }
     for (;;) {
-      this.#scanWindow(window, to, eof)
+      try {
+        this.#scanWindow(window, to, eof)
+      } catch (error) {
+        if (this.#pieces.length === 0) {
+          throw error
+        }
+        // The records before it are given first.
+        this.#failure = error as Error
+      }
       if (this.#pieces.length > 0 || this.#state !== 'records') {
         return
       }
-      const isTooLarge = !this.#skipping && this.#at - this.#start > this.#rowBytesMax
-      if (isTooLarge && this.#resync()) {
+      if (this.#skipping) {
+        this.#passOver()
+      } else if (this.#at - this.#start > this.#rowBytesMax) {
+        if (!this.#resync()) {
+          this.#skipping = true
+          this.#passOver()
+        }
         continue
-      }
-      if (isTooLarge || this.#skipping) {
-        this.#skipping = true
-        this.#marks = []
-        this.#start = this.#at
-        this.#from = this.#at
       }
       if (!eof) {
         return
@@ -220,10 +231,18 @@ export class JsonSlicer {
     }
   }
 
+  #passOver(): void {
+    this.#marks = []
+    this.#start = this.#at
+    this.#from = this.#at
+  }
+
   #scanWindow(window: Buffer, to: number, eof: boolean): void {
     let at = this.#at
     let depth = this.#depth
     let inText = this.#inText
+    // Where the record in hand, or one before it, becomes too large.
+    let most = this.#start + this.#rowBytesMax
     outer: while (at < to && this.#pieces.length < this.#groupRows) {
       if (inText) {
         while (at < to) {
@@ -239,7 +258,7 @@ export class JsonSlicer {
               break outer
             }
             at += 1
-          } else if (byte === LF && this.#lineStart !== null) {
+          } else if (byte === LF && this.#lineStart !== null && this.#isWithin(at)) {
             const found = startsWith(window, at - 1, to, this.#lineStart)
             if (found === null && !eof) {
               at -= 1
@@ -256,6 +275,12 @@ export class JsonSlicer {
           }
         }
         break
+      }
+      if (at > most && !this.#skipping) {
+        most = this.#start + this.#rowBytesMax
+        if (at > most) {
+          break
+        }
       }
       const byte = window[at]!
       switch (byte) {
@@ -355,6 +380,11 @@ export class JsonSlicer {
     this.#inText = inText
   }
 
+  /** Whether the record in hand is no larger than may be, up to here. */
+  #isWithin(at: number): boolean {
+    return !this.#skipping && at - this.#start <= this.#rowBytesMax
+  }
+
   /** Something that is no object or array stands among records. It makes its record a broken one, or ends the file. */
   #junk(at: number, isAllowed = this.#mode === 'array'): void {
     if (this.#mode === 'sequence' && this.#window[at] === RECORD_SEPARATOR) {
@@ -405,7 +435,7 @@ export class JsonSlicer {
       return false
     }
     const found = this.#window.indexOf(this.#lineStart, this.#open)
-    if (found < 0 || found + this.#lineStart.length > this.#to) {
+    if (found < 0 || found + this.#lineStart.length > this.#to || !this.#isWithin(found + this.#lineStart.length)) {
       return false
     }
     this.#resyncs += 1
