@@ -36,6 +36,8 @@ export class Lane implements TenantSource<LaneTx> {
   readonly #client: pg.Client
   #pid = 0
   #broken: Error | null = null
+  /** Resolves when the statement before is answered. */
+  #before: Promise<unknown> = Promise.resolve()
 
   private constructor(client: pg.Client) {
     this.#client = client
@@ -85,10 +87,14 @@ export class Lane implements TenantSource<LaneTx> {
     await this.#client.end().catch(() => undefined)
   }
 
-  /** A statement outside any tenant: session locks and the wake-up table only. */
-  async session<R extends object>(sql: string, params: readonly unknown[] = []): Promise<R[]> {
-    const result = await this.#client.query<R & pg.QueryResultRow>(sql, [...params])
-    return result.rows
+  /** A statement outside any tenant: session locks and the wake-up table only. Several callers take turns. */
+  session<R extends object>(sql: string, params: readonly unknown[] = []): Promise<R[]> {
+    const answered = this.#before.then(async () => {
+      const result = await this.#client.query<R & pg.QueryResultRow>(sql, [...params])
+      return result.rows
+    })
+    this.#before = answered.catch(() => undefined)
+    return answered
   }
 
   async transaction<R>(tenantId: string, work: (tx: LaneTx) => Promise<R>): Promise<R> {
