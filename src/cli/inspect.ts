@@ -1,7 +1,7 @@
 /** `portage inspect`: what a file is and how it would be read, without a server; with `--rows` all that is in it. */
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { rowsOf } from '../adapters/files/convert.js'
+import { rowsOf, withAllColumns } from '../adapters/files/convert.js'
 import type { Detection } from '../adapters/files/detection.js'
 import { type InspectRequest, inspectFile } from '../adapters/files/inspect.js'
 import { localBytes } from '../adapters/files/local-bytes.js'
@@ -48,11 +48,13 @@ export async function inspect(args: readonly string[], _connect: unknown, io: Io
   const overrides: SourceOptions = { ...noSourceOptions, ...readingSaid(values) }
   const request: InspectRequest = { name: basename(path), byteSize, overrides }
   const open = localBytes(path)
-  const detection = await inspectFile(open, request, io.signal)
+  const found = await inspectFile(open, request, io.signal)
   if (!values.rows) {
-    io.out(JSON.stringify(detection, null, 2))
+    io.out(JSON.stringify(found, null, 2))
     return 0
   }
+  // The header comes first, and names it that the last row brings.
+  const detection = await withAllColumns(open, { ...request, detection: found }, io.signal)
   await io.write(`${JSON.stringify({ row: detection.headerRow, header: namesOf(detection) })}\n`)
   let text = ''
   for await (const rows of rowsOf(open, { ...request, detection }, io.signal)) {

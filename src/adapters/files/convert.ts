@@ -97,6 +97,29 @@ export async function* rowsOf(
   yield* new RowFileSource(lines, namesOf(detection)).rows(null, signal)
 }
 
+/**
+ * The detection with all columns of a file whose records may have further names below what was looked at: they are looked for
+ * by reading all of it. Fails as `rowsInSandbox`.
+ */
+export async function withAllColumns(
+  open: OpenBytes,
+  request: InspectRequest & { readonly detection: Detection },
+  signal: AbortSignal,
+): Promise<Detection> {
+  const { format, columns } = request.detection
+  const isWhole = columns.every(({ distinctCount }) => distinctCount !== null)
+  if (isWhole || (format !== 'JSON' && format !== 'NDJSON')) {
+    return request.detection
+  }
+  const rows = rowsInSandbox(open, request, { signal })
+  for (;;) {
+    const step = await rows.next()
+    if (step.done === true) {
+      return extended(request.detection, step.value.columns)
+    }
+  }
+}
+
 function namesOf(detection: Detection): string[] {
   return detection.columns.map((column) => column.name)
 }

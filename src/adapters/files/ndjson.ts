@@ -17,6 +17,7 @@ export interface NdjsonOptions extends JsonOptions {
 const FIRST_BLOCK_BYTES = 16 * 1024
 
 const LF = 0x0a
+const CR = 0x0d
 const RECORD_SEPARATOR = 0x1e
 
 /** A file of one JSON value per line in UTF-8, which must not change while it is read. Holds nothing open between calls. */
@@ -179,7 +180,8 @@ class Lines {
   #cut(end: number): Cut | null {
     const { window, from: start } = this
     const number = this.#number
-    if (this.#skipped !== null || end - start > this.#options.rowBytesMax + 2) {
+    const ends = window[end - 1] !== LF ? 0 : window[end - 2] === CR ? 2 : 1
+    if (this.#skipped !== null || end - start - ends > this.#options.rowBytesMax) {
       const message = `The line has more than ${this.#options.rowBytesMax} bytes.`
       return { start, end, number, fault: { code: 'ROW_TOO_LARGE', message }, marks: [], isClean: false }
     }
