@@ -40,10 +40,20 @@ async function xlsxOf(rows: readonly (readonly string[])[]): Promise<Uint8Array>
   return new Uint8Array((await book.xlsx.writeBuffer()) as ArrayBuffer)
 }
 
+/** Rows as objects; an empty cell is null in one of them and missing in the next. */
+function recordsOf([header, ...rows]: string[][]): string[] {
+  return rows.map((row, index) => {
+    const cells = row.map((cell, column) => [header?.[column] ?? '', cell === '' ? null : cell] as const)
+    return JSON.stringify(Object.fromEntries(index % 2 === 0 ? cells : cells.filter(([, cell]) => cell !== null)))
+  })
+}
+
 const formats: Readonly<Record<string, () => Promise<Uint8Array>>> = {
   'CSV in GZIP': () => Promise.resolve(gzipSync(file.csv)),
   'CSV in GB18030': () => Promise.resolve(iconv.encode(file.csv, 'gb18030')),
   XLSX: () => xlsxOf(table(file)),
+  JSON: () => Promise.resolve(Buffer.from(`{"data":[${recordsOf(table(file)).join(',')}]}`)),
+  NDJSON: () => Promise.resolve(Buffer.from(recordsOf(table(file)).join('\n'))),
 }
 
 /** A tenant with the contacts that the file updates. */
