@@ -171,8 +171,11 @@ function unsupported(what: string): FileType {
   return { kind: 'refused', code: 'FILE_TYPE_UNSUPPORTED', message: `The file is ${advice}` }
 }
 
-/** A workbook comes before a document: Excel keeps documents that were put into a sheet beside its own stream. */
-function compoundKind(names: readonly string[]): FileType {
+/**
+ * Tells by the names of its streams what a compound file (OLE) is; one of no known name is taken for XLS. A workbook comes
+ * before a document: Excel keeps documents that were put into a sheet beside its own stream.
+ */
+export function compoundKind(names: readonly string[]): FileType {
   if (names.includes('EncryptedPackage')) {
     const message =
       'The file is protected by a password. Open it in Excel, remove the password, save it and upload it again.'

@@ -5,6 +5,7 @@ import { LEGACY_UNPACKED_BYTES_MAX, WORKBOOK_SHEETS_MAX } from '../../limits.js'
 import type { Row } from '../source.js'
 import type { ByteReader } from './bytes.js'
 import type { Sheet } from './detection.js'
+import { workbookStream } from './legacy-workbook-compound.js'
 import { damaged, grouped, RowMaker } from './legacy-workbook-rows.js'
 import type { Workbook } from './workbook.js'
 import { type NumberFormat, numberFormats } from './xlsx/formats.js'
@@ -41,6 +42,9 @@ interface BinaryCell {
   readonly z?: unknown
 }
 
+/** First bytes of a compound file, in hex. */
+const COMPOUND = 'd0cf11e0a1b11ae1'
+
 let hasCodePages = false
 
 /** Reads an XLS workbook. Refuses FILE_UNREADABLE where it is broken, FILE_ENCRYPTED where it needs a password. */
@@ -50,7 +54,12 @@ export async function openXls(bytes: Buffer): Promise<Workbook> {
     set_cptable(await import('xlsx/dist/cpexcel.full.mjs'))
     hasCodePages = true
   }
-  const book = parsed(bytes)
+  const stream = bytes.toString('hex', 0, 8) === COMPOUND ? workbookStream(bytes) : bytes
+  // SheetJS takes what begins otherwise for a text, or for any of thirty other formats.
+  if (stream[0] !== 0x09 || (stream[1] ?? 0xff) > 0x08) {
+    throw damaged('it does not begin as a workbook does')
+  }
+  const book = parsed(stream)
   return new BinaryWorkbook(book, (index) => book.Sheets[book.SheetNames[index] ?? ''])
 }
 

@@ -76,3 +76,11 @@ export function flat(tables: string, styles = ''): string {
 export function spreadsheet(sheets: string, styles = ''): string {
   return `<?xml version="1.0"?><?mso-application progid="Excel.Sheet"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet" xmlns:ss="urn:schemas-microsoft-com:office:spreadsheet"><Styles>${styles}</Styles>${sheets}</Workbook>`
 }
+
+/** A record of an XLS workbook. */
+export function record(type: number, data: Buffer): Buffer {
+  const head = Buffer.alloc(4)
+  head.writeUInt16LE(type, 0)
+  head.writeUInt16LE(data.length, 2)
+  return Buffer.concat([head, data])
+}

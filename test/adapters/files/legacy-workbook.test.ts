@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { utils, type WorkBook } from 'xlsx'
-import { BOOK_TYPES, bookOf, opened, rowsOf, tableOf, written } from './legacy-rows.js'
+import { BOOK_TYPES, bookOf, opened, record, rowsOf, tableOf, written } from './legacy-rows.js'
 
 /** What a workbook holds, the formats of its cells, and what a person sees. */
 const cases: readonly {
@@ -174,13 +174,6 @@ describe('a workbook of an older or another make', () => {
     await assert.rejects(rowsOf(bytes, 'XLS'), { name: 'Refusal', code: 'FILE_ENCRYPTED', message: /password/ })
   })
 })
-
-function record(type: number, data: Buffer): Buffer {
-  const head = Buffer.alloc(4)
-  head.writeUInt16LE(type, 0)
-  head.writeUInt16LE(data.length, 2)
-  return Buffer.concat([head, data])
-}
 
 function mixed(): WorkBook {
   return bookOf(
