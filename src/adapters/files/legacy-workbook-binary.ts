@@ -59,7 +59,7 @@ export async function openXls(bytes: Buffer): Promise<Workbook> {
   if (stream[0] !== 0x09 || (stream[1] ?? 0xff) > 0x08) {
     throw damaged('it does not begin as a workbook does')
   }
-  const book = parsed(stream)
+  const book = parsed(wholeRecords(stream))
   return new BinaryWorkbook(book, (index) => book.Sheets[book.SheetNames[index] ?? ''])
 }
 
@@ -70,6 +70,47 @@ export async function openXlsb(bytes: ByteReader): Promise<Workbook> {
     const book = parsed(plain, index)
     return book.Sheets[book.SheetNames[index] ?? '']
   })
+}
+
+/** Records with a text, and how long each is at least. */
+const TEXT_RECORDS: ReadonlyMap<number, number> = new Map([
+  [0x0004, 8],
+  [0x0007, 1],
+  [0x001e, 1],
+  [0x0085, 7],
+  [0x00d6, 8],
+  [0x00fc, 8],
+  [0x0204, 8],
+  [0x0207, 2],
+  [0x041e, 3],
+])
+
+/** The record that ends a sheet, or all of them. */
+const END = 0x000a
+
+/**
+ * The records of a workbook up to the last whole one. SheetJS reads a text that stands behind the end of its record for as long
+ * as there is memory, and takes a sheet that breaks off for a whole one.
+ */
+function wholeRecords(stream: Buffer): Buffer {
+  let at = 0
+  let last = 0
+  while (at + 4 <= stream.length) {
+    const type = stream.readUInt16LE(at)
+    const length = stream.readUInt16LE(at + 2)
+    if ((type === 0 && last === END) || at + 4 + length > stream.length) {
+      break
+    }
+    if (length < (TEXT_RECORDS.get(type) ?? 0)) {
+      throw damaged('a text in it breaks off')
+    }
+    last = type
+    at += 4 + length
+  }
+  if (last !== END) {
+    throw damaged('it breaks off before its end')
+  }
+  return stream.subarray(0, at)
 }
 
 class BinaryWorkbook implements Workbook {
