@@ -85,14 +85,26 @@ const TEXT_RECORDS: ReadonlyMap<number, number> = new Map([
   [0x041e, 3],
 ])
 
+/** Records that tell of sheets, formats and values; SheetJS is shown no others. */
+const USED_RECORDS: ReadonlySet<number> = new Set([
+  ...[0x0009, 0x0209, 0x0409, 0x0809, 0x000a, 0x0000, 0x0200, 0x0022, 0x002f, 0x0042, 0x0085, 0x003c],
+  ...[0x001e, 0x041e, 0x0043, 0x0243, 0x0443, 0x00e0, 0x00fc],
+  ...[0x0002, 0x0003, 0x0203, 0x027e, 0x00bd, 0x0005, 0x0205, 0x0006, 0x0206, 0x0406, 0x0007, 0x0207],
+  ...[0x00fd, 0x00d6, 0x0004, 0x0204],
+])
+
+/** A record that SheetJS passes over. */
+const UNUSED = 0x001d
+
 /** The record that ends a sheet, or all of them. */
 const END = 0x000a
 
 /**
  * The records of a workbook up to the last whole one. SheetJS reads a text that stands behind the end of its record for as long
- * as there is memory, and takes a sheet that breaks off for a whole one.
+ * as there is memory, does so with all other numbers, and takes a sheet that breaks off for a whole one.
  */
 function wholeRecords(stream: Buffer): Buffer {
+  const records = Buffer.from(stream)
   let at = 0
   let last = 0
   while (at + 4 <= stream.length) {
@@ -104,13 +116,16 @@ function wholeRecords(stream: Buffer): Buffer {
     if (length < (TEXT_RECORDS.get(type) ?? 0)) {
       throw damaged('a text in it breaks off')
     }
+    if (!USED_RECORDS.has(type)) {
+      records.writeUInt16LE(UNUSED, at)
+    }
     last = type
     at += 4 + length
   }
   if (last !== END) {
     throw damaged('it breaks off before its end')
   }
-  return stream.subarray(0, at)
+  return records.subarray(0, at)
 }
 
 class BinaryWorkbook implements Workbook {
