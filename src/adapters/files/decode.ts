@@ -36,6 +36,8 @@ export function transcoder(encoding: Encoding): Transcoder {
     case 'utf-32le':
     case 'utf-32be':
       return new Utf32Transcoder(encoding === 'utf-32be')
+    case 'iso-2022-kr':
+      return new ShiftedKoreanTranscoder()
     default: {
       const table = byteTable(encoding)
       return table === null ? new MultiByteTranscoder(encoding) : new SingleByteTranscoder(table)
@@ -61,6 +63,7 @@ const MULTI_BYTE: ReadonlySet<Encoding> = new Set([
   'shift_jis',
   'euc-jp',
   'iso-2022-jp',
+  'iso-2022-kr',
   'euc-kr',
   'gbk',
   'gb18030',
@@ -175,12 +178,15 @@ class MultiByteTranscoder implements Transcoder {
   readonly #lenient: InstanceType<typeof TextDecoder>
   /** Shifts between alphabets end with the line, and only there. */
   readonly #shifts: boolean
+  /** What bytes that mean nothing become: the platform's Big5 has private characters for two of them. */
+  readonly #bad: RegExp
   #rest: Buffer = Buffer.alloc(0)
 
   constructor(encoding: Encoding) {
     this.#strict = new TextDecoder(encoding, { fatal: true })
     this.#lenient = new TextDecoder(encoding)
     this.#shifts = encoding === 'iso-2022-jp'
+    this.#bad = encoding === 'big5' ? /[\uFFFD\uF8F8\u0080]/ : /\uFFFD/
   }
 
   push(block: Uint8Array, last: boolean): Buffer {
@@ -203,7 +209,8 @@ class MultiByteTranscoder implements Transcoder {
       return bytes
     }
     try {
-      return Buffer.from(this.#strict.decode(bytes), 'utf8')
+      const text = this.#strict.decode(bytes)
+      return this.#bad.test(text) ? this.#decodeLines(bytes) : Buffer.from(text, 'utf8')
     } catch {
       return this.#decodeLines(bytes)
     }
@@ -216,10 +223,10 @@ class MultiByteTranscoder implements Transcoder {
       const found = bytes.indexOf(LF, from)
       const to = found < 0 ? bytes.length : found + 1
       const line = bytes.subarray(from, to)
-      try {
+      if (this.#isGood(line)) {
         parts.push(Buffer.from(this.#strict.decode(line), 'utf8'))
-      } catch {
-        for (const [index, piece] of this.#lenient.decode(line).split('\uFFFD').entries()) {
+      } else {
+        for (const [index, piece] of this.#lenient.decode(line).split(this.#bad).entries()) {
           if (index > 0) {
             parts.push(Buffer.of(BAD))
           }
@@ -229,5 +236,48 @@ class MultiByteTranscoder implements Transcoder {
       from = to
     }
     return Buffer.concat(parts)
+  }
+
+  /** A replacement character that stands in the text itself (GB 18030 has one) is none of a bad byte. */
+  #isGood(line: Buffer): boolean {
+    try {
+      const text = this.#strict.decode(line)
+      return !/[\uF8F8\u0080]/.test(text) || !this.#bad.test(text)
+    } catch {
+      return false
+    }
+  }
+}
+
+const SHIFT_OUT = 14
+const SHIFT_IN = 15
+
+/** ISO-2022-KR: EUC-KR without its high bits between the signs SO and SI, which end with the line. */
+class ShiftedKoreanTranscoder implements Transcoder {
+  readonly #korean = new MultiByteTranscoder('euc-kr')
+  #shifted = false
+  /** The start of an escape sequence that the next block goes on with. */
+  #rest: Buffer = Buffer.alloc(0)
+
+  push(block: Uint8Array, last: boolean): Buffer {
+    const bytes = Buffer.concat([this.#rest, block])
+    const cut = last ? -1 : bytes.lastIndexOf(0x1b)
+    const end = cut >= 0 && bytes.length - cut < 4 ? cut : bytes.length
+    this.#rest = bytes.subarray(end)
+    const out = Buffer.allocUnsafe(end)
+    let to = 0
+    for (let at = 0; at < end; at += 1) {
+      const byte = bytes[at]!
+      if (byte === SHIFT_OUT || byte === SHIFT_IN) {
+        this.#shifted = byte === SHIFT_OUT
+      } else if (byte === 0x1b && bytes.toString('latin1', at, at + 4) === '\u001b$)C') {
+        at += 3
+      } else {
+        this.#shifted &&= byte !== LF
+        out[to] = this.#shifted && byte > 0x20 ? byte | 0x80 : byte
+        to += 1
+      }
+    }
+    return this.#korean.push(out.subarray(0, to), last)
   }
 }

