@@ -79,8 +79,8 @@ export function extended(detection: Detection, names: readonly string[]): Detect
 }
 
 /**
- * All data rows of a file as the service reads them, pulled: those of a text that is read as it is right here, all others in
- * the sandbox. Fails as they do.
+ * All data rows of a file as the service reads them, pulled: those of a text that is read as it is right here, by our own code,
+ * all others in the sandbox. Fails as they do.
  */
 export async function* rowsOf(
   open: OpenBytes,
@@ -91,6 +91,10 @@ export async function* rowsOf(
   if (isResumable(detection)) {
     const source = await openRows(open, { detection, isRowFile: false })
     yield* source.rows(null, signal)
+    return
+  }
+  if (isPlainJson(detection)) {
+    yield* rowsHere(open, detection, request, namesOf(detection), signal)
     return
   }
   const lines = streamBytes(() => rowsInSandbox(open, request, { signal }))
@@ -111,13 +115,20 @@ export async function withAllColumns(
   if (isWhole || (format !== 'JSON' && format !== 'NDJSON')) {
     return request.detection
   }
-  const rows = rowsInSandbox(open, request, { signal })
+  const lines = isPlainJson(request.detection)
+    ? convertedLines(open, request.detection, request, signal)
+    : rowsInSandbox(open, request, { signal })
   for (;;) {
-    const step = await rows.next()
+    const step = await lines.next()
     if (step.done === true) {
       return extended(request.detection, step.value.columns)
     }
   }
+}
+
+/** JSON that is neither packed nor in another encoding: nothing but our own code and the platform's parser reads it. */
+function isPlainJson({ format, compression, encoding }: Detection): boolean {
+  return (format === 'JSON' || format === 'NDJSON') && compression === 'NONE' && encoding === 'utf-8'
 }
 
 function namesOf(detection: Detection): string[] {
