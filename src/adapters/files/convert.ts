@@ -3,9 +3,8 @@ import type { Row } from '../source.js'
 import type { OpenBytes } from './bytes.js'
 import { openCsv } from './csv.js'
 import type { DetectedColumn, Detection } from './detection.js'
-import { bytesOf } from './gzip.js'
 import type { InspectRequest } from './inspect.js'
-import { jsonRows } from './json.js'
+import { bytesAhead, jsonRows } from './json.js'
 import { openNdjson } from './ndjson.js'
 import { csvDialect, isReadNatively, isResumable, openRows, transcoded, type Unpacked, unpack } from './open.js'
 import { RowFileSource, rowLine } from './row-file.js'
@@ -187,7 +186,7 @@ async function* rowsHere(
     }
     case 'JSON': {
       await using bytes = await utf8Of(unpacked, detection)()
-      yield* jsonRows(bytesOf(bytes), detection, names, signal)
+      yield* jsonRows(bytesAhead(bytes), detection, names, signal)
       return
     }
     case 'NDJSON': {

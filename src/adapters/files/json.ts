@@ -1,8 +1,9 @@
 /** JSON as a table: where its records stand, which columns they have, and its rows. */
 import { Refusal } from '../../errors.js'
-import { FILE_HEAD_BYTES_MAX } from '../../limits.js'
+import { FILE_HEAD_BYTES_MAX, SOURCE_BLOCK_BYTES } from '../../limits.js'
 import type { SourceOptions } from '../../pipeline/types.js'
 import type { Row } from '../source.js'
+import type { ByteReader } from './bytes.js'
 import type { Detection } from './detection.js'
 import { cellsOfList, Flattener } from './json-flatten.js'
 import { type JsonOptions, type JsonRecord, JsonSlicer } from './json-slicer.js'
@@ -36,6 +37,31 @@ export async function* jsonRecords(
   }
   for (let records = slicer.next(true); records.length > 0; records = slicer.next(true)) {
     yield records
+  }
+}
+
+/** The bytes of a file, each block good until the next one is asked for, which is read meanwhile. Fails as `bytes` does. */
+export async function* bytesAhead(bytes: ByteReader): AsyncGenerator<Uint8Array, void, undefined> {
+  const blocks = [Buffer.allocUnsafeSlow(SOURCE_BLOCK_BYTES), Buffer.allocUnsafeSlow(SOURCE_BLOCK_BYTES)] as const
+  const read = (turn: number, at: number): Promise<number> => {
+    const reading = bytes.read(blocks[turn % 2 === 0 ? 0 : 1], 0, SOURCE_BLOCK_BYTES, at)
+    // It fails where it is waited for, which may be later than it happens.
+    reading.catch(() => undefined)
+    return reading
+  }
+  let next = read(0, 0)
+  try {
+    for (let turn = 0, at = 0; ; turn += 1) {
+      const length = await next
+      if (length === 0) {
+        return
+      }
+      at += length
+      next = read(turn + 1, at)
+      yield blocks[turn % 2 === 0 ? 0 : 1].subarray(0, length)
+    }
+  } finally {
+    await next.catch(() => undefined)
   }
 }
 

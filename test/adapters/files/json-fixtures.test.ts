@@ -11,6 +11,7 @@ import { heldBytes } from '../../../src/adapters/files/stream-bytes.js'
 import type { Row } from '../../../src/adapters/source.js'
 import { Refusal } from '../../../src/errors.js'
 import type { SourceOptions } from '../../../src/pipeline/types.js'
+import { random } from './random.js'
 
 interface Expected {
   readonly said?: Partial<SourceOptions>
@@ -81,3 +82,32 @@ for (const [name, expected] of Object.entries(fixtures)) {
     )
   })
 }
+
+test('no damage to any of them makes looking or reading fail, or changes what objects are', async () => {
+  const of = random(17)
+  const names = Object.keys(fixtures)
+  const before = Object.getOwnPropertyNames(Object.prototype).length
+  let read = 0
+  for (let round = 0; round < 1_000; round += 1) {
+    const name = of.pick(names)
+    let bytes = readFileSync(join(FIXTURES, name))
+    for (let times = 1 + of.below(4); times > 0; times -= 1) {
+      const at = of.below(bytes.length + 1)
+      const put = of.chance(0.5)
+        ? Buffer.of(of.below(256))
+        : Buffer.from(of.pick(['{', '}', '[', ']', '"', ',', ':', '\n']))
+      bytes = Buffer.concat([bytes.subarray(0, at), put, bytes.subarray(at + of.below(3))])
+    }
+    const request = { name, byteSize: bytes.length, overrides: { ...noSourceOptions, ...fixtures[name]?.said } }
+    try {
+      const detection = await inspectHere(heldBytes(bytes), request)
+      const rows = await rowsOf(bytes, request, detection)
+      assert.ok(rows.every((row) => row.fault !== null || row.cells.length >= detection.columns.length))
+      read += 1
+    } catch (error) {
+      assert.ok(error instanceof Refusal, `${name}, round ${round}: ${String(error)}`)
+    }
+  }
+  assert.ok(read > 300, `${read} were read`)
+  assert.equal(Object.getOwnPropertyNames(Object.prototype).length, before)
+})
