@@ -327,9 +327,10 @@ class LineReader {
       lines.from = 0
       lines.to = held
     }
+    const { to } = lines
     // At the start at least enough to see a byte order mark.
     do {
-      const read = await this.#bytes.read(lines.window, lines.to, want - (lines.to - held), this.#at)
+      const read = await this.#bytes.read(lines.window, lines.to, want - (lines.to - to), this.#at)
       this.#eof = read === 0
       lines.to += read
       this.#at += read
