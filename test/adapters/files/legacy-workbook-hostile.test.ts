@@ -22,7 +22,7 @@ import { type Random, random } from './random.js'
 /** The first letters of a ZIP archive. */
 const ZIP = 0x4b50
 
-const MUTATIONS = Number(process.env['PORTAGE_TEST_MUTATIONS'] ?? 1_000)
+const MUTATIONS = Number(process.env['PORTAGE_TEST_MUTATIONS'] ?? 700)
 const prototypeKeys = JSON.stringify(Reflect.ownKeys(Object.prototype).map(String))
 
 function assertPrototype(): void {
