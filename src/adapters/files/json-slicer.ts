@@ -36,6 +36,9 @@ const NO_MARKS: readonly number[] = []
 /** Records of one file that were broken so that the next one had to be looked for; with more the file is refused. */
 const RESYNCS_MAX = 100
 
+/** With more broken records than this, and than good ones, a file is refused: telling why each is broken takes its time. */
+const BROKEN_RECORDS_MAX = 10_000
+
 /** How many records are looked at to learn how the lines of records begin. */
 const INDENT_RECORDS = 10
 
@@ -86,6 +89,7 @@ export class JsonSlicer {
   #number = 0
   #resyncs = 0
   #failure: Error | null = null
+  #brokenRecords = 0
   /** A line end and what stands behind it up to the bracket of a record. */
   #lineStart: Buffer | null = null
 
@@ -339,7 +343,7 @@ export class JsonSlicer {
         case COMMA:
           if (depth === 0) {
             this.#junk(at, this.#mode === 'array')
-            this.#finish(at, null)
+            this.#finish(at, this.#filled ? null : unparsable('Nothing stands between two commas.'))
             this.#start = at + 1
           }
           at += 1
@@ -469,6 +473,12 @@ export class JsonSlicer {
     )
     this.#number += pieces.length
     this.#from = this.#start
+    if (values === null) {
+      this.#brokenRecords += records.filter(({ fault }) => fault !== null).length
+      if (this.#brokenRecords > BROKEN_RECORDS_MAX && this.#brokenRecords * 2 > this.#number) {
+        this.#failure ??= this.#broken(this.#from, 'most records up to here are broken')
+      }
+    }
     return records
   }
 

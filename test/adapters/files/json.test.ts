@@ -222,6 +222,13 @@ test('a file without ends of records is refused, not read again and again', () =
   )
 })
 
+test('a file of which most is broken is refused, one with as many good records is read', async () => {
+  const broken = await outcome(Buffer.from(`[${'{a},,'.repeat(10_000)}{"a":1}]`), '', () => 64 * 1024)
+  assert.equal((broken.at(-1) as unknown[])[0], 'FILE_UNREADABLE')
+  const half = await rowsOf(`[${'{"a":1},{a},'.repeat(10_200)}{"a":1}]`)
+  assert.equal(half.length, 20_401)
+})
+
 test('only a group of records is taken from the bytes at a time', async () => {
   let pulled = 0
   async function* chunks(): AsyncGenerator<Uint8Array> {
