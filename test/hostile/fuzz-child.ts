@@ -1,4 +1,5 @@
 /** Reads damaged files as the service reads them in its sandbox, but without the sandbox, one after the other. */
+import '../../src/adapters/files/even-utf16.js'
 import { convertedLines } from '../../src/adapters/files/convert.js'
 import { fileTypeOf } from '../../src/adapters/files/file-type.js'
 import { inspectHere } from '../../src/adapters/files/inspect.js'

@@ -7,6 +7,7 @@ import dgram from 'node:dgram'
 import dns from 'node:dns'
 import { syncBuiltinESMExports } from 'node:module'
 import net from 'node:net'
+import './even-utf16.js'
 
 function denied(): never {
   throw Object.assign(new Error('This is not allowed in the sandbox.'), { code: 'ERR_ACCESS_DENIED' })
