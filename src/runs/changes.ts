@@ -25,6 +25,9 @@ export interface UndoneChunk {
 /** Records per chunk: a few hundred milliseconds of work. */
 const CHUNK_RECORDS = 5000
 
+/** Records of earlier rows that are undone with a chunk because they came to refer to it; with more the chunk's are kept. */
+const EARLIER_RECORDS_MAX = 20_000
+
 const NIL = '00000000-0000-0000-0000-000000000000'
 
 /*
@@ -266,7 +269,9 @@ async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promis
   if (last === undefined) {
     return { reverted: 0, kept: 0, unchanged: 0, cursor: null }
   }
-  const ids = rows.map((row) => row.id)
+  const own = rows.map((row) => row.id)
+  const earlier = await earlierChildren(tx, request, own)
+  const ids = [...own, ...earlier]
   await tx.query(`select from ${type.table} where tenant_id = $1 and id = any ($2::uuid[]) order by id for update`, [
     tx.tenantId,
     ids,
@@ -277,6 +282,9 @@ async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promis
     // What must stay keeps its parents too, also those of this chunk (a company whose person has a lead by now).
     `with recursive own as (
        select r.id, r.created_row, r.deleted_at is not null as gone,
+         -- Each is counted with its own row, and may have been deleted before its row was reached.
+         r.id = any ($7::uuid[]) as earlier,
+         r.deleted_at >= (select started_at from run where tenant_id = $1 and id = $4) as undone,
          -- A further identity from another import is a later write, too, though it is no change of the record's row.
          (r.version <> r.pristine_version or exists (select from record_identity i where i.tenant_id = $1
            and i.record_type = $5 and i.record_id = r.id and i.created_run_id is distinct from $2)) as edited, ${hasChildren(type, 'r', '$1', 'c.id = any ($3::uuid[])')} as parent,
@@ -305,11 +313,11 @@ async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promis
        update run_change c set reverted_at = now()
        where c.tenant_id = $1 and c.run_id is not distinct from $2
          and c.record_id = any (array(select id from own where rows > 1 and not gone and id not in (select id from keep))))
-     select coalesce(sum(rows) filter (where gone), 0)::float8 as unchanged,
+     select coalesce(sum(rows) filter (where gone and not undone), 0)::float8 as unchanged,
        coalesce(sum(rows) filter (where not gone and id in (select id from keep)), 0)::float8 as kept,
-       coalesce(sum(rows) filter (where not gone and id not in (select id from keep)), 0)::float8 as reverted
-     from own`,
-    [tx.tenantId, request.importId, ids, request.rollbackId, type.name, force],
+       coalesce(sum(rows) filter (where case when gone then undone else id not in (select id from keep) end), 0)::float8 as reverted
+     from own where not earlier`,
+    [tx.tenantId, request.importId, ids, request.rollbackId, type.name, force, earlier],
   )
   await tx.query(
     `delete from record_identity i using unnest($3::uuid[]) as d (id)
@@ -318,4 +326,26 @@ async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promis
     [tx.tenantId, request.importId, ids, type.name],
   )
   return { ...counts, cursor: { phase: 'created', before: last } }
+}
+
+/**
+ * Records that rows further up in the file created and later rows made refer to these ones: children, which go before their
+ * parents. They are deleted with them and counted when their own rows are reached.
+ */
+async function earlierChildren(tx: Tx, request: UndoRequest, ids: readonly string[]): Promise<string[]> {
+  const type = recordTypes[request.recordType]
+  const columns = references(type)
+    .filter((reference) => reference.table === type.table)
+    .map((reference) => reference.column)
+  if (columns.length === 0) {
+    return []
+  }
+  const found = await tx.query<{ id: string }>(
+    `with recursive family (id) as (
+       select unnest($3::uuid[])
+       ${columns.map((column) => `union select c.id from family f join ${type.table} c on c.tenant_id = $1 and c.${column} = f.id and c.created_run_id = $2 and c.deleted_at is null`).join(' ')})
+     select id from family where id <> all ($3::uuid[]) limit ${EARLIER_RECORDS_MAX + 1}`,
+    [tx.tenantId, request.importId, ids],
+  )
+  return found.length > EARLIER_RECORDS_MAX ? [] : found.map((row) => row.id)
 }

@@ -168,6 +168,35 @@ test('a company and its person from one file go together', async () => {
   assert.deepEqual([rollback.counts.reverted, rollback.counts.kept], [2, 0])
 })
 
+test('a company goes with a person whose row stands far above it', async () => {
+  const tenant = await engine.tenant()
+  // More rows than are undone at once stand between the person and the company that a last row gives them.
+  const between = Array.from({ length: 5100 }, (_, i) => `f${i},Filler ${i},PERSON,`)
+  const rows = [
+    'ann,Ann Ode,PERSON,',
+    'ben,Ben Orr,PERSON,',
+    ...between,
+    'acme,Acme,ORGANIZATION,',
+    'ann,Ann Ode,PERSON,acme',
+  ]
+  const run = await engine.import(tenant, {
+    type: 'contact',
+    csv: `Id,Name,Kind,Company\n${rows.join('\n')}\n`,
+    map: { Id: 'externalId', Name: 'displayName', Kind: 'kind', Company: 'organization.externalId' },
+  })
+  assert.deepEqual([run.counts.created, run.counts.updated], [5103, 1], JSON.stringify(run.statusReason))
+  const preview = await engine.context.control.use((lane) =>
+    withTenant(lane, tenant, (tx) => previewRollback(tx, run.id)),
+  )
+  const rollback = await rollBack(tenant, run.id)
+  assert.deepEqual(
+    [rollback.status, rollback.counts.reverted, rollback.counts.kept, rollback.counts.unchanged],
+    ['COMPLETED', 5104, 0, 0],
+  )
+  assert.equal(preview.willDelete, 5103)
+  assert.deepEqual(await snapshot(tenant), [])
+})
+
 test('undoing the later of two imports is no edit in the eyes of the earlier one', async () => {
   const tenant = await engine.tenant()
   const first = await engine.import(tenant, { type: 'contact', csv: csv(people(10)), map })
