@@ -17,7 +17,7 @@ const LF = 10
 const TRAIL_BYTE_MIN = 0x30
 
 /** A text without a place to cut is cut anywhere once so much of it waits. Bytes. */
-const UNCUT_BYTES_MAX = 4 * 1024 * 1024
+const UNCUT_BYTES_MAX = 1024 * 1024
 
 /** Turns blocks of text into UTF-8. */
 export interface Transcoder {
@@ -180,7 +180,9 @@ class MultiByteTranscoder implements Transcoder {
   readonly #shifts: boolean
   /** What bytes that mean nothing become: the platform's Big5 has private characters for two of them. */
   readonly #bad: RegExp
-  #rest: Buffer = Buffer.alloc(0)
+  /** Blocks since the last place to cut, and their length in bytes. */
+  #waits: Buffer[] = []
+  #waiting = 0
 
   constructor(encoding: Encoding) {
     this.#strict = new TextDecoder(encoding, { fatal: true })
@@ -190,18 +192,32 @@ class MultiByteTranscoder implements Transcoder {
   }
 
   push(block: Uint8Array, last: boolean): Buffer {
-    const bytes = this.#rest.length === 0 ? Buffer.from(block) : Buffer.concat([this.#rest, block])
-    let end = bytes.length
+    // What waits has no place to cut, or it would not: only the block is searched for one.
+    let end = block.length
     if (!last) {
-      while (end > 0 && (this.#shifts ? bytes[end - 1] !== LF : bytes[end - 1]! >= TRAIL_BYTE_MIN)) {
+      while (end > 0 && (this.#shifts ? block[end - 1] !== LF : block[end - 1]! >= TRAIL_BYTE_MIN)) {
         end -= 1
       }
-      if (end === 0 && bytes.length > UNCUT_BYTES_MAX) {
-        end = bytes.length
+      if (end === 0) {
+        this.#waits.push(Buffer.from(block))
+        this.#waiting += block.length
+        return this.#waiting > UNCUT_BYTES_MAX ? this.#decode(this.#take(new Uint8Array())) : Buffer.alloc(0)
       }
     }
-    this.#rest = bytes.subarray(end)
-    return this.#decode(bytes.subarray(0, end))
+    const bytes = this.#take(block.subarray(0, end))
+    if (end < block.length) {
+      this.#waits.push(Buffer.from(block.subarray(end)))
+      this.#waiting = block.length - end
+    }
+    return this.#decode(bytes)
+  }
+
+  /** What waits and what follows it, as one. */
+  #take(block: Uint8Array): Buffer {
+    const bytes = Buffer.concat([...this.#waits, block])
+    this.#waits = []
+    this.#waiting = 0
+    return bytes
   }
 
   #decode(bytes: Buffer): Buffer {
