@@ -56,8 +56,14 @@ export function hasChildren(type: RecordType, alias: string, tenant: string, exc
   return checks.length === 0 ? 'false' : checks.join(' or ')
 }
 
+/** SQL that is true when another import than `$2` gave the record `alias` of this type an identity: a later write, though no change of its row. */
+export function identifiedLater(alias: string, recordType: string): string {
+  return `exists (select from record_identity i where i.tenant_id = $1 and i.record_type = ${recordType} and i.record_id = ${alias}.id
+    and i.created_run_id is distinct from $2)`
+}
+
 /** Columns of all record types that refer to this one. */
-function references(type: RecordType): { table: RecordTypeName; column: string }[] {
+export function references(type: RecordType): { table: RecordTypeName; column: string }[] {
   return Object.values(recordTypes).flatMap((child) =>
     child.fields
       .filter((field) => field.reference?.to === type.name)
@@ -285,9 +291,7 @@ async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promis
          -- Each is counted with its own row, and may have been deleted before its row was reached.
          r.id = any ($7::uuid[]) as earlier,
          r.deleted_at >= (select started_at from run where tenant_id = $1 and id = $4) as undone,
-         -- A further identity from another import is a later write, too, though it is no change of the record's row.
-         (r.version <> r.pristine_version or exists (select from record_identity i where i.tenant_id = $1
-           and i.record_type = $5 and i.record_id = r.id and i.created_run_id is distinct from $2)) as edited, ${hasChildren(type, 'r', '$1', 'c.id = any ($3::uuid[])')} as parent,
+         (r.version <> r.pristine_version or ${identifiedLater('r', '$5')}) as edited, ${hasChildren(type, 'r', '$1', 'c.id = any ($3::uuid[])')} as parent,
          1 + (select count(*) from run_change c where ${changesOf('r', 'id')}) as rows
        from ${type.table} r where r.tenant_id = $1 and r.id = any ($3::uuid[])),
      keep (id) as (

@@ -4,7 +4,7 @@ import { Refusal } from '../errors.js'
 import { newId } from '../ids.js'
 import { recordTypes } from '../records/index.js'
 import type { RecordTypeName } from '../records/types.js'
-import { hasChildren } from './changes.js'
+import { hasChildren, identifiedLater, references } from './changes.js'
 import { statusChanged } from './events.js'
 import { type RunStatus, transitions } from './status.js'
 import type { OnRollbackConflict } from './types.js'
@@ -82,14 +82,31 @@ async function previewOf(
      select count(*) filter (where conflicts = 0)::float8 as clean, coalesce(sum(conflicts), 0)::float8 as conflicts from compared`,
     [tx.tenantId, runId],
   )
-  const created = await one<{ clean: number; conflicts: number }>(
+  const type = recordTypes[table]
+  const created = await one<{ live: number; conflicts: number }>(
     tx,
-    `select count(*) filter (where not kept)::float8 as clean, count(*) filter (where kept)::float8 as conflicts
-     from (select r.version <> r.pristine_version or (${hasChildren(recordTypes[table], 'r', '$1', 'c.created_run_id is not distinct from $2')}) as kept
-           from ${table} r where r.tenant_id = $1 and r.created_run_id = $2 and r.deleted_at is null) x`,
-    [tx.tenantId, runId],
+    // What must stay keeps its parents too, as the undoing does it.
+    `with recursive keep (id) as (
+       select r.id from ${table} r
+       where r.tenant_id = $1 and r.created_run_id = $2 and r.deleted_at is null
+         and (r.version <> r.pristine_version or ${identifiedLater('r', '$3')}
+           or ${hasChildren(type, 'r', '$1', 'c.created_run_id is not distinct from $2')})
+       ${references(type)
+         .filter((reference) => reference.table === table)
+         .map(
+           ({ column }) => `union select p.id from keep k join ${table} r on r.tenant_id = $1 and r.id = k.id
+             join ${table} p on p.tenant_id = $1 and p.id = r.${column} and p.created_run_id = $2 and p.deleted_at is null`,
+         )
+         .join(' ')})
+     select (select count(*) from ${table} r where r.tenant_id = $1 and r.created_run_id = $2 and r.deleted_at is null)::float8 as live,
+       (select count(*) from keep)::float8 as conflicts`,
+    [tx.tenantId, runId, table],
   )
-  return { willRestore: restored.clean, willDelete: created.clean, conflicts: restored.conflicts + created.conflicts }
+  return {
+    willRestore: restored.clean,
+    willDelete: created.live - created.conflicts,
+    conflicts: restored.conflicts + created.conflicts,
+  }
 }
 
 /** Creates the rollback of an import and wakes a worker, both or neither. Answers the rollback run's id. */

@@ -156,6 +156,35 @@ test('a created record with a later write or a child is kept and listed', async 
   )
 })
 
+test('the preview, ABORT and the undoing agree on what has to stay', async () => {
+  const previewed = (tenant: string, runId: string) =>
+    engine.context.control.use((lane) => withTenant(lane, tenant, (tx) => previewRollback(tx, runId)))
+  // A person who was changed keeps the company, too.
+  const first = await engine.tenant()
+  const family = await engine.import(first, {
+    type: 'contact',
+    csv: 'Id,Name,Kind,Company\nc1,Acme,ORGANIZATION,\nc2,Ann Ode,PERSON,c1\nc3,Ben Orr,PERSON,\n',
+    map: { Id: 'externalId', Name: 'displayName', Kind: 'kind', Company: 'organization.externalId' },
+  })
+  await engine.rows("update contact set city = 'Elsewhere' where tenant_id = $1 and external_id = 'c2'", [first])
+  assert.deepEqual(await previewed(first, family.id), { willRestore: 0, willDelete: 1, conflicts: 2 })
+  const kept = await rollBack(first, family.id)
+  assert.deepEqual([kept.counts.reverted, kept.counts.kept], [1, 2])
+  // So does an identity that another import has given it since.
+  const second = await engine.tenant()
+  const people = await engine.import(second, { type: 'contact', csv: csv(['p0,p0@example.com,Last0,Rome']), map })
+  await engine.import(second, {
+    type: 'contact',
+    csv: csv(['x7,p0@example.com,Last0,Rome']),
+    map,
+    options: { sourceSystem: 'elsewhere' },
+  })
+  assert.deepEqual(await previewed(second, people.id), { willRestore: 0, willDelete: 0, conflicts: 1 })
+  const aborted = await rollBack(second, people.id, 'ABORT')
+  assert.deepEqual([aborted.status, aborted.statusReason?.code], ['FAILED', 'CONFLICTS'])
+  assert.equal((await snapshot(second)).length, 1)
+})
+
 test('a company and its person from one file go together', async () => {
   const tenant = await engine.tenant()
   const run = await engine.import(tenant, {
