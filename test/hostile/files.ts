@@ -294,7 +294,7 @@ export const hostileFiles: readonly HostileFile[] = [
           .join('')}</row>`,
       }),
     ],
-    expected: { rows: 0 },
+    expected: 'LIMIT_EXCEEDED',
   },
   {
     title: 'XLSX with a cell of 100 MB',
@@ -354,7 +354,7 @@ export const hostileFiles: readonly HostileFile[] = [
         '<table:table-cell table:number-columns-repeated="2000000000" office:value-type="string"><text:p>a</text:p></table:table-cell>',
       ),
     ],
-    expected: { rows: 0 },
+    expected: 'LIMIT_EXCEEDED',
   },
   {
     title: 'XML spreadsheet with entities within entities',

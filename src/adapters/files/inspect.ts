@@ -97,7 +97,32 @@ function refuseOtherFormat({ format }: SourceOptions, found: FileFormat): void {
 }
 
 function inspectText(file: Unpacked, request: InspectRequest): Promise<Detection> {
-  return Promise.resolve(inspectJson(file, request) ?? inspectCsv(file, request))
+  const json = inspectJson(file, request)
+  if (json !== null) {
+    return Promise.resolve(json)
+  }
+  const csv = inspectCsv(file, request)
+  refuseBrokenJson(file, request, csv)
+  return Promise.resolve(csv)
+}
+
+/** A single column of text that calls itself JSON and is none was meant as such; of a real table the name is wrong. */
+function refuseBrokenJson({ head, whole }: Unpacked, { name, overrides }: InspectRequest, csv: Detection): void {
+  if (!whole || overrides.format !== null || csv.columns.length > 1 || !/\.json$/i.test(name)) {
+    return
+  }
+  try {
+    JSON.parse(
+      transcoder(csv.encoding ?? 'utf-8')
+        .push(head, true)
+        .toString('utf8'),
+    )
+  } catch {
+    throw new Refusal(
+      'FILE_UNREADABLE',
+      'The file is named as JSON, but its text is none. Export it again, or say that its format is CSV.',
+    )
+  }
 }
 
 /** Null where the text is no JSON. */

@@ -61,6 +61,11 @@ export class Flattener {
       return { cells: [], fault }
     }
     if (typeof value !== 'object' || value === null) {
+      if (this.columns.length === 1 && this.columns[0] === VALUE_COLUMN) {
+        this.#isEscaped = isEscaped
+        this.#fault = null
+        return this.#listed([value])
+      }
       const message = `The record is ${value === null ? 'null' : 'a single value'}, and no object.`
       return { cells: [], fault: { code: 'UNPARSABLE_ROW', message } }
     }
@@ -172,6 +177,9 @@ export class Flattener {
     this.#cells.push('')
   }
 }
+
+/** Column of a list of single values, which has no names of its own. */
+export const VALUE_COLUMN = 'value'
 
 /** Texts of the values of an array that is a row. */
 export function cellsOfList(values: readonly unknown[]): string[] {

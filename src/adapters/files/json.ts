@@ -5,7 +5,7 @@ import type { SourceOptions } from '../../pipeline/types.js'
 import type { Row } from '../source.js'
 import type { ByteReader } from './bytes.js'
 import type { Detection } from './detection.js'
-import { cellsOfList, Flattener } from './json-flatten.js'
+import { cellsOfList, Flattener, VALUE_COLUMN } from './json-flatten.js'
 import { type JsonOptions, type JsonRecord, JsonSlicer } from './json-slicer.js'
 import { isBlank, type JsonKind, JsonWalker } from './json-walker.js'
 import { ndjsonRecords } from './ndjson.js'
@@ -310,13 +310,8 @@ function tableOf(
 ): Omit<Detection, 'format' | 'jsonPath' | 'lineTerminator' | 'warnings'> {
   const values = records.filter(({ value }) => typeof value === 'object' && value !== null)
   const [first] = values
-  if (first === undefined) {
-    if (records.some(({ fault }) => fault === null)) {
-      throw new Refusal(
-        'FILE_TYPE_UNSUPPORTED',
-        'The JSON holds single values and no records. Records are objects in an array, e.g. [{"name": "Ada"}].',
-      )
-    }
+  const isSingle = first === undefined && records.some(({ fault }) => fault === null)
+  if (first === undefined && !isSingle) {
     const fault = records[0]?.fault
     if (fault == null) {
       throw nothingWithinHead(whole)
@@ -326,11 +321,15 @@ function tableOf(
       `No record of the JSON can be read. Row ${records[0]!.number}: ${fault.message}`,
     )
   }
-  const isListed = Array.isArray(first.value)
+  const isListed = first !== undefined && Array.isArray(first.value)
   const options = { whole, rowCount: whole ? null : count, decimalSeparator }
   const table = isListed
     ? describeTable(listRows(records), { ...options, headerRow })
-    : { ...describeTable(objectRows(records), { ...options, headerRow: 1 }), headerRow: null, firstDataRow: 1 }
+    : {
+        ...describeTable(isSingle ? singleRows(records) : objectRows(records), { ...options, headerRow: 1 }),
+        headerRow: null,
+        firstDataRow: 1,
+      }
   return {
     compression: 'NONE',
     encoding: 'utf-8',
@@ -352,6 +351,15 @@ function listRows(records: readonly JsonRecord[]): Row[] {
   return records
     .filter(({ value }) => Array.isArray(value))
     .map(({ number, value }) => ({ number, byte: 0, end: 0, cells: cellsOfList(value as unknown[]), fault: null }))
+}
+
+/** The rows of single values, below the name that they have for want of their own. */
+function singleRows(records: readonly JsonRecord[]): Row[] {
+  const flattener = new Flattener([VALUE_COLUMN])
+  return [
+    { number: 1, byte: 0, end: 0, cells: [VALUE_COLUMN], fault: null },
+    ...records.map((record, index) => ({ number: index + 2, byte: 0, end: 0, ...flattener.flatten(record) })),
+  ]
 }
 
 /** The rows of records, below their names. */
@@ -391,7 +399,9 @@ function nameWarning(name: string, format: string): string[] {
 }
 
 function faultWarnings(records: readonly JsonRecord[]): string[] {
-  const broken = records.filter(({ value, fault }) => fault !== null || typeof value !== 'object' || value === null)
+  const isObject = ({ value }: JsonRecord) => typeof value === 'object' && value !== null
+  const hasObjects = records.some(isObject)
+  const broken = records.filter((record) => record.fault !== null || (hasObjects && !isObject(record)))
   const first = broken[0]
   return first === undefined
     ? []

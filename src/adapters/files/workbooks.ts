@@ -128,6 +128,10 @@ export async function inspectWorkbook(
         headerRow,
         decimalSeparator,
       })
+      const header = rows.find((row) => row.number === table.headerRow)
+      if (header?.fault?.code === 'ROW_TOO_LARGE') {
+        throw new Refusal('LIMIT_EXCEEDED', `The header is too long. ${header.fault.message}`)
+      }
       return { ...table, sheets: book.sheets, sheet: candidate.name }
     }
   }

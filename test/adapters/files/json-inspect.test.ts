@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { rowsOf, withAllColumns } from '../../../src/adapters/files/convert.js'
 import type { Detection } from '../../../src/adapters/files/detection.js'
-import { inspectFile } from '../../../src/adapters/files/inspect.js'
+import { inspectFile, inspectHere } from '../../../src/adapters/files/inspect.js'
 import { noSourceOptions } from '../../../src/adapters/files/sniff.js'
 import { heldBytes } from '../../../src/adapters/files/stream-bytes.js'
 import { Refusal } from '../../../src/errors.js'
@@ -96,4 +96,16 @@ test('an array that breaks off is refused, whether its end is looked at or not',
 test('a first record that is longer than what is looked at is refused in words', async () => {
   const text = `[{"a":"${'x'.repeat(300_000)}"}]`
   await assert.rejects(read(Buffer.from(text)), /first record does not end within the first 256 KiB/)
+})
+
+test('one column of text that is named as JSON is broken JSON; a table is only misnamed', async () => {
+  const inspected = (text: string, name: string) => {
+    const bytes = Buffer.from(text)
+    return inspectHere(heldBytes(bytes), { name, byteSize: bytes.length, overrides: noSourceOptions })
+  }
+  for (const text of ['abc', ']', '1]', '[1', 'nul', "'a'", '{"a":']) {
+    await assert.rejects(inspected(text, 'data.json'), { name: 'Refusal', code: 'FILE_UNREADABLE' }, text)
+  }
+  assert.equal((await inspected('Name,City\nAda,London\n', 'data.json')).format, 'CSV')
+  assert.equal((await inspected('abc\ndef\n', 'data.csv')).format, 'CSV')
 })
