@@ -17,6 +17,7 @@ const documents = [
   'CONTRIBUTING.md',
   'docs/ARCHITECTURE.md',
   'docs/OPERATIONS.md',
+  'docs/SECURITY.md',
   'docs/PROTOCOL.md',
 ]
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
