@@ -247,7 +247,7 @@ export class CsvScanner {
           return -1
         }
         cellStart = opening + 1
-        if (!closed || this.#swallowsRows(cellStart, cellEnd)) {
+        if (!closed || this.#swallowsRows(cellStart, cellEnd, count)) {
           return this.#broken(start, cell, count, rows, UNCLOSED)
         }
         if (at < stop ? ends[data[at]!] === 0 || (long !== null && !this.#endsAt(at)) : capped) {
@@ -347,6 +347,8 @@ export class CsvScanner {
     const data = this.#data
     let count = column
     let at = cell
+    // Where no quote closes a value, none does further on: looking once keeps a line full of opening quotes cheap.
+    let closable = true
     for (;;) {
       let opening = at
       while (opening < end && data[opening] === SPACE && this.#delimiter !== SPACE) {
@@ -354,7 +356,8 @@ export class CsvScanner {
       }
       const quoted = opening < end && data[opening] === this.#quote && (way === 0 || (way === 1 && at > cell))
       let from = at
-      let to = quoted ? this.#lenientEnd(opening + 1, end) : -1
+      let to: number = quoted && closable ? this.#lenientEnd(opening + 1, end) : -1
+      closable = closable && (!quoted || to >= 0)
       let mark = WIDE
       if (to >= 0) {
         from = opening + 1
@@ -411,7 +414,10 @@ export class CsvScanner {
     return this.#data[at] === this.#delimiter && this.#delimiterLength(at) > 0
   }
 
-  /** Bytes of the delimiter at `at`, 0 if there is none. The blanks that it ends with may be missing at a line's end. */
+  /**
+   * Bytes of the delimiter at `at`, 0 if there is none. The blanks that it ends with may be missing: `Smith,, 555` in a
+   * file of `, ` has three cells, and reading two would put values into the wrong columns.
+   */
   #delimiterLength(at: number): number {
     const data = this.#data
     const long = this.#long
@@ -421,7 +427,8 @@ export class CsvScanner {
     for (let index = 1; index < long.length; index += 1) {
       const byte = at + index < this.#to ? data[at + index] : LF
       if (byte !== long[index]) {
-        return (byte === LF || byte === CR) && isBlank(long, index) ? index : 0
+        const short = long[0] !== SPACE || byte === LF || byte === CR
+        return short && isBlank(long, index) ? index : 0
       }
     }
     return long.length
@@ -467,9 +474,10 @@ export class CsvScanner {
 
   /**
    * Whether a quoted value holds whole rows: then its quotes are two stray ones from different rows. Rows that end up in
-   * a value would be lost in silence.
+   * a value would be lost in silence. A list such as `Doe, Jane` over many lines is none: its first line is not what the
+   * row still lacks behind its first `column` cells.
    */
-  #swallowsRows(from: number, to: number): boolean {
+  #swallowsRows(from: number, to: number, column: number): boolean {
     const data = this.#data
     const expected = this.#expected - 1
     if (to - from < SWALLOWED_BYTES_MIN || expected < 1) {
@@ -484,6 +492,9 @@ export class CsvScanner {
         delimiters += 1
       } else if (byte === LF || byte === CR) {
         // The part before the first line end belongs to the row that the quote stands in.
+        if (line < 0 && column + delimiters !== expected) {
+          return false
+        }
         if (line >= 0 && at > line) {
           if (delimiters !== expected) {
             return false

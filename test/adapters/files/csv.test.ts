@@ -265,6 +265,31 @@ test('a long value with line breaks and commas stays one value', async () => {
   ])
 })
 
+test('a list within quotes that looks like rows stays one value', async () => {
+  const list = Array.from({ length: 14 }, (_, index) => `Doe ${index}, Jane`).join('\n')
+  const rows = await rowsOf(`Sales,"${list}"\nSupport,"Roe, Max"\n`, { columns: ['Group', 'Members'] })
+  assert.deepEqual(brief(rows), [
+    [1, 'Sales', list],
+    [2, 'Support', 'Roe, Max'],
+  ])
+})
+
+test('a delimiter with a blank behind it separates without the blank too', async () => {
+  const content = 'Max, m@x.de, 1\nSmith,, 555\n"Li","l@x.de","7"\nRoe,r@x.de, 2\n, ,\nDoe, d@x.de,\n'
+  const rows = await rowsOf(content, { delimiter: ', ' })
+  assert.deepEqual(brief(rows), [
+    [1, 'Max', 'm@x.de', '1'],
+    [2, 'Smith', '', '555'],
+    [3, 'Li', 'l@x.de', '7'],
+    [4, 'Roe', 'r@x.de', '2'],
+    [5, '', '', ''],
+    [6, 'Doe', 'd@x.de', ''],
+  ])
+  assert.deepEqual(await rowsOf(content, { delimiter: ', ' }, { blockBytes: 1 }), rows)
+  // Delimiters of nothing but blanks are what they are.
+  assert.deepEqual(brief(await rowsOf('Max Li  2  3\n', { delimiter: '  ' })), [[1, 'Max Li', '2', '3']])
+})
+
 test('no file makes reading slow', async () => {
   // Each line opens a quote that the next one closes, up to one that breaks them all.
   const chained = `${'"x\n",'.repeat(300_000)}"x"y\n`
@@ -277,6 +302,26 @@ test('no file makes reading slow', async () => {
   await rowsOf(`${'x'.repeat(1_000_000)},2,3\n`, {}, { blockBytes: 64 })
   const { user } = process.cpuUsage(started)
   assert.ok(user < 5_000_000, `${user} us`)
+})
+
+test('a line full of opening quotes is one faulty row, found in time', async () => {
+  const started = process.cpuUsage()
+  for (const cells of [80_000, 350_000, 2_700_000]) {
+    for (const cell of ['"a,', '"a" b,', ' "a,', '"a,"b" c,']) {
+      if (cells < 1_000_000 || cell === '"a,') {
+        const rows = await rowsOf(`${cell.repeat(cells / 2)}\n1,2,3\n`)
+        assert.deepEqual(
+          rows.map((row) => [row.number, row.fault === null]),
+          [
+            [1, false],
+            [2, true],
+          ],
+        )
+      }
+    }
+  }
+  const { user } = process.cpuUsage(started)
+  assert.ok(user < 4_000_000, `${user} us`)
 })
 
 test('bytes that are no text cost their own row', async () => {

@@ -416,6 +416,13 @@ test('warns of what a person should look at', async () => {
   assert.match(warnings(await readFile(join(FIXTURES, 'mixed-line-ends.csv'))), /Lines end in different ways/)
 })
 
+test('a missing blank behind a comma moves no value', async () => {
+  const full = Array.from({ length: 100 }, (_, index) => `Person ${index}, p${index}@example.com, 030${index}\n`)
+  const content = `Name, Email, Phone\n${full.join('')}Smith,, 555\n`
+  const rows = await readAll(content, look(content))
+  assert.deepEqual(rows.at(-1)?.cells, ['Smith', '', '555'])
+})
+
 test('column names change no prototype', async () => {
   const keys = Object.getOwnPropertyNames(Object.prototype)
   const found = look(await readFile(join(FIXTURES, 'hostile-names.csv')))
