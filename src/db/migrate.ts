@@ -7,6 +7,7 @@ import { Migration20261122000003_run_files } from '../../migrations/Migration202
 import { Migration20261122000004_uploads } from '../../migrations/Migration20261122000004_uploads.js'
 import { Migration20261122000005_row_files } from '../../migrations/Migration20261122000005_row_files.js'
 import { Migration20261122000006_wakeups } from '../../migrations/Migration20261122000006_wakeups.js'
+import { Migration20261122000007_run_detection } from '../../migrations/Migration20261122000007_run_detection.js'
 import { FatalError } from '../errors.js'
 import { API_ROLE, OWNER_ROLE, WORKER_ROLE } from './roles.js'
 
@@ -17,6 +18,7 @@ const migrations = [
   Migration20261122000004_uploads,
   Migration20261122000005_row_files,
   Migration20261122000006_wakeups,
+  Migration20261122000007_run_detection,
 ]
 
 /** PostgreSQL 18 brought `RETURNING old.*, new.*`, which before-images are taken with. */

@@ -40,6 +40,8 @@ interface UploadedFile {
   /** What people have said about the file, as a row file is marked with. */
   readonly said: string
   readonly rows: RowFile | null
+  /** What the mapping was made with; null before it was, and of imports that were analyzed before it was kept. */
+  readonly detection: Detection | null
 }
 
 interface RowFile {
@@ -49,14 +51,19 @@ interface RowFile {
 }
 
 /**
- * The file of an import that has been analyzed, as the run's own options read it. FatalError FILE_GONE when retention has
- * taken it.
+ * The file of an import that has been analyzed, read as its mapping was made for, whatever would be found in it today.
+ * FatalError FILE_GONE when retention has taken it, or the rows that it was turned into are missing.
  */
 export async function openImportFile(context: WorkerContext, claim: Claim): Promise<ImportFile> {
   const file = await findFile(context, claim)
-  return file.rows === null
-    ? inspected(context, file, await inspect(context, file, context.stopping))
-    : rowFile(context, file, file.rows)
+  if (file.rows !== null) {
+    return rowFile(context, file, file.rows)
+  }
+  const detection = file.detection ?? (await inspect(context, file, context.stopping))
+  if (!isResumable(detection)) {
+    throw new FatalError('FILE_GONE', 'The rows that the file was turned into are missing. Import it again.')
+  }
+  return inspected(context, file, detection)
 }
 
 async function inspected(context: WorkerContext, file: UploadedFile, detection: Detection): Promise<ImportFile> {
@@ -82,10 +89,12 @@ async function findFile(context: WorkerContext, claim: Claim): Promise<UploadedF
         rows_key: string | null
         rows_detection: Detection
         rows_said: string
+        detection: Detection | null
       }>(
         tx,
         `select f.storage_key, f.name, f.byte_size::float8 as byte_size, f.purged_at, r.source_options as run_source,
-           f.source_options as file_source, m.storage_key as rows_key, m.detection as rows_detection, m.made_with as rows_said
+           f.source_options as file_source, m.storage_key as rows_key, m.detection as rows_detection, m.made_with as rows_said,
+           r.detection
          from run r join source_file f on f.tenant_id = r.tenant_id and f.id = r.source_file_id
          left join run_file m on m.tenant_id = r.tenant_id and m.run_id = r.id and m.kind = 'ROWS'
          where r.tenant_id = $1 and r.id = $2`,
@@ -104,6 +113,7 @@ async function findFile(context: WorkerContext, claim: Claim): Promise<UploadedF
     source,
     said: JSON.stringify(Object.entries(source).toSorted(([a], [b]) => (a < b ? -1 : 1))),
     rows: file.rows_key === null ? null : { key: file.rows_key, detection: file.rows_detection, said: file.rows_said },
+    detection: file.detection,
   }
 }
 
@@ -272,7 +282,8 @@ export async function analyzeImport(context: WorkerContext, claim: Claim, lost: 
         tx,
         `update run set status = $4, status_reason = $5::jsonb, total = $6, evidence = $7::jsonb, mapping = $8::jsonb, mapping_conflicts = $9::jsonb,
            unmapped_required = $10, rows_read = 0, bytes_read = 0, queued_at = clock_timestamp(), attempts = 0,
-           stage_ms = stage_ms || jsonb_build_object('analyze', coalesce((stage_ms ->> 'analyze')::numeric, 0) + $11::numeric)
+           stage_ms = stage_ms || jsonb_build_object('analyze', coalesce((stage_ms ->> 'analyze')::numeric, 0) + $11::numeric),
+           detection = $12::jsonb
          where tenant_id = $1 and id = $2 and fencing_token = $3 and status = 'ANALYZING' returning id`,
         [
           claim.tenantId,
@@ -286,6 +297,7 @@ export async function analyzeImport(context: WorkerContext, claim: Claim, lost: 
           JSON.stringify(conflicts),
           unmappedRequired,
           Math.round(performance.now() - started),
+          file.place.isRowFile ? null : JSON.stringify(withoutValues(file.place.detection)),
         ],
       )
       if (moved === null) {
@@ -295,6 +307,11 @@ export async function analyzeImport(context: WorkerContext, claim: Claim, lost: 
     }),
   )
   return to === 'QUEUED' ? { kind: 'more', delayMs: 0 } : { kind: 'done' }
+}
+
+/** What reading takes of a detection: a file's values stay in it, so that they go with it. */
+function withoutValues(detection: Detection): Detection {
+  return { ...detection, columns: detection.columns.map((column) => ({ ...column, samples: [], topValues: [] })) }
 }
 
 async function firstPass(

@@ -25,19 +25,22 @@ export async function openRunSource(context: ApiContext, run: ImportRunRow): Pro
     return null
   }
   const { files } = context.services
-  const rows = await inTenant(context, (tx) =>
-    first<{ key: string; detection: Detection }>(
+  const found = await inTenant(context, (tx) =>
+    first<{ key: string | null; rows: Detection; kept: Detection | null }>(
       tx,
-      `select storage_key as key, detection from run_file where tenant_id = $1 and run_id = $2 and kind = 'ROWS'`,
+      `select m.storage_key as key, m.detection as rows, r.detection as kept from run r
+       left join run_file m on m.tenant_id = r.tenant_id and m.run_id = r.id and m.kind = 'ROWS'
+       where r.tenant_id = $1 and r.id = $2`,
       [tx.tenantId, run.id],
     ),
   )
-  if (rows !== null) {
-    const place = { detection: rows.detection, isRowFile: true }
-    return { source: await openRows(files.openBytes(rows.key), place), detection: rows.detection }
+  if (found !== null && found.key !== null) {
+    const place = { detection: found.rows, isRowFile: true }
+    return { source: await openRows(files.openBytes(found.key), place), detection: found.rows }
   }
   const options = over(file.sourceOptions as SourceOptions | null, run.sourceOptions)
-  const detection = await detect(files, { key: file.storageKey, byteSize: file.byteSize }, file.name, options)
+  const detection =
+    found?.kept ?? (await detect(files, { key: file.storageKey, byteSize: file.byteSize }, file.name, options))
   return isResumable(detection)
     ? { source: await openRows(files.openBytes(file.storageKey), { detection, isRowFile: false }), detection }
     : null

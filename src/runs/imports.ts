@@ -97,7 +97,8 @@ export async function updateImportMapping(
     // Evidence belongs to one reading of the file: another reading, another first pass.
     `update run set status = 'ANALYZING', status_reason = null, mapping = $3::jsonb, options = options || $4::jsonb,
        mapping_conflicts = null, unmapped_required = null,
-       source_options = coalesce($5::jsonb, source_options), evidence = case when $5::jsonb is null then evidence end
+       source_options = coalesce($5::jsonb, source_options), evidence = case when $5::jsonb is null then evidence end,
+       detection = case when $5::jsonb is null then detection end
      where tenant_id = $1 and id = $2`,
     [tx.tenantId, input.runId, json(input.mapping), JSON.stringify(input.options ?? {}), json(input.source)],
   )

@@ -163,3 +163,33 @@ test('a file that does harm ends its run with a reason', async () => {
   assert.equal(run.statusReason?.code, 'FILE_UNSAFE')
   assert.deepEqual(await strays(tenantId), [])
 })
+
+test('an import goes on as its file was read when it was analyzed, whatever would be found in the file now', async () => {
+  const tenantId = await engine.tenant()
+  const runId = await engine.createRun(tenantId, {
+    type: 'contact',
+    csv: 'email;q,w\nann@a.example;1,2\nbob@b.example;3,4\n',
+  })
+  const run = { tenantId, runId }
+  await advanceRun(engine.context, run)
+  const [analyzed] = await engine.rows<{ status: string; delimiter: string }>(
+    `select status, detection ->> 'delimiter' as delimiter from run where id = $1`,
+    [runId],
+  )
+  assert.deepEqual(analyzed, { status: 'QUEUED', delimiter: ';' })
+  // What a version with other heuristics would find.
+  await engine.rows(`update source_file set source_options = '{"delimiter": ","}' where tenant_id = $1`, [tenantId])
+  const ended = await engine.advance(tenantId, runId)
+  assert.equal(ended.status, 'COMPLETED')
+  assert.equal(ended.counts.created, 2)
+})
+
+test('a run whose row file is missing ends with a reason instead of reading the packed file as text', async () => {
+  const tenantId = await engine.tenant()
+  const runId = await engine.createRun(tenantId, { type: 'contact', csv: gzipSync('email,name\nann@a.example,Ann\n') })
+  await advanceRun(engine.context, { tenantId, runId })
+  await engine.rows('delete from run_file where run_id = $1', [runId])
+  const ended = await engine.advance(tenantId, runId)
+  assert.equal(ended.status, 'FAILED')
+  assert.equal(ended.statusReason?.code, 'FILE_GONE')
+})
