@@ -7,6 +7,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { Cursor, Row, RowFault } from '../source.js'
+import { HEADER_AGAIN, headerRepeats } from './header.js'
 import { utf16Units } from './utf16.js'
 
 export interface CsvScannerOptions {
@@ -80,6 +81,7 @@ export class CsvScanner {
   readonly #lastDataRow: number
   readonly #columns: readonly string[] | null
   readonly #expected: number
+  readonly #repeatsHeader: ((cells: readonly string[]) => boolean) | null
   readonly #unitBytes: number
   readonly #cellBytesMax: number
   readonly #cellsMax: number
@@ -117,6 +119,7 @@ export class CsvScanner {
     this.#quote = options.quote === null ? -1 : options.quote.charCodeAt(0)
     this.#columns = options.columns
     this.#expected = options.columns === null ? 0 : options.columns.length
+    this.#repeatsHeader = options.columns === null ? null : headerRepeats(options.columns)
     this.#unitBytes = options.unitBytes
     this.#cellBytesMax = options.cellBytesMax
     this.#cellsMax = options.cellsPerRowMax
@@ -300,6 +303,9 @@ export class CsvScanner {
       if (fault === null) {
         fit(cells, this.#columns === null ? count : this.#expected)
       }
+    }
+    if (fault === null && this.#repeatsHeader?.(cells) === true) {
+      fault = HEADER_AGAIN
     }
     const width = wide > 127 ? this.#width(start, next) : (next - start) * this.#unitBytes
     this.#push(rows, start, at, width, cells, fault)

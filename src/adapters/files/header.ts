@@ -1,6 +1,6 @@
 /** Finds the header of a table, what stands above it, and names for its columns. */
 import { COLUMN_NAME_LENGTH_MAX } from '../../limits.js'
-import type { Row } from '../source.js'
+import type { Row, RowFault } from '../source.js'
 import { usualCount } from './dialect.js'
 import { classify, Kind, kindsOf } from './kinds.js'
 
@@ -156,6 +156,44 @@ function joined(rows: readonly Row[]): Row {
   return { ...last, cells }
 }
 
+/** A row that says what the header said, as where exports were joined or each page of a report has its own. */
+export const HEADER_AGAIN: RowFault = {
+  code: 'UNPARSABLE_ROW',
+  message: 'The row repeats the header of the table and holds no data.',
+}
+
+/**
+ * Tells for the cells of a row whether they repeat the header that these names of columns come from: nearly all names in
+ * their places, two at least. Null where the names say too little to tell.
+ */
+export function headerRepeats(names: readonly string[]): ((cells: readonly string[]) => boolean) | null {
+  const given = new Set(names)
+  const texts = names.map((name, index) => {
+    const [, first] = /^(.+) \(\d+\)$/.exec(name) ?? []
+    return name === `Column ${index + 1}` ? '' : first !== undefined && given.has(first) ? first : name
+  })
+  const probe = texts.findIndex((text) => text !== '')
+  const probed = texts[probe]
+  const named = texts.filter((text) => text !== '').length
+  if (probed === undefined || named < 2) {
+    return null
+  }
+  const first = probed.charCodeAt(0)
+  return (cells) => {
+    const cell = cells[probe]
+    if (cell === undefined || cell.length < probed.length) {
+      return false
+    }
+    // One look at one letter spares nearly all rows the rest. A blank or a byte order mark may stand before it.
+    const code = cell.charCodeAt(0)
+    if ((code !== first && code > 32 && code < 127) || cleanName(cell) !== probed) {
+      return false
+    }
+    const same = texts.filter((text, index) => text !== '' && cleanName(cells[index] ?? '') === text).length
+    return same >= 2 && same >= named * 0.8
+  }
+}
+
 export interface FoundEnd {
   /** Of the first row that is no data any more. */
   readonly index: number
@@ -168,32 +206,39 @@ export interface FoundEnd {
 /** Lines below a table that are looked at. */
 const FOOTER_ROWS_MAX = 10
 
-/** How a line below a table begins that sums it up, or says where it comes from. */
-const FOOTER =
-  /^(?:(?:grand |sub)?totals?|sum|summe|gesamt(?:summe)?|totale?s?|somme|suma|(?:report |file )?(?:generated|exported|printed|created|downloaded)(?: on| at| by)|erstellt am|sources?|quellen?|notes?|footnotes?|end of (?:report|file|list|data)|copyright|\(c\)|©|page \d+|\d+ (?:rows?|records?|results?)|(?:rows?|records?) (?:count|returned|total))(?:$|[\s:.,*])/i
+/** A cell that says of its row that it sums the table up or explains it: the whole cell, or followed by a colon or a number. */
+const FOOTER_WORD =
+  /^(?:(?:grand |sub)?totals?(?: (?:rows?|records?|count|amount|value|sum))?|sum|summe|gesamt(?:summe)?|totale?s?|somme|suma|(?:report |file )?(?:generated|exported|printed|created|downloaded)(?: on| at| by)?|erstellt am|sources?|quellen?|notes?|footnotes?|copyright|(?:rows?|records?) (?:count|returned|total))\.?\s*(?:$|[:*]|[-+]?[\d(])/i
+
+/** The beginning of a sentence that no value begins with. */
+const FOOTER_SENTENCE =
+  /^(?:(?:report |file )?(?:generated|exported|printed|created|downloaded) (?:on|at|by)\b|end of (?:report|file|list|data)\b|\(c\) |©|page \d+\b|\d+ (?:rows?|records?|results?)\b)/i
+
+/** An amount: digits, perhaps with a currency or a percent sign. */
+const NUMBER = /^(?:\p{Lu}{3}|\p{Sc})?\s*[-+(]?\s*(?:\p{Sc}\s*)?\d[\d.,'’\s]*[)%]?\s*(?:\p{Lu}{3}|\p{Sc}|%)?$/u
+
+/** Whether a row sums a table up or explains it. Real names begin with such words too: `Total Energies,Paris` is a company. */
+function isFooter(filled: readonly string[]): boolean {
+  const first = filled[0] ?? ''
+  return (FOOTER_WORD.test(first) || FOOTER_SENTENCE.test(first)) && filled.slice(1).every((cell) => NUMBER.test(cell))
+}
 
 /**
- * Finds where a table ends above the end of its file: at a second header, which begins another table, or at lines that
- * sum it up. `data` are all its rows below the header. Null where it goes on to the end.
+ * Finds where a table of so many columns ends above the end of its file: at lines that sum it up. `data` are all its rows
+ * below the header. Null where it goes on to the end.
  */
-export function findEnd({ header }: FoundHeader, columns: number, data: readonly Row[]): FoundEnd | null {
-  const second = header === null || columns < 2 ? -1 : data.findIndex((row, index) => index > 0 && repeats(row, header))
-  if (second > 0) {
-    const what = `Row ${data[second]!.number} is a header again: another table begins there. Its rows are not imported; they are listed as failed.`
-    return { index: second, lastDataRow: data[second]!.number - 1, what }
-  }
+export function findEnd(columns: number, data: readonly Row[]): FoundEnd | null {
   let index = data.length
   let found = data.length
   while (index > 1 && data.length - index < FOOTER_ROWS_MAX && columns >= 2) {
     const row = data[index - 1]!
-    const filled = row.cells.filter((cell) => cell.trim() !== '')
-    const first = filled[0]?.trim() ?? ''
+    const filled = row.cells.map((cell) => cell.trim()).filter((cell) => cell !== '')
     const short = filled.length <= Math.max(1, Math.floor(columns / 2))
     if (filled.length > 0 && !short) {
       break
     }
     index -= 1
-    if (FOOTER.test(first)) {
+    if (isFooter(filled)) {
       found = index
     } else if (filled.length > 1) {
       break

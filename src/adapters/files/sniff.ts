@@ -21,7 +21,7 @@ import { CsvScanner } from './csv-scanner.js'
 import type { DetectedColumn, Detection } from './detection.js'
 import { findDialect, usualCount } from './dialect.js'
 import { refuseKnownBinary, refuseNoText, refuseOtherText } from './file-type.js'
-import { columnNames, type FoundHeader, findEnd, findHeader } from './header.js'
+import { columnNames, type FoundHeader, findEnd, findHeader, HEADER_AGAIN } from './header.js'
 import { classify } from './kinds.js'
 import { Utf16Transcoder } from './utf16.js'
 
@@ -95,7 +95,7 @@ export function sniff(head: Uint8Array, options: SniffOptions): Detection {
   const names = namesOf(top, header)
   const above = top.filter((row) => row.number < header.firstDataRow).length
   const all = content.dataRows({ ...dialect, columns: names, above })
-  const end = whole ? findEnd(header, names.length, all) : null
+  const end = whole ? findEnd(names.length, all) : null
   const rows = end === null ? all : all.slice(0, end.index)
   const lineEnds = content.lineEnds(top)
   const good = rows.filter((row) => row.fault === null)
@@ -578,13 +578,18 @@ const FAULT_WORDS: readonly (readonly [code: string, what: string])[] = [
 ]
 
 function faultWarnings(rows: readonly Row[]): string[] {
-  return FAULT_WORDS.flatMap(([code, what]) => {
-    const faulty = rows.filter((row) => row.fault?.code === code)
-    const first = faulty[0]
-    return first === undefined
+  const counted = (what: string, faulty: readonly Row[]): string[] =>
+    faulty[0] === undefined
       ? []
-      : [`Rows ${what}: ${faulty.length} of the first ${rows.length}. The first one is row ${first.number}.`]
+      : [`Rows ${what}: ${faulty.length} of the first ${rows.length}. The first one is row ${faulty[0].number}.`]
+  const words = FAULT_WORDS.flatMap(([code, what]) => {
+    return counted(
+      what,
+      rows.filter(({ fault }) => fault?.code === code && fault !== HEADER_AGAIN),
+    )
   })
+  const again = rows.filter(({ fault }) => fault === HEADER_AGAIN)
+  return [...words, ...counted('that repeat the header (they are listed as failed)', again)]
 }
 
 function repeatedNames(header: Row | null, names: readonly string[]): string[] {

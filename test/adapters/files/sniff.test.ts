@@ -423,6 +423,56 @@ test('a missing blank behind a comma moves no value', async () => {
   assert.deepEqual(rows.at(-1)?.cells, ['Smith', '', '555'])
 })
 
+test('lines that sum a table up end it, and companies with such names do not', () => {
+  const last = (line: string): number | null | undefined =>
+    look(`Name,City,Amount,Phone\n${'Lamp AG,Wien,12,0301\n'.repeat(6)}${line}\n`).lastDataRow
+  for (const line of [
+    'Total Energies,Paris,,',
+    'Sum Li,Hong Kong,,',
+    'Notes Ltd,London,,',
+    'Source Inc,Boston,,',
+    'Created Studios,,,',
+    'Copyright Clearance,Danvers,,',
+    'Total,Paris,,',
+  ]) {
+    assert.equal(last(line), null, line)
+  }
+  for (const line of [
+    'Total,,72,',
+    'Grand total:,,"€ 1,072.50",',
+    'Summe,,72 EUR,',
+    'Source: the CRM,,,',
+    'Generated on 2024-01-01 by Anna,,,',
+    'Total 6,,,',
+    '6 rows,,,',
+    'End of report,,,',
+    '© Lamp AG,,,',
+  ]) {
+    assert.equal(last(line), 7, line)
+  }
+})
+
+test('a repeated header costs its own row, below the head of a file as well', async () => {
+  const page = `Name,City,Phone\n${'Lamp,Wien,0301\n'.repeat(50)}`
+  for (const pages of [3, 600]) {
+    const content = page.repeat(pages)
+    const found = look(content)
+    const rows = await readAll(content, found)
+    assert.equal(found.lastDataRow, null)
+    assert.equal(rows.length, pages * 51 - 1)
+    assert.deepEqual(
+      rows.filter((row) => row.fault !== null).map((row) => row.number),
+      Array.from({ length: pages - 1 }, (_, index) => (index + 1) * 51 + 1),
+    )
+    assert.match(found.warnings.join(' '), /repeat the header .*The first one is row 52\./)
+  }
+  const twice = '\ufeffPhone,Phone,,Name\n1,2,3,4\n\ufeffPhone,Phone,,Name\n5,6,7,8\n'
+  assert.deepEqual(
+    (await readAll(twice, look(twice))).map((row) => row.fault?.code ?? null),
+    [null, 'UNPARSABLE_ROW', null],
+  )
+})
+
 test('column names change no prototype', async () => {
   const keys = Object.getOwnPropertyNames(Object.prototype)
   const found = look(await readFile(join(FIXTURES, 'hostile-names.csv')))
