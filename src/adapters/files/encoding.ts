@@ -127,11 +127,17 @@ export function findEncoding(bytes: Buffer, whole: boolean, said: Said | null): 
   if (isUtf8(whole ? bytes : withoutHalfCharacter(bytes))) {
     return { encoding: 'utf-8', confidence: 0.99 }
   }
-  const damaged = damagedUtf8(bytes)
-  if (damaged !== null) {
+  const { good, bad } = sequencesOf(bytes)
+  const damaged = { encoding: 'utf-8', confidence: Math.round((good / (good + bad)) * 90) / 100 }
+  if (good > bad * 4) {
     return damaged
   }
-  return legacyEncoding(bytes)
+  const guess = normal(detector()(bytes))
+  // Read with one byte for each character, every sequence would be two signs or more that nobody wrote.
+  if (charactersOf(guess) !== null && good >= DAMAGED_SEQUENCES_MIN && good >= bad) {
+    return damaged
+  }
+  return legacyEncoding(bytes, guess)
 }
 
 function markedEncoding(bytes: Buffer): Encoding | null {
@@ -191,8 +197,11 @@ function withoutHalfCharacter(bytes: Buffer): Buffer {
   return bytes.subarray(0, end > 0 && bytes[end - 1]! >= 0xc0 ? end - 1 : bytes.length)
 }
 
+/** Fewer sequences of UTF-8 may be chance. */
+const DAMAGED_SEQUENCES_MIN = 2
+
 /** Sequences of UTF-8 do not come about by chance: a few bad bytes among many of them are damage, no other encoding. */
-function damagedUtf8(bytes: Buffer): FoundEncoding | null {
+function sequencesOf(bytes: Buffer): { readonly good: number; readonly bad: number } {
   let good = 0
   let bad = 0
   for (let at = 0; at < bytes.length; ) {
@@ -217,7 +226,7 @@ function damagedUtf8(bytes: Buffer): FoundEncoding | null {
       at += 1
     }
   }
-  return good > bad * 4 ? { encoding: 'utf-8', confidence: Math.round((good / (good + bad)) * 90) / 100 } : null
+  return { good, bad }
 }
 
 // ------------------------------------------------------------------------------------------- legacy encodings
@@ -239,8 +248,7 @@ const RIVALS: readonly Encoding[] = [
 /** How much more plausible another encoding has to be than the detector's answer. Points per character that differs. */
 const MARGIN = 0.4
 
-function legacyEncoding(bytes: Buffer): FoundEncoding {
-  const guess = normal(detector()(bytes))
+function legacyEncoding(bytes: Buffer, guess: Encoding): FoundEncoding {
   if (charactersOf(guess) === null) {
     const text = new TextDecoder(guess).decode(bytes)
     const bad = text.split('\uFFFD').length - 1

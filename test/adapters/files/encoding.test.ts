@@ -125,6 +125,17 @@ test('a few bad bytes among good UTF-8 are damage and no other encoding', () => 
   assert.ok(found.confidence < 0.95)
 })
 
+test('stray bytes of another encoding do not make good UTF-8 a text of that encoding', () => {
+  const latin = (text: string) => Buffer.from(text, 'latin1')
+  const text = Buffer.concat([Buffer.from('Name\nJosé\nRenée\nZoë\nFrançois\n'), latin('André\n')])
+  assert.equal(findEncoding(text, true, null).encoding, 'utf-8')
+  const half = Buffer.concat([Buffer.from('Name\nJosé\nRenée\n'), latin('André\nZoë\n')])
+  assert.equal(findEncoding(half, true, null).encoding, 'utf-8')
+  // What a single pair may be by chance, among the letters of another encoding.
+  const pair = Buffer.concat([Buffer.from('Name\nJosé\n'), latin('André\nZoë\nFrançois\n')])
+  assert.equal(findEncoding(pair, true, null).encoding, 'windows-1252')
+})
+
 test('what does not decode is one bad byte, and the lines around it are read', () => {
   for (const encoding of ['euc-kr', 'gbk', 'big5', 'euc-jp']) {
     const character = { 'euc-kr': '집', gbk: '房', big5: '電', 'euc-jp': '会' }[encoding] ?? ''
