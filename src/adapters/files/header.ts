@@ -48,6 +48,7 @@ export function findHeader(rows: readonly Row[], from: number): FoundHeader {
   while (above < table.length && isAbove(table[above]!, usual)) {
     above += 1
   }
+  above = belowPairs(table, above, usual)
   const candidate = above <= PREAMBLE_ROWS_MAX ? table[above] : undefined
   if (candidate === undefined) {
     above = 0
@@ -250,6 +251,23 @@ export function findEnd(columns: number, data: readonly Row[]): FoundEnd | null 
   }
   const what = `From row ${row.number} on there are totals or notes below the table. They are not imported; they are listed as failed.`
   return { index: found, lastDataRow: row.number - 1, what }
+}
+
+/** Index of the header below lines of a name and a value (`Account:;DE12…`), as banks write them; `above` if there are none. */
+function belowPairs(table: readonly Row[], above: number, usual: number): number {
+  let index = above
+  for (; index < table.length && usual >= 4; index += 1) {
+    const filled = table[index]!.cells.map((cell) => cell.trim()).filter((cell) => cell !== '')
+    if (filled.length > 2 || (filled.length * 2 >= usual && filled[0]?.endsWith(':') !== true)) {
+      break
+    }
+  }
+  const header = table[index]
+  if (header === undefined || index === above || header.cells.length * 2 <= usual) {
+    return above
+  }
+  // Only a row that is plainly a header takes the place of one with few names.
+  return headerPoints(header, table.slice(index + 1, index + 1 + COMPARED_ROWS)) > 0 ? index : above
 }
 
 function isAbove(row: Row, usual: number): boolean {

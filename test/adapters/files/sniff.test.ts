@@ -473,6 +473,26 @@ test('a repeated header costs its own row, below the head of a file as well', as
   )
 })
 
+test('finds the header below lines of a name and a value', () => {
+  const header = 'Buchung;Valuta;Auftraggeber;Verwendungszweck;Betrag'
+  const data = Array.from({ length: 20 }, (_, index) => `${index + 10}.01.2024;;Lamp AG;Miete ${index};-${index},50`)
+  const names = (...above: string[]): string[] =>
+    look([...above, header, ...data, ''].join('\r\n')).columns.map(({ name }) => name)
+  for (const above of [
+    ['Konto:;DE12500105170648489890', 'Zeitraum:;01.01.2024 - 31.01.2024', ''],
+    ['Umsatzanzeige', '', 'IBAN;DE12500105170648489890', 'Kontoname;Girokonto', 'Bank;ING', ''],
+    ['"Konto:";"DE12500105170648489890";;;', '"Saldo:";"1.000,00 EUR";;;', ''],
+  ]) {
+    assert.deepEqual(names(...above), header.split(';'), above.join())
+  }
+  // Four columns leave no room but for a colon.
+  const four = look(`Kunde:;4711\n\nDatum;Name;E-Mail;Betrag\n${'01.02.2024;Li;li@example.com;3,50\n'.repeat(5)}`)
+  assert.equal(four.headerRow, 3)
+  // A sparse row of data is no header because of its place.
+  const sparse = look(`Name;Email;;;\n${'Li;li@example.com;3;4;5\n'.repeat(5)}`)
+  assert.equal(sparse.headerRow, 1)
+})
+
 test('column names change no prototype', async () => {
   const keys = Object.getOwnPropertyNames(Object.prototype)
   const found = look(await readFile(join(FIXTURES, 'hostile-names.csv')))
