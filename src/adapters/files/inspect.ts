@@ -1,11 +1,12 @@
 /** Looks at a file, whatever it is: what it holds, how it is read, and how sure that is. One road for the service and the command line. */
+import { isAscii } from 'node:buffer'
 import { Refusal } from '../../errors.js'
 import { FILE_HEAD_BYTES_MAX } from '../../limits.js'
 import type { SourceOptions } from '../../pipeline/types.js'
 import type { ByteReader, OpenBytes } from './bytes.js'
 import { transcoder } from './decode.js'
 import type { Detection, FileFormat } from './detection.js'
-import { findEncoding, readEncodingName } from './encoding.js'
+import { type FoundEncoding, findEncoding, readEncodingName } from './encoding.js'
 import { fileTypeOf } from './file-type.js'
 import { sniffJson, sniffNdjson } from './json.js'
 import { isReadNatively, type Unpacked, unpack } from './open.js'
@@ -96,14 +97,67 @@ function refuseOtherFormat({ format }: SourceOptions, found: FileFormat): void {
   }
 }
 
-function inspectText(file: Unpacked, request: InspectRequest): Promise<Detection> {
-  const json = inspectJson(file, request)
+async function inspectText(file: Unpacked, request: InspectRequest): Promise<Detection> {
+  const encoding = await encodingOf(file, request)
+  const json = inspectJson(file, request, encoding)
   if (json !== null) {
-    return Promise.resolve(json)
+    return json
   }
-  const csv = inspectCsv(file, request)
+  const csv = inspectCsv(file, request, encoding)
   refuseBrokenJson(file, request, csv)
-  return Promise.resolve(csv)
+  return csv
+}
+
+/** Places in a long file that are looked at for its encoding, the end among them, and how much at each. Bytes. */
+const ENCODING_PLACES = 16
+const ENCODING_PLACE_BYTES = 64 * 1024
+
+/** The encoding of the text. Where its beginning is ASCII, which is so in nearly every encoding, places further on tell. */
+async function encodingOf(file: Unpacked, { overrides }: InspectRequest): Promise<FoundEncoding> {
+  const { head, whole } = file
+  const found = findEncoding(head, whole, saidEncoding(overrides))
+  const isOpen = overrides.encoding === null && found.encoding === 'utf-8' && isAscii(head)
+  // What is packed would have to be unpacked up to each place.
+  if (whole || !isOpen || file.compression !== 'NONE' || file.byteSize === null) {
+    return found
+  }
+  const lines = await linesFurtherOn(file.open, head.length, file.byteSize)
+  const further = lines.length === 0 ? found : findEncoding(lines, false, null)
+  // A text does not change the width of its characters on the way.
+  return /^utf-(?:16|32)/.test(further.encoding) ? found : further
+}
+
+/** Whole lines of places behind `from`, of those places alone where not all is ASCII: no character is cut in two. */
+async function linesFurtherOn(open: OpenBytes, from: number, byteSize: number): Promise<Buffer> {
+  await using bytes = await open()
+  const last = Math.max(from, byteSize - ENCODING_PLACE_BYTES)
+  const places = Math.min(ENCODING_PLACES, Math.ceil((byteSize - from) / ENCODING_PLACE_BYTES))
+  const lines: Buffer[] = []
+  for (let place = 0; place < places; place += 1) {
+    const at = places === 1 ? from : from + Math.floor((place * (last - from)) / (places - 1))
+    const block = await blockAt(bytes, at)
+    // The place may begin within a line, and end within one.
+    const begin = block.indexOf('\n') + 1
+    const end = at + block.length >= byteSize ? block.length : block.lastIndexOf('\n') + 1
+    const text = block.subarray(begin, end)
+    if (begin > 0 && !isAscii(text)) {
+      lines.push(text)
+    }
+  }
+  return Buffer.concat(lines)
+}
+
+async function blockAt(bytes: ByteReader, from: number): Promise<Buffer> {
+  const block = Buffer.allocUnsafe(ENCODING_PLACE_BYTES)
+  let filled = 0
+  while (filled < block.length) {
+    const read = await bytes.read(block, filled, block.length - filled, from + filled)
+    if (read === 0) {
+      break
+    }
+    filled += read
+  }
+  return block.subarray(0, filled)
 }
 
 /** A single column of text that calls itself JSON and is none was meant as such; of a real table the name is wrong. */
@@ -126,9 +180,12 @@ function refuseBrokenJson({ head, whole }: Unpacked, { name, overrides }: Inspec
 }
 
 /** Null where the text is no JSON. */
-function inspectJson(file: Unpacked, { name, overrides }: InspectRequest): Detection | null {
+function inspectJson(
+  file: Unpacked,
+  { name, overrides }: InspectRequest,
+  { encoding, confidence }: FoundEncoding,
+): Detection | null {
   const { head, whole } = file
-  const { encoding, confidence } = findEncoding(head, whole, saidEncoding(overrides))
   const text = transcoder(encoding).push(head, whole)
   const size = sizeOfText(file, text)
   const found = sniffNdjson(text, whole, size, { name, overrides }) ?? sniffJson(text, whole, size, { name, overrides })
@@ -148,9 +205,12 @@ function sizeOfText({ head, whole, byteSize }: Unpacked, text: Buffer): number {
   return whole ? text.length : Math.round((byteSize ?? 0) * (text.length / Math.max(1, head.length)))
 }
 
-function inspectCsv(file: Unpacked, { name, overrides }: InspectRequest): Detection {
+function inspectCsv(
+  file: Unpacked,
+  { name, overrides }: InspectRequest,
+  { encoding, confidence }: FoundEncoding,
+): Detection {
   const { head, whole } = file
-  const { encoding, confidence } = findEncoding(head, whole, saidEncoding(overrides))
   const native = isReadNatively(encoding)
   const text = native ? head : transcoder(encoding).push(head, whole)
   const size = sizeOfText(file, text)

@@ -177,3 +177,25 @@ test('what no database keeps is a fault of its row, or shown by a sign', async (
     assert.ok(row.fault !== null || row.cells.every((cell) => cell.isWellFormed() && !cell.includes('\0')))
   }
 })
+
+test('a text that begins in ASCII is read in the encoding of what stands further on', async () => {
+  const plain = 'Ada Lovelace,London\n'.repeat(20_000)
+  const accents = 'Jürgen Müller,Köln\nHélène Lefèvre,Orléans\n'
+  const texts = [
+    [`Name,City\n${plain}${accents}`, 'at the end'],
+    [`Name,City\n${plain}${accents.repeat(4000)}${plain}`, 'in between'],
+  ] as const
+  for (const [text, where] of texts) {
+    const latin = Buffer.from(text, 'latin1')
+    const detection = await inspected(latin)
+    assert.equal(detection.encoding, 'windows-1252', where)
+    const { rows } = await read(latin)
+    assert.ok(
+      rows.some(({ cells, fault }) => cells[0] === 'Jürgen Müller' && fault === null),
+      where,
+    )
+    const utf8 = await inspected(Buffer.from(text))
+    assert.equal(utf8.encoding, 'utf-8', where)
+  }
+  assert.equal((await inspected(Buffer.from(plain))).encoding, 'utf-8')
+})
