@@ -1,7 +1,13 @@
 /** GZIP: a stream of members one behind the other, perhaps with something behind the last. What comes out is counted, not believed. */
 import { crc32, createInflateRaw, type InflateRaw } from 'node:zlib'
 import { Refusal } from '../../errors.js'
-import { UNPACK_BLOCK_BYTES, UNPACK_RATIO_BYTES_MIN, UNPACK_RATIO_MAX, UNPACKED_BYTES_MAX } from '../../limits.js'
+import {
+  ARCHIVE_ENTRIES_MAX,
+  UNPACK_BLOCK_BYTES,
+  UNPACK_RATIO_BYTES_MIN,
+  UNPACK_RATIO_MAX,
+  UNPACKED_BYTES_MAX,
+} from '../../limits.js'
 import type { ByteReader } from './bytes.js'
 
 /** For tests; the defaults are those of limits.ts. */
@@ -9,6 +15,7 @@ export interface GzipLimits {
   readonly unpackedBytes?: number
   readonly ratio?: number
   readonly ratioBytes?: number
+  readonly emptyMembers?: number
 }
 
 /** The bytes of a file from `from` on, block by block. */
@@ -26,7 +33,8 @@ export async function* bytesOf(bytes: ByteReader, from = 0): AsyncGenerator<Buff
 
 /**
  * What a GZIP file unpacks to, block by block; leaving the loop ends the unpacking. Bytes behind the last member are passed
- * over. Throws `Refusal`: FILE_UNREADABLE where the file is damaged or breaks off, FILE_UNSAFE above the ratio, LIMIT_EXCEEDED
+ * over. Throws `Refusal`: FILE_UNREADABLE where the file is damaged or breaks off, FILE_UNSAFE above the ratio or with more
+ * than ARCHIVE_ENTRIES_MAX members that are empty, LIMIT_EXCEEDED
  * above the unpacked bytes; and what `bytes` throws.
  */
 export async function* gunzip(bytes: ByteReader, limits: GzipLimits = {}): AsyncGenerator<Uint8Array, void, undefined> {
@@ -46,11 +54,22 @@ export async function* gunzip(bytes: ByteReader, limits: GzipLimits = {}): Async
       )
     }
   }
+  const mostEmpty = limits.emptyMembers ?? ARCHIVE_ENTRIES_MAX
+  let empty = 0
   for (let member = await dataStart(bytes, 0); ; ) {
     if (member === null) {
       throw damaged()
     }
+    const before = unpacked
     const next = yield* inflateMember(bytes, member, count)
+    // They cost time, and nothing that comes out would ever tell.
+    empty += unpacked === before ? 1 : 0
+    if (empty > mostEmpty) {
+      throw new Refusal(
+        'FILE_UNSAFE',
+        `The GZIP file consists of more than ${mostEmpty} empty parts, which no ordinary file does.`,
+      )
+    }
     member = await dataStart(bytes, next)
     if (member === null) {
       return
@@ -121,12 +140,17 @@ async function* inflateMember(
 
 const TRAILER_BYTES = 8
 const HEADER_BYTES = 10
+/** What is read of a header that has neither name nor comment. */
+const HEADER_SHORT_BYTES = 16
 /** Names and comments of a header are looked for within so many bytes. */
 const HEADER_BYTES_MAX = 64 * 1024
 
 /** Where the data of the member that starts at `at` begin; null where none starts there. RFC 1952, 2.3. */
 async function dataStart(bytes: ByteReader, at: number): Promise<number | null> {
-  const head = await bytesAt(bytes, at, HEADER_BYTES_MAX)
+  // Nearly all are short.
+  const short = await bytesAt(bytes, at, HEADER_SHORT_BYTES)
+  const hasName = ((short[3] ?? 0) & (4 | 8 | 16)) !== 0
+  const head = hasName && short[0] === 0x1f ? await bytesAt(bytes, at, HEADER_BYTES_MAX) : short
   if (head.length < HEADER_BYTES || head[0] !== 0x1f || head[1] !== 0x8b || head[2] !== 8) {
     return null
   }

@@ -72,6 +72,24 @@ test('a bomb is refused long before it has unpacked', async () => {
   assert.ok(seen < 13 * 1024 * 1024, String(seen))
 })
 
+test('members that hold nothing are taken up to a limit, whatever their headers say', async () => {
+  const empty = gzipSync('')
+  const named = Buffer.concat([
+    empty.subarray(0, 3),
+    Buffer.from([8]),
+    empty.subarray(4, 10),
+    Buffer.from('people.csv\0'),
+  ])
+  const members = (count: number) =>
+    Buffer.concat([
+      gzipSync('a\n'),
+      ...Array.from({ length: count }, (_, at) => (at % 2 === 0 ? empty : Buffer.concat([named, empty.subarray(10)]))),
+      gzipSync('b\n'),
+    ])
+  assert.equal(await unpacked(members(20), { emptyMembers: 20 }), 'a\nb\n')
+  await assert.rejects(unpacked(members(21), { emptyMembers: 20 }), { name: 'Refusal', code: 'FILE_UNSAFE' })
+})
+
 test('leaving the loop ends the unpacking', async () => {
   for await (const part of gunzip(held(gzipSync(text)))) {
     assert.ok(part.length > 0)
