@@ -7,7 +7,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { Cursor, Row, RowFault } from '../source.js'
-import { HEADER_AGAIN, headerRepeats } from './header.js'
+import { BELOW_TABLE, HEADER_AGAIN, headerRepeats } from './header.js'
 import { utf16Units } from './utf16.js'
 
 export interface CsvScannerOptions {
@@ -44,11 +44,6 @@ const WIDE = 2
 
 const UNCLOSED = 'the quote that opens the value is never closed. Close it or leave it out.'
 const TEXT_BEHIND_QUOTE = 'text follows the quote that closes the value. Double the quotes inside a quoted value.'
-
-const BELOW: RowFault = {
-  code: 'UNPARSABLE_ROW',
-  message: 'The row stands below the table: it is a footer, or belongs to another table.',
-}
 
 /** How far below a broken quote its value is followed. Lines. */
 const CONTINUATION_LINES_MAX = 100
@@ -528,7 +523,7 @@ export class CsvScanner {
     const byte = this.byte
     this.byte += width
     const below = fault === null && this.number > this.#lastDataRow
-    rows.push({ number: this.number, byte, end: this.byte, cells, fault: below ? BELOW : fault })
+    rows.push({ number: this.number, byte, end: this.byte, cells, fault: below ? BELOW_TABLE : fault })
     this.number += 1
   }
 

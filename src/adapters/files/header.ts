@@ -157,6 +157,12 @@ function joined(rows: readonly Row[]): Row {
   return { ...last, cells }
 }
 
+/** A row below the last one of data. */
+export const BELOW_TABLE: RowFault = {
+  code: 'UNPARSABLE_ROW',
+  message: 'The row stands below the table: it is a footer, or belongs to another table.',
+}
+
 /** A row that says what the header said, as where exports were joined or each page of a report has its own. */
 export const HEADER_AGAIN: RowFault = {
   code: 'UNPARSABLE_ROW',

@@ -21,7 +21,15 @@ import { CsvScanner } from './csv-scanner.js'
 import type { DetectedColumn, Detection } from './detection.js'
 import { findDialect, usualCount } from './dialect.js'
 import { refuseKnownBinary, refuseNoText, refuseOtherText } from './file-type.js'
-import { columnNames, type FoundHeader, findEnd, findHeader, HEADER_AGAIN } from './header.js'
+import {
+  BELOW_TABLE,
+  columnNames,
+  type FoundHeader,
+  findEnd,
+  findHeader,
+  HEADER_AGAIN,
+  headerRepeats,
+} from './header.js'
 import { classify } from './kinds.js'
 import { Utf16Transcoder } from './utf16.js'
 
@@ -92,7 +100,7 @@ export function sniff(head: Uint8Array, options: SniffOptions): Detection {
     )
   }
   const header = headerOf(top, separator === undefined ? 1 : 2, said.headerRow)
-  const names = namesOf(top, header)
+  const names = namesOf(top, header, dialect.delimiter)
   const above = top.filter((row) => row.number < header.firstDataRow).length
   const all = content.dataRows({ ...dialect, columns: names, above })
   const end = whole ? findEnd(names.length, all) : null
@@ -138,6 +146,8 @@ export interface TableDescription {
   readonly headerRow: number | null
   /** Rows with a lower number are no data. */
   readonly firstDataRow: number
+  /** Rows with a higher number stand below the table; null where none were found, or `rows` are no sheet. */
+  readonly lastDataRow: number | null
   readonly columns: readonly DetectedColumn[]
   /** Data rows; exact where `whole`. Null where it cannot be told. */
   readonly estimatedRowCount: number | null
@@ -152,6 +162,8 @@ export interface DescribeOptions {
   /** As a person said it: 0 for none; null to find it. */
   readonly headerRow: number | null
   readonly decimalSeparator: string | null
+  /** The table is a sheet, where totals may stand below it and remarks beside it. Absent: each row is a record. */
+  readonly isSheet?: boolean
 }
 
 /**
@@ -165,17 +177,52 @@ export function describeTable(rows: readonly Row[], options: DescribeOptions): T
     throw new Refusal('FILE_EMPTY', 'The table is empty.')
   }
   const header = headerOf(rows, 1, options.headerRow)
-  const names = namesOf(rows, header)
-  const data = rows.filter((row) => row.number >= header.firstDataRow)
+  const names = namesOf(rows, header, null)
+  const fit = options.isSheet === true ? rowFitter(names, null) : (row: Row): Row => row
+  const all = rows.filter((row) => row.number >= header.firstDataRow).map(fit)
+  const end = options.isSheet === true && options.whole ? findEnd(names.length, all) : null
+  const data = end === null ? all : all.slice(0, end.index)
   const good = data.filter((row) => row.fault === null)
-  const above = rows.length - data.length
+  const above = rows.length - all.length
   const rest = options.rowCount === null ? null : Math.max(data.length, options.rowCount - above)
   return {
     headerRow: header.header?.number ?? null,
     firstDataRow: header.firstDataRow,
+    lastDataRow: end?.lastDataRow ?? null,
     columns: names.map((name, index) => describe(name, index, good, options.whole, options.decimalSeparator)),
     estimatedRowCount: options.whole ? data.length : rest,
-    warnings: [...tableWarnings(header, names, data.length, rows.length, null), ...faultWarnings(data)],
+    warnings: [...tableWarnings(header, names, data.length, rows.length, end?.what ?? null), ...faultWarnings(data)],
+  }
+}
+
+/**
+ * Makes of each row of a sheet one with a cell for each column, or with a fault: WRONG_COLUMN_COUNT where a value stands
+ * beside the table, UNPARSABLE_ROW where it repeats the header or stands below the table.
+ */
+export function rowFitter(names: readonly string[], lastDataRow: number | null): (row: Row) => Row {
+  const columns = names.length
+  const repeats = headerRepeats(names)
+  return (row) => {
+    if (row.fault !== null) {
+      return row
+    }
+    if (lastDataRow !== null && row.number > lastDataRow) {
+      return { ...row, fault: BELOW_TABLE }
+    }
+    if (repeats?.(row.cells) === true) {
+      return { ...row, fault: HEADER_AGAIN }
+    }
+    if (row.cells.length === columns) {
+      return row
+    }
+    if (row.cells.length < columns) {
+      return { ...row, cells: [...row.cells, ...Array<string>(columns - row.cells.length).fill('')] }
+    }
+    if (row.cells.slice(columns).every((cell) => cell === '')) {
+      return { ...row, cells: row.cells.slice(0, columns) }
+    }
+    const message = `The row has ${row.cells.length} cells; the table has ${columns} columns.`
+    return { ...row, fault: { code: 'WRONG_COLUMN_COUNT', message } }
   }
 }
 
@@ -442,18 +489,50 @@ function headerOf(rows: readonly Row[], from: number, said: number | null): Foun
   }
 }
 
-function namesOf(rows: readonly Row[], { header, firstDataRow }: FoundHeader): string[] {
+function namesOf(rows: readonly Row[], { header, firstDataRow }: FoundHeader, delimiter: string | null): string[] {
   const data = rows.filter((row) => row.number >= firstDataRow)
   const widths = data.map((row) => filledWidth(row.cells)).sort((a, b) => b - a)
-  // Without a header a column is one that not only a stray row or two reach; with one, that it names or that has values.
-  const width = widths[header === null ? Math.floor(widths.length / 10) : 0] ?? 0
-  const cells = header === null ? Array.from({ length: Math.max(1, width) }, () => '') : header.cells
-  const named = filledWidth(cells)
-  const names = header === null ? cells : cells.slice(0, Math.max(1, named, Math.min(cells.length, width)))
-  if (names.length > COLUMNS_MAX) {
-    throw new Refusal('LIMIT_EXCEEDED', `The file has ${names.length} columns; at most ${COLUMNS_MAX} are read.`)
+  if (header === null) {
+    // A column is one that not only a stray row or two reach.
+    return namesWithin(Array.from({ length: Math.max(1, widths[Math.floor(widths.length / 10)] ?? 0) }, () => ''))
   }
-  return columnNames(names)
+  const named = filledWidth(header.cells)
+  // What the header has room for is a column if it has a name or any value, what stands beside it if most rows have it.
+  const most = data.length < 2 ? 0 : (widths[Math.floor(widths.length / 2)] ?? 0)
+  const width = Math.max(1, named, Math.min(header.cells.length, widths[0] ?? 0), most)
+  const cells = [...header.cells.slice(0, width), ...Array<string>(Math.max(0, width - header.cells.length)).fill('')]
+  if (width === header.cells.length + 1 && named === header.cells.length && namesRows(header, data, delimiter)) {
+    return namesWithin(['', ...cells.slice(0, -1)])
+  }
+  return namesWithin(cells)
+}
+
+function namesWithin(cells: readonly string[]): string[] {
+  if (cells.length > COLUMNS_MAX) {
+    throw new Refusal('LIMIT_EXCEEDED', `The file has ${cells.length} columns; at most ${COLUMNS_MAX} are read.`)
+  }
+  return columnNames(cells)
+}
+
+/** Rows that a numbering is seen in. */
+const NUMBERED_ROWS_MIN = 3
+
+/**
+ * Whether the first cell of each row is its own name or number, which the header has no cell for: R writes tables so, with
+ * blanks between the columns unless it is told otherwise.
+ */
+function namesRows(header: Row, data: readonly Row[], delimiter: string | null): boolean {
+  const first = data.map((row) => row.cells[0]?.trim() ?? '')
+  if (first.length < NUMBERED_ROWS_MIN) {
+    return false
+  }
+  const numbered = first.every((cell, index) => /^\d+$/.test(cell) && Number(cell) === Number(first[0]) + index)
+  if (numbered) {
+    return !/^(?:id|#|key|index|row|(?:no|nr|num|number|nummer)\.?)$|(?:[ _-]|[a-z](?=I))id$/i.test(
+      header.cells[0]!.trim(),
+    )
+  }
+  return delimiter === ' ' && new Set(first).size === first.length
 }
 
 /** Number of cells up to the last one with a value. */
@@ -524,6 +603,13 @@ function warningsOf(found: {
   }
   warnings.push(...tableWarnings(header, names, rows.length, top.length, found.end))
   warnings.push(...faultWarnings(rows))
+  const lastRow = rows.at(-1)?.number ?? 0
+  warnings.push(
+    ...shortRows(
+      top.filter(({ number }) => number >= header.firstDataRow && number <= lastRow),
+      names.length,
+    ),
+  )
   if (found.lineEnds.length > 1) {
     warnings.push('Lines end in different ways; each of them is taken for a line end.')
   }
@@ -555,6 +641,11 @@ function tableWarnings(
   }
   if (header.header !== null && header.header.fault !== null) {
     warnings.push(`The header itself is broken. ${header.header.fault.message}`)
+  }
+  if (header.header !== null && names.length > header.header.cells.length) {
+    warnings.push(
+      `The header has ${plural(header.header.cells.length, 'cell')}, but most rows have ${names.length}. Check that each name stands above its values.`,
+    )
   }
   const repeated = repeatedNames(header.header, names)
   if (repeated.length > 0) {
@@ -590,6 +681,19 @@ function faultWarnings(rows: readonly Row[]): string[] {
   })
   const again = rows.filter(({ fault }) => fault === HEADER_AGAIN)
   return [...words, ...counted('that repeat the header (they are listed as failed)', again)]
+}
+
+/** Rows that were filled up, and may have lost a cell in the middle. `rows` have the cells that they have in the file. */
+function shortRows(rows: readonly Row[], columns: number): string[] {
+  const short = rows.filter(
+    ({ cells, fault }) => fault === null && cells.length < columns && cells.some((cell) => cell.trim() !== ''),
+  )
+  const [first] = short
+  return first === undefined
+    ? []
+    : [
+        `Rows with fewer cells than there are columns: ${short.length} of the first ${rows.length}; the missing cells are read as empty. The first one is row ${first.number}.`,
+      ]
 }
 
 function repeatedNames(header: Row | null, names: readonly string[]): string[] {

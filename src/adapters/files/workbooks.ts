@@ -8,7 +8,7 @@ import type { Detection, FileFormat, Sheet } from './detection.js'
 import { fileTypeOf, kindOfZip } from './file-type.js'
 import { openLegacyWorkbook } from './legacy-workbook.js'
 import { nested, type Unpacked } from './open.js'
-import { describeTable } from './sniff.js'
+import { describeTable, rowFitter } from './sniff.js'
 import { heldBytes } from './stream-bytes.js'
 import type { Workbook } from './workbook.js'
 import { openXlsx } from './xlsx/workbook.js'
@@ -19,7 +19,7 @@ export type WorkbookFormat = Extract<FileFormat, 'XLSX' | 'XLS' | 'XLSB' | 'ODS'
 /** What a workbook says of itself, for `Detection`. */
 type WorkbookDetection = Pick<
   Detection,
-  'headerRow' | 'firstDataRow' | 'sheets' | 'sheet' | 'columns' | 'estimatedRowCount' | 'warnings'
+  'headerRow' | 'firstDataRow' | 'lastDataRow' | 'sheets' | 'sheet' | 'columns' | 'estimatedRowCount' | 'warnings'
 >
 
 /** The bytes of a file at any place: those of a file that was packed are held in memory. Refuses LIMIT_EXCEEDED above HELD_FILE_BYTES_MAX. */
@@ -127,6 +127,7 @@ export async function inspectWorkbook(
         rowCount: candidate.estimatedRowCount,
         headerRow,
         decimalSeparator,
+        isSheet: true,
       })
       const header = rows.find((row) => row.number === table.headerRow)
       if (header?.fault?.code === 'ROW_TOO_LARGE') {
@@ -166,27 +167,16 @@ export async function* workbookRows(
   signal: AbortSignal,
 ): AsyncGenerator<readonly Row[], void, undefined> {
   const { index } = sheetNamed(book.sheets, detection.sheet ?? '')
-  const columns = detection.columns.length
+  const fit = rowFitter(
+    detection.columns.map(({ name }) => name),
+    detection.lastDataRow ?? null,
+  )
   for await (const group of book.rows(index, signal)) {
-    const data = group.filter((row) => row.number >= detection.firstDataRow).map((row) => fitted(row, columns))
+    const data = group.filter((row) => row.number >= detection.firstDataRow).map(fit)
     if (data.length > 0) {
       yield data
     }
   }
-}
-
-function fitted(row: Row, columns: number): Row {
-  if (row.fault !== null || row.cells.length === columns) {
-    return row
-  }
-  if (row.cells.length < columns) {
-    return { ...row, cells: [...row.cells, ...Array<string>(columns - row.cells.length).fill('')] }
-  }
-  if (row.cells.slice(columns).every((cell) => cell === '')) {
-    return { ...row, cells: row.cells.slice(0, columns) }
-  }
-  const message = `The row has ${row.cells.length} cells; the table has ${columns} columns.`
-  return { ...row, fault: { code: 'WRONG_COLUMN_COUNT', message } }
 }
 
 async function firstRows(book: Workbook, { index }: Sheet): Promise<{ rows: readonly Row[]; whole: boolean }> {

@@ -310,7 +310,7 @@ test('what a person says wins', async () => {
   const headed = look('title\n\nid,name\n1,Anna\n', { headerRow: 1, delimiter: ',' })
   assert.deepEqual(
     [headed.headerRow, headed.firstDataRow, headed.columns.map((column) => column.name)],
-    [1, 2, ['title']],
+    [1, 2, ['title', 'Column 2']],
   )
   const third = look('title\n\nid,name\n1,Anna\n', { headerRow: 3 })
   assert.deepEqual([third.headerRow, third.firstDataRow], [3, 4])
@@ -491,6 +491,34 @@ test('finds the header below lines of a name and a value', () => {
   // A sparse row of data is no header because of its place.
   const sparse = look(`Name;Email;;;\n${'Li;li@example.com;3;4;5\n'.repeat(5)}`)
   assert.equal(sparse.headerRow, 1)
+})
+
+test('columns without a name are those that most rows reach', () => {
+  const names = (content: string): string[] => look(content).columns.map(({ name }) => name)
+  assert.deepEqual(names('a,b\n1,2,3\n4,5,6\n7,8\n'), ['a', 'b', 'Column 3'])
+  const { columns, warnings } = look('Name,City\nLi,Wien\nRoe,Graz,a remark\nDoe,Linz\n')
+  assert.equal(columns.length, 2)
+  assert.match(warnings.join(' '), /more cells than there are columns: 1 of the first 3\. The first one is row 3/)
+  // A trailing delimiter is no column.
+  assert.deepEqual(names('a,b\n1,2,\n4,5,\n7,8,\n'), ['a', 'b'])
+})
+
+test('names do not move where rows have names of their own', () => {
+  const names = (content: string): string[] => look(content).columns.map(({ name }) => name)
+  const numbered = '"name","email"\n"1","Li","li@example.com"\n"2","Roe","r@example.com"\n"3","Doe","d@example.com"\n'
+  assert.deepEqual(names(numbered), ['Column 1', 'name', 'email'])
+  assert.match(look(numbered).warnings.join(' '), /header has 2 cells, but most rows have 3/)
+  assert.deepEqual(names(numbered.replaceAll(',', ' ')), ['Column 1', 'name', 'email'])
+  assert.deepEqual(names(numbered.replace('"name"', '"id"')), ['id', 'email', 'Column 3'])
+})
+
+test('tells of rows that have too few cells', () => {
+  const found = look('Name,City,Phone\nLi,Wien,030\nRoe,Graz\nDoe\nPoe,Linz,031\n')
+  assert.match(
+    found.warnings.join(' '),
+    /fewer cells than there are columns: 2 of the first 4; .* The first one is row 3\./,
+  )
+  assert.doesNotMatch(look('Name,City\nLi,Wien\nRoe,\n').warnings.join(' '), /fewer cells/)
 })
 
 test('column names change no prototype', async () => {
