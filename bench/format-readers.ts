@@ -165,10 +165,8 @@ if (reader === undefined) {
 const seen: Seen = { rows: 0, cells: 0 }
 const started = performance.now()
 await reader(path, seen)
-const { maxRSS } = process.resourceUsage()
 process.send?.({
   ...seen,
   ms: performance.now() - started,
-  peakBytes: maxRSS * 1024,
 })
 process.disconnect()
