@@ -1,5 +1,5 @@
 /** Finds the header of a table, what stands above it, and names for its columns. */
-import { COLUMN_NAME_LENGTH_MAX } from '../../limits.js'
+import { COLUMN_NAME_LENGTH_MAX, COLUMNS_MAX } from '../../limits.js'
 import type { Row, RowFault } from '../source.js'
 import { usualCount } from './dialect.js'
 import { classify, Kind, kindsOf } from './kinds.js'
@@ -43,7 +43,9 @@ const WORDS = new Set(
 /** `rows` are the first of the file; `from` is the number of the first that may belong to the table. */
 export function findHeader(rows: readonly Row[], from: number): FoundHeader {
   const table = rows.filter((row) => row.number >= from)
-  const usual = usualCount(table.map((row) => row.cells.length))
+  const widths = table.map((row) => row.cells.length)
+  // Rows with more cells than there may be columns are broken, and say nothing of the table.
+  const usual = usualCount(widths.filter((width) => width <= COLUMNS_MAX)) || usualCount(widths)
   let above = 0
   while (above < table.length && isAbove(table[above]!, usual)) {
     above += 1

@@ -498,7 +498,8 @@ function namesOf(rows: readonly Row[], { header, firstDataRow }: FoundHeader, de
   }
   const named = filledWidth(header.cells)
   // What the header has room for is a column if it has a name or any value, what stands beside it if most rows have it.
-  const most = data.length < 2 ? 0 : (widths[Math.floor(widths.length / 2)] ?? 0)
+  const usual = data.length < 2 ? 0 : (widths[Math.floor(widths.length / 2)] ?? 0)
+  const most = usual > COLUMNS_MAX ? 0 : usual
   const width = Math.max(1, named, Math.min(header.cells.length, widths[0] ?? 0), most)
   const cells = [...header.cells.slice(0, width), ...Array<string>(Math.max(0, width - header.cells.length)).fill('')]
   if (width === header.cells.length + 1 && named === header.cells.length && namesRows(header, data, delimiter)) {

@@ -416,6 +416,22 @@ test('warns of what a person should look at', async () => {
   assert.match(warnings(await readFile(join(FIXTURES, 'mixed-line-ends.csv'))), /Lines end in different ways/)
 })
 
+test('a long line full of opening quotes is one faulty row of its file', async () => {
+  const started = process.cpuUsage()
+  const content = `a,b\n${'"a,'.repeat(80_000)}`
+  const found = look(content)
+  assert.deepEqual(
+    [found.headerRow, found.columns.map(({ name }) => name), found.estimatedRowCount],
+    [1, ['a', 'b'], 1],
+  )
+  assert.deepEqual(
+    (await readAll(content, found)).map((row) => [row.number, row.fault === null]),
+    [[2, false]],
+  )
+  const { user } = process.cpuUsage(started)
+  assert.ok(user < 4_000_000, `${user} us`)
+})
+
 test('a missing blank behind a comma moves no value', async () => {
   const full = Array.from({ length: 100 }, (_, index) => `Person ${index}, p${index}@example.com, 030${index}\n`)
   const content = `Name, Email, Phone\n${full.join('')}Smith,, 555\n`
@@ -499,6 +515,8 @@ test('columns without a name are those that most rows reach', () => {
   const { columns, warnings } = look('Name,City\nLi,Wien\nRoe,Graz,a remark\nDoe,Linz\n')
   assert.equal(columns.length, 2)
   assert.match(warnings.join(' '), /more cells than there are columns: 1 of the first 3\. The first one is row 3/)
+  // More cells than there may be columns are faults of their rows.
+  assert.deepEqual(names(`Name,City\n${`1${',2'.repeat(COLUMNS_MAX)}\n`.repeat(3)}`), ['Name', 'City'])
   // A trailing delimiter is no column.
   assert.deepEqual(names('a,b\n1,2,\n4,5,\n7,8,\n'), ['a', 'b'])
 })
