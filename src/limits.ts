@@ -5,7 +5,7 @@
 
 // ------------------------------------------------------------------------------------------------ files
 
-/** Files in a ZIP archive, a workbook's own among them; one with more is refused as unsafe. Files. */
+/** Files in a ZIP archive, a workbook's own among them, or empty parts of a GZIP file; one with more is refused as unsafe. Files. */
 export const ARCHIVE_ENTRIES_MAX = 10_000
 
 /** A longer value in a file is a VALUE_TOO_LONG fault of its row. Bytes of UTF-8. */
@@ -80,6 +80,9 @@ export const SANDBOX_SILENCE_MS_MAX = 60_000
 /** Processor time of a child without a row and without a new byte of the file: so much, and so much more for each MiB of it. Milliseconds. */
 export const SANDBOX_STALL_MS_MAX = 8_000
 export const SANDBOX_STALL_MS_PER_MIB = 2_000
+
+/** However large the file is, processor time without a row and without a new byte of it ends here. Milliseconds. */
+export const SANDBOX_STALL_LONGEST_MS_MAX = 30_000
 
 /** Texts that the cells of a workbook share are kept in memory; a workbook with more is refused. Bytes of UTF-8. */
 export const SHARED_STRINGS_BYTES_MAX = 192 * 1024 * 1024

@@ -16,6 +16,7 @@ import {
   SANDBOX_OUTPUT_BYTES_MAX,
   SANDBOX_SEMI_SPACE_MIB,
   SANDBOX_SILENCE_MS_MAX,
+  SANDBOX_STALL_LONGEST_MS_MAX,
   SANDBOX_STALL_MS_MAX,
   SANDBOX_STALL_MS_PER_MIB,
 } from '../../limits.js'
@@ -53,6 +54,9 @@ const COMPLAINT_LENGTH = 2_000
 /** A child that asks for the same bytes over and over is stopped: so many times the file, and so many bytes more. */
 const REREAD_TIMES = 24
 const REREAD_BYTES = 256 * 1024 * 1024
+
+/** So many requests of a child wait for their answers before no more are taken; a reader asks one at a time. */
+const REQUESTS_QUEUED_MAX = 16
 
 /** Packages that the parsers in the child are made of; it may read their code and no other. */
 const PACKAGES = ['@e965/xlsx', 'xlsx', 'yauzl', 'buffer-crc32', 'pend', 'iconv-lite', 'safer-buffer', 'chardetng-wasm']
@@ -126,8 +130,9 @@ class SandboxChild implements AsyncDisposable {
   #complaint = ''
   #asked = 0
   #written = 0
-  /** While it waits for us, time does not count. */
+  /** While it waits for us, time does not count; what it computes meanwhile does. */
   #waits = 0
+  #waitsSince = 0
   #progressAt = performance.now()
   #progressCpu = 0
 
@@ -136,7 +141,11 @@ class SandboxChild implements AsyncDisposable {
     this.#options = options
     this.#memoryMax = options.memoryBytesMax ?? SANDBOX_MEMORY_BYTES_MAX
     this.#stallMax =
-      options.stallMsMax ?? SANDBOX_STALL_MS_MAX + (SANDBOX_STALL_MS_PER_MIB * job.byteSize) / (1024 * 1024)
+      options.stallMsMax ??
+      Math.min(
+        SANDBOX_STALL_LONGEST_MS_MAX,
+        SANDBOX_STALL_MS_MAX + (SANDBOX_STALL_MS_PER_MIB * job.byteSize) / (1024 * 1024),
+      )
     const [command = '', ...args] = sandboxCommand(options.entry ?? join(import.meta.dirname, 'sandbox-child.js'))
     this.#process = spawn(command, args, {
       cwd: '/',
@@ -185,9 +194,9 @@ class SandboxChild implements AsyncDisposable {
         if (this.#failure !== null) {
           break
         }
-        this.#waits += 1
+        this.#beginWait()
         yield chunk
-        this.#waits -= 1
+        this.#endWait()
         this.#progress()
       }
     } catch (error) {
@@ -239,6 +248,20 @@ class SandboxChild implements AsyncDisposable {
     this.#progressCpu = -1
   }
 
+  #beginWait(): void {
+    if (this.#waits === 0) {
+      this.#waitsSince = performance.now()
+    }
+    this.#waits += 1
+  }
+
+  #endWait(): void {
+    this.#waits -= 1
+    if (this.#waits === 0) {
+      this.#progressAt += performance.now() - Math.max(this.#progressAt, this.#waitsSince)
+    }
+  }
+
   #listen(): void {
     const messages = this.#process.stdio[MESSAGES_FD] as Readable
     messages.setEncoding('utf8')
@@ -258,10 +281,11 @@ class SandboxChild implements AsyncDisposable {
     errors.on('error', () => undefined)
   }
 
-  /** Answers the child's requests for bytes, one after the other. */
+  /** Answers the child's requests for bytes, one after the other; takes no more of them while many wait. */
   #serve(socket: Duplex): void {
     let pending = Buffer.alloc(0)
     let busy = Promise.resolve()
+    let queued = 0
     socket.on('error', () => undefined)
     socket.on('data', (data: Buffer) => {
       pending = Buffer.concat([pending, data])
@@ -269,10 +293,17 @@ class SandboxChild implements AsyncDisposable {
         const position = Number(pending.readBigUInt64LE(0))
         const length = pending.readUInt32LE(8)
         pending = pending.subarray(REQUEST_BYTES)
-        busy = busy.then(() => this.#answer(socket, position, length))
+        queued += 1
+        busy = busy.then(async () => {
+          await this.#answer(socket, position, length)
+          queued -= 1
+          if (queued === 0) {
+            socket.resume()
+          }
+        })
       }
-      if (pending.length > REQUEST_BYTES) {
-        this.#fail(broken())
+      if (queued > REQUESTS_QUEUED_MAX) {
+        socket.pause()
       }
     })
   }
@@ -290,10 +321,10 @@ class SandboxChild implements AsyncDisposable {
       this.#fail(new Refusal('FILE_UNREADABLE', 'The file leads its reader in circles. It is broken or made to harm.'))
       return
     }
-    this.#waits += 1
+    const answer = Buffer.allocUnsafe(4 + length)
+    let filled = 0
+    this.#beginWait()
     try {
-      const answer = Buffer.allocUnsafe(4 + length)
-      let filled = 0
       while (filled < length) {
         const read = await this.#bytes.read(answer, 4 + filled, length - filled, position + filled)
         if (read === 0) {
@@ -301,18 +332,22 @@ class SandboxChild implements AsyncDisposable {
         }
         filled += read
       }
-      answer.writeUInt32LE(filled, 0)
-      // Bytes that were never seen before are progress; the same ones again are not.
-      const block = Math.floor(position / READ_BYTES_MAX)
-      if (!this.#blocks.has(block)) {
-        this.#blocks.add(block)
-        this.#progress()
-      }
-      socket.write(answer.subarray(0, 4 + filled))
     } catch (error) {
       this.#fail(error instanceof Error ? error : new RetryableError('FILE_READ_FAILED', String(error)))
+      return
     } finally {
-      this.#waits -= 1
+      this.#endWait()
+    }
+    answer.writeUInt32LE(filled, 0)
+    // Bytes that were never seen before are progress; the same ones again are not.
+    const block = Math.floor(position / READ_BYTES_MAX)
+    if (!this.#blocks.has(block)) {
+      this.#blocks.add(block)
+      this.#progress()
+    }
+    // A child that asks and does not take the answer waits for itself.
+    if (!socket.write(answer.subarray(0, 4 + filled))) {
+      await drained(socket)
     }
   }
 
@@ -328,14 +363,11 @@ class SandboxChild implements AsyncDisposable {
       this.#fail(tooComplex(this.#memoryMax))
       return
     }
-    if (this.#waits > 0) {
-      this.#progress()
-      return
-    }
     if (this.#progressCpu < 0) {
       this.#progressCpu = use?.cpuMs ?? 0
     }
-    const silent = now - this.#progressAt
+    const until = this.#waits > 0 ? Math.max(this.#progressAt, this.#waitsSince) : now
+    const silent = until - this.#progressAt
     // Its own processor time: a machine that is busy with other things is no fault of the file.
     const busy = use === null ? silent : use.cpuMs - this.#progressCpu
     if (busy > this.#stallMax) {
@@ -346,6 +378,21 @@ class SandboxChild implements AsyncDisposable {
       this.#fail(new RetryableError('SANDBOX_STALLED', 'The reading of the file made no progress.'))
     }
   }
+}
+
+/** Waits until the other side has taken what was written, or is gone. */
+function drained(socket: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    const go = (): void => {
+      socket.off('drain', go).off('close', go)
+      resolve()
+    }
+    if (socket.destroyed) {
+      resolve()
+    } else {
+      socket.once('drain', go).once('close', go)
+    }
+  })
 }
 
 /** Memory and processor time of a process, as the kernel counts them; null where it does not tell. */

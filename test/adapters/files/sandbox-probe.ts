@@ -126,6 +126,29 @@ switch (what) {
     socket.on('data', (data: Buffer) => done(data.toString('latin1', 4)))
     break
   }
+  case 'ask': {
+    const request = Buffer.alloc(12)
+    request.writeUInt32LE(5, 8)
+    new Socket({ fd: BYTES_FD }).write(request, () => {
+      for (;;) {
+        // Forever, with a request on its way.
+      }
+    })
+    break
+  }
+  case 'deaf': {
+    const socket = new Socket({ fd: BYTES_FD })
+    const requests = Buffer.alloc(12 * 1000)
+    for (let at = 0; at < requests.length; at += 12) {
+      requests.writeUInt32LE(256 * 1024, at + 8)
+    }
+    socket.pause().write(requests, () => {
+      for (;;) {
+        // Asks, and never takes an answer.
+      }
+    })
+    break
+  }
   case 'circle': {
     const socket = new Socket({ fd: BYTES_FD })
     const request = Buffer.alloc(12)

@@ -122,6 +122,26 @@ test('a child that reads the same bytes for ever is ended', async () => {
   noneLeft()
 })
 
+test('a child that asks and takes no answer is not answered into memory without end', async () => {
+  const bytes = bytesOf('x')
+  let reads = 0
+  bytes.read = (_target, _at, length) => {
+    reads += 1
+    return Promise.resolve(length)
+  }
+  await assert.rejects(run('deaf', { stallMsMax: 500 }, bytes), { name: 'Refusal', code: 'FILE_UNREADABLE' })
+  assert.ok(reads > 0 && reads < 20, `${reads} reads`)
+  noneLeft()
+})
+
+test('a child that computes without end while it is answered slowly is ended', async () => {
+  const bytes = bytesOf('0123456789')
+  // An answer that never comes.
+  bytes.read = () => new Promise(() => undefined)
+  await assert.rejects(run('ask and loop', { stallMsMax: 300 }, bytes), { name: 'Refusal', code: 'FILE_UNREADABLE' })
+  noneLeft()
+})
+
 test('a child that writes without end is ended at the limit, and waits for who reads', async () => {
   const work = sandboxed(() => Promise.resolve(bytesOf('x')), jobOf('flood'), {
     entry,
