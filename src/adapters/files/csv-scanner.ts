@@ -245,7 +245,11 @@ export class CsvScanner {
           return -1
         }
         cellStart = opening + 1
-        if (!closed || this.#swallowsRows(cellStart, cellEnd, count)) {
+        const swallowed = closed ? this.#swallowsRows(cellStart, cellEnd, count) : true
+        if (swallowed === null) {
+          return -1
+        }
+        if (swallowed) {
           return this.#broken(start, cell, count, rows, UNCLOSED)
         }
         if (at < stop ? ends[data[at]!] === 0 || (long !== null && !this.#endsAt(at)) : capped) {
@@ -476,9 +480,10 @@ export class CsvScanner {
   /**
    * Whether a quoted value holds whole rows: then its quotes are two stray ones from different rows. Rows that end up in
    * a value would be lost in silence. A list such as `Doe, Jane` over many lines is none: its first line is not what the
-   * row still lacks behind its first `column` cells.
+   * row still lacks behind its first `column` cells, or its last line and what follows it are no row. Null where that
+   * is not in the window.
    */
-  #swallowsRows(from: number, to: number, column: number): boolean {
+  #swallowsRows(from: number, to: number, column: number): boolean | null {
     const data = this.#data
     const expected = this.#expected - 1
     if (to - from < SWALLOWED_BYTES_MIN || expected < 1) {
@@ -506,7 +511,22 @@ export class CsvScanner {
         delimiters = 0
       }
     }
-    return total >= SWALLOWED_DELIMITERS_MIN
+    return total < SWALLOWED_DELIMITERS_MIN ? false : this.#completesRow(to, expected - delimiters)
+  }
+
+  /** Whether so many delimiters stand outside of quotes between `from`, where a quote is, and the end of its line. */
+  #completesRow(from: number, expected: number): boolean | null {
+    const data = this.#data
+    const stop = this.#stop
+    let delimiters = 0
+    let quoted = false
+    let at = from + 1
+    while (at < stop && data[at] !== LF && data[at] !== CR) {
+      quoted = (data[at] === this.#quote) !== quoted
+      delimiters += !quoted && this.#delimiterAt(at) ? 1 : 0
+      at += 1
+    }
+    return at < stop || this.#capped || this.#eof ? delimiters === expected : null
   }
 
   /** The row at `start` is too large: its end is looked for from `at` on, without keeping what is there. */

@@ -272,6 +272,14 @@ test('a list within quotes that looks like rows stays one value', async () => {
     [1, 'Sales', list],
     [2, 'Support', 'Roe, Max'],
   ])
+  const notes = `called, again\n${'a, b, c\n'.repeat(10)}`
+  const content = `Li,"${notes}",Max\nRoe,none,"Max"\n`
+  for (const blockBytes of [1, 64, 1024]) {
+    assert.deepEqual(brief(await rowsOf(content, {}, { blockBytes })), [
+      [1, 'Li', notes, 'Max'],
+      [2, 'Roe', 'none', 'Max'],
+    ])
+  }
 })
 
 test('a delimiter with a blank behind it separates without the blank too', async () => {
