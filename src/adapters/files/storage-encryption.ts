@@ -107,7 +107,10 @@ export function openEncrypted(open: OpenBytes, name: string, keys: FileKeys): Op
   return async () => {
     const inner = await open()
     try {
-      if (inner.byteSize < HEADER_BYTES + TAG_BYTES) {
+      // A last segment without a readable byte would never be looked at; only an empty file has one.
+      const tail = (inner.byteSize - HEADER_BYTES) % STORED_SEGMENT_BYTES
+      const cut = (tail > 0 && tail < TAG_BYTES) || (tail === TAG_BYTES && segmentsOf(inner.byteSize) > 1)
+      if (inner.byteSize < HEADER_BYTES + TAG_BYTES || cut) {
         throw damaged()
       }
       const header = await readAll(inner, HEADER_BYTES, 0)

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
+import type { OpenBytes } from '../../../src/adapters/files/bytes.js'
 import { localFileStore } from '../../../src/adapters/files/storage.js'
 import type { FileKeys } from '../../../src/adapters/files/storage-encryption.js'
 import { STORE_SEGMENT_BYTES } from '../../../src/limits.js'
@@ -106,6 +107,29 @@ test('notices segments that were cut off, left out, doubled or swapped', async (
   await writeFile(path, (await readFile(path)).subarray(0, HEADER))
   await assert.rejects(buffer(localFileStore(directory, keys).read(empty)), damaged)
 })
+
+test('notices a file that was cut just behind the beginning of a segment, however it is read', async () => {
+  const store = localFileStore(directory, keys)
+  for (const segments of [1, 2]) {
+    for (const tail of [1, 15, 16]) {
+      const key = await put(plain)
+      const path = join(directory, key)
+      await writeFile(path, (await readFile(path)).subarray(0, HEADER + segments * SEGMENT + tail))
+      await assert.rejects(buffer(store.read(key)), damaged, `${segments} segments and ${tail} bytes`)
+      await assert.rejects(inBlocks(store.openBytes(key)), damaged, `${segments} segments and ${tail} bytes in blocks`)
+    }
+  }
+})
+
+async function inBlocks(open: OpenBytes): Promise<void> {
+  await using reader = await open()
+  const block = Buffer.alloc(10_000)
+  for (let at = 0; at < reader.byteSize; ) {
+    const read = await reader.read(block, 0, Math.min(block.length, reader.byteSize - at), at)
+    assert.ok(read > 0)
+    at += read
+  }
+}
 
 test('notices a file in the place of another', async () => {
   const one = await put(Buffer.from('one'))
