@@ -49,8 +49,11 @@ export async function keepHouse(
       const swept = await files.sweep(olderThan)
       const ids = tenants.map(({ id }) => id)
       const { orphans, lost, doubtful } = await reconcileFiles(lane, files, ids, signal)
-      if (doubtful) {
-        log?.warn('more files are missing from the store than are there: is it the right one? nothing was changed')
+      for (const tenantId of doubtful) {
+        log?.warn(
+          { tenantId },
+          'too many files are missing from the store, or unknown to the database: is it the right one? nothing was changed',
+        )
       }
       if (lost > 0) {
         log?.warn({ count: lost }, 'files are gone from the store that nobody purged')
@@ -83,7 +86,7 @@ async function purgeTenant(lane: Lane, files: FileStore, tenantId: string): Prom
     const made = await tx.query<{ storage_key: string }>(
       `delete from run_file m using run r, source_file f
        where m.tenant_id = $1 and r.tenant_id = $1 and r.id = m.run_id and f.tenant_id = $1 and f.id = r.source_file_id
-         and f.purged_at is not null
+         and f.purged_at is not null and r.finished_at is not null
        returning m.storage_key`,
       [tenantId],
     )

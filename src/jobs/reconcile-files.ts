@@ -19,14 +19,23 @@ const SETTLED_KEYS = `
   select storage_key from source_file where tenant_id = $1 and purged_at is null and uploaded_at < now() - interval '1 hour'
   union all select storage_key from run_file where tenant_id = $1 and made_at < now() - interval '1 hour'`
 
+/**
+ * Files of a tenant that no record knows of, or that are missing, which happen: processes are killed. More may mean that
+ * store and database do not belong together: one of them is a copy, older than the other, or only half there.
+ */
+const HANDFUL = 5
+
+/** Beyond a handful, at most one in so many files may be missing. */
+const MISSING_ONE_IN = 100
+
 /** What one look at all files came to. */
 export interface Reconciled {
   /** Files that were removed because no record knew of them. */
   readonly orphans: number
   /** Records that were told that their file is gone. */
   readonly lost: number
-  /** True where more files were missing than found: then it is taken for another store, and no record is changed. */
-  readonly doubtful: boolean
+  /** Tenants of which store and records do not look as if they belonged together: nothing of theirs was changed. */
+  readonly doubtful: readonly string[]
 }
 
 /** Looks through the files of all tenants. Stops early, and without harm, when the signal is aborted. */
@@ -36,47 +45,92 @@ export async function reconcileFiles(
   tenantIds: readonly string[],
   signal?: AbortSignal,
 ): Promise<Reconciled> {
-  const before = new Date(Date.now() - STORE_ORPHAN_HOURS * 3_600_000)
-  let found = 0
+  const doubtful: string[] = []
   let orphans = 0
-  const missing: { readonly tenantId: string; readonly key: string }[] = []
-  for (const tenantId of tenantIds) {
-    let after = ''
-    for await (const page of files.list(tenantId)) {
-      if (signal?.aborted === true) {
-        return { orphans, lost: 0, doubtful: false }
-      }
-      const last = page.at(-1)
-      if (last === undefined) {
-        continue
-      }
-      const listed = new Set(page.map(({ key }) => key))
-      const known = await knownAmong(lane, tenantId, [...listed])
-      found += known.size
-      for (const { key, storedAt } of page) {
-        if (!known.has(key) && storedAt < before) {
-          await files.delete(key)
-          orphans += 1
-        }
-      }
-      const settled = await settledKeys(lane, tenantId, after, last.key)
-      missing.push(...settled.filter((key) => !listed.has(key)).map((key) => ({ tenantId, key })))
-      after = last.key
-    }
-    const rest = await settledKeys(lane, tenantId, after, null)
-    missing.push(...rest.map((key) => ({ tenantId, key })))
-  }
-  if (missing.length > found) {
-    return { orphans, lost: 0, doubtful: true }
-  }
   let lost = 0
-  for (const { tenantId, key } of missing) {
-    if (signal?.aborted !== true && (await files.stat(key)) === null) {
-      await forget(lane, tenantId, key)
-      lost += 1
+  for (const tenantId of tenantIds) {
+    const seen = await compare(lane, files, tenantId, signal)
+    if (seen === null) {
+      break
+    }
+    if (isDoubtful(seen)) {
+      doubtful.push(tenantId)
+      continue
+    }
+    for (const key of seen.unknown) {
+      // Much may have been recorded since the list was read.
+      if (signal?.aborted !== true && (await knownAmong(lane, tenantId, [key])).size === 0) {
+        await files.delete(key)
+        orphans += 1
+      }
+    }
+    for (const key of seen.missing) {
+      if (signal?.aborted !== true && (await files.stat(key)) === null) {
+        await forget(lane, tenantId, key)
+        lost += 1
+      }
     }
   }
-  return { orphans, lost, doubtful: false }
+  return { orphans, lost, doubtful }
+}
+
+interface Comparison {
+  /** How many files of the store records know of. */
+  readonly found: number
+  /** Files, old enough, that no record knows of. */
+  readonly unknown: readonly string[]
+  /** Files of records that the store does not list. */
+  readonly missing: readonly string[]
+}
+
+function isDoubtful({ found, unknown, missing }: Comparison): boolean {
+  return (
+    missing.length > found ||
+    (missing.length > HANDFUL && missing.length * MISSING_ONE_IN > found + missing.length) ||
+    unknown.length > Math.max(HANDFUL, found)
+  )
+}
+
+/** Lays the store's list beside the records of a tenant. Null when the signal was aborted. */
+async function compare(
+  lane: Lane,
+  files: FileStore,
+  tenantId: string,
+  signal: AbortSignal | undefined,
+): Promise<Comparison | null> {
+  const before = await orphansBefore(lane)
+  const unknown: string[] = []
+  const missing: string[] = []
+  let found = 0
+  let after = ''
+  for await (const page of files.list(tenantId)) {
+    if (signal?.aborted === true) {
+      return null
+    }
+    const last = page.at(-1)
+    if (last === undefined) {
+      continue
+    }
+    const listed = new Set(page.map(({ key }) => key))
+    await remember(lane, tenantId, [...listed])
+    const known = await knownAmong(lane, tenantId, [...listed])
+    found += known.size
+    unknown.push(...page.filter(({ key, storedAt }) => !known.has(key) && storedAt < before).map(({ key }) => key))
+    const settled = await settledKeys(lane, tenantId, after, last.key)
+    missing.push(...settled.filter((key) => !listed.has(key)))
+    after = last.key
+  }
+  missing.push(...(await settledKeys(lane, tenantId, after, null)))
+  return { found, unknown, missing }
+}
+
+/** By the clock of the database, which all workers share. */
+async function orphansBefore(lane: Lane): Promise<Date> {
+  const [row] = await lane.session<{ at: Date }>("select now() - $1 * interval '1 hour' as at", [STORE_ORPHAN_HOURS])
+  if (row === undefined) {
+    throw new Error('the database does not tell the time')
+  }
+  return row.at
 }
 
 async function knownAmong(lane: Lane, tenantId: string, keys: readonly string[]): Promise<ReadonlySet<string>> {
@@ -111,4 +165,16 @@ async function forget(lane: Lane, tenantId: string, key: string): Promise<void> 
     )
     await tx.query('delete from run_file where tenant_id = $1 and storage_key = $2', [tenantId, key])
   })
+}
+
+/** Files that had been missing and are back, as when a store was still being copied: they count as before. */
+async function remember(lane: Lane, tenantId: string, keys: readonly string[]): Promise<void> {
+  await withTenant(lane, tenantId, (tx) =>
+    tx.query(
+      // Past its retention a file was purged for good, and may only not be deleted yet.
+      `update source_file set purged_at = null
+       where tenant_id = $1 and storage_key = any($2::text[]) and purged_at is not null and expires_at > now()`,
+      [tenantId, keys],
+    ),
+  )
 }

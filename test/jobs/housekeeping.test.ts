@@ -129,6 +129,79 @@ test('changes no record where most files are missing, and says so', async () => 
   assert.match(lines.join(''), /is it the right one/)
 })
 
+/** Keys that look like the store's, for files that are not there. */
+function absent(tenantId: string): string {
+  return `${tenantId}/${randomUUID().replaceAll('-', '')}`
+}
+
+async function all<T>(count: number, make: () => Promise<T>): Promise<T[]> {
+  const made: T[] = []
+  for (let number = 0; number < count; number += 1) {
+    made.push(await make())
+  }
+  return made
+}
+
+test('changes nothing of a tenant of whom a tenth of the files is missing, and goes on with the next', async () => {
+  const here = await place()
+  await all(54, async () => recorded(here.tenantId, await stored(here, 2), 2))
+  const missing = await all(6, () => recorded(here.tenantId, absent(here.tenantId), 2))
+  const orphan = await stored(here, 25)
+  const other = { ...here, tenantId: (await createTenant(db.ownerUrl, `house ${randomUUID()}`)).id }
+  const orphanOfOther = await stored(other, 25)
+  await keepHouse(lane, here.files, config)
+  assert.deepEqual(
+    await purged(missing),
+    missing.map(() => false),
+  )
+  assert.notEqual(await here.files.stat(orphan), null)
+  assert.equal(await here.files.stat(orphanOfOther), null)
+})
+
+test('deletes nothing of a tenant who has more files than the database knows of', async () => {
+  const here = await place()
+  const [known = ''] = await all(5, async () => recorded(here.tenantId, await stored(here, 1000), 1000))
+  const later = await all(6, () => stored(here, 1000))
+  const lines: string[] = []
+  const log = createLog({ level: 'info', process: 'test' }, { write: (line) => lines.push(line) })
+  await keepHouse(lane, here.files, config, { log })
+  assert.deepEqual(await purged([known]), [false])
+  for (const key of later) {
+    assert.notEqual(await here.files.stat(key), null)
+  }
+  assert.match(lines.join(''), new RegExp(`${here.tenantId}.*is it the right one`))
+})
+
+test('takes a file back that is there again, unless its retention has ended', async () => {
+  const here = await place()
+  await all(3, async () => recorded(here.tenantId, await stored(here, 2), 2))
+  const keys = await all(2, () => stored(here, 1000))
+  const ids = [await recorded(here.tenantId, keys[0] ?? '', 1000)]
+  ids.push(await recorded(here.tenantId, keys[1] ?? '', 1000))
+  await oracle.query('update source_file set purged_at = now() where id = any($1::uuid[])', [ids])
+  await oracle.query("update source_file set expires_at = now() - interval '1 hour' where id = $1", [ids[1]])
+  await keepHouse(lane, here.files, config)
+  assert.deepEqual(await purged(ids), [false, true])
+  assert.notEqual(await here.files.stat(keys[0] ?? ''), null)
+  assert.equal(await here.files.stat(keys[1] ?? ''), null)
+})
+
+test('asks once more for a file before it is deleted', async () => {
+  const here = await place()
+  const orphans = (await all(2, () => stored(here, 25))).toSorted()
+  const [first = '', second = ''] = orphans
+  const files: FileStore = {
+    ...here.files,
+    delete: async (key) => {
+      await recorded(here.tenantId, second, 25)
+      await here.files.delete(key)
+    },
+  }
+  await keepHouse(lane, files, config)
+  assert.equal(await here.files.stat(first), null)
+  assert.notEqual(await here.files.stat(second), null)
+})
+
 test('knows every table that holds keys of the store', async () => {
   const { rows } = await oracle.query<{ name: string }>(
     `select table_name as name from information_schema.columns
