@@ -143,17 +143,27 @@ export async function closeSession(tx: Tx, id: string, fileId: string): Promise<
   return closed.length > 0
 }
 
-/** Ends a session that has become nothing: from now on there is none. Its parts are for `removeParts`, or housekeeping. */
-export async function endSession(tx: Tx, id: string): Promise<void> {
-  await tx.query(
-    'update upload_session set expires_at = now() where tenant_id = $1 and id = $2 and expires_at > now()',
+/**
+ * Ends a session that has become nothing: from now on there is none. Its parts are for `removeParts`, or housekeeping.
+ * False where it has become a file, or had ended before.
+ */
+export async function endSession(tx: Tx, id: string): Promise<boolean> {
+  // Not now(), which is when this transaction began: to one that began earlier the session would still be open.
+  const ended = await tx.query(
+    `update upload_session set expires_at = '-infinity'
+     where tenant_id = $1 and id = $2 and file_id is null and expires_at > now() returning id`,
     [tx.tenantId, id],
   )
+  return ended.length > 0
 }
 
-/** Forgets parts whose bytes have been deleted. */
-export async function removeParts(tx: Tx, id: string): Promise<void> {
-  await tx.query('delete from upload_part where tenant_id = $1 and session_id = $2', [tx.tenantId, id])
+/** Forgets parts of a session whose bytes have been deleted: those, and none that came meanwhile. */
+export async function removeParts(tx: Tx, id: string, keys: readonly string[]): Promise<void> {
+  await tx.query('delete from upload_part where tenant_id = $1 and session_id = $2 and storage_key = any($3::text[])', [
+    tx.tenantId,
+    id,
+    keys,
+  ])
 }
 
 /** Keys of parts that nobody needs any more: of sessions that have expired or become a file. At most `limit` of them. */

@@ -140,15 +140,22 @@ async function completedFile(context: ApiContext, id: string): Promise<FileView 
 async function complete(context: ApiContext, id: string, source: SourceOptions | null): Promise<FileView> {
   const { files } = context.services
   const { session, parts } = await inTenant(context, async (tx) => {
-    // What follows may take minutes, in which the parts must not expire.
-    await keepSession(tx, id)
-    return { session: await findSession(tx, id), parts: await partsOf(tx, id) }
+    const found = await findSession(tx, id)
+    if (found !== null && found.offset === found.byteSize) {
+      // What follows may take minutes, in which the parts must not expire.
+      await keepSession(tx, id)
+    }
+    return { session: found, parts: await partsOf(tx, id) }
   })
-  if (session === null || session.offset < session.byteSize) {
-    const { offset = 0, byteSize = 0 } = session ?? {}
-    throw new Refusal('UPLOAD_INCOMPLETE', `Of ${byteSize} bytes ${offset} have arrived. Send the rest.`, [
-      'uploadSessionId',
-    ])
+  if (session === null) {
+    throw new Refusal('NOT_FOUND', 'There is no upload with this id, or it has expired.', ['uploadSessionId'])
+  }
+  if (session.offset < session.byteSize) {
+    throw new Refusal(
+      'UPLOAD_INCOMPLETE',
+      `Of ${session.byteSize} bytes ${session.offset} have arrived. Send the rest.`,
+      ['uploadSessionId'],
+    )
   }
   let stored: StoredFile
   try {
@@ -191,16 +198,23 @@ async function complete(context: ApiContext, id: string, source: SourceOptions |
       }
     }
     if (error instanceof Refusal && (error.code === 'FILE_CHECKSUM_MISMATCH' || error.code === 'FILE_INFECTED')) {
-      // What arrived is of no use: the next try is another upload.
-      await inTenant(context, (tx) => endSession(tx, id))
-      await dropParts(context, id, parts)
+      // An infected file has been set apart, with a record of its own.
       recorded = error.code === 'FILE_INFECTED'
+      // What arrived is of no use: the next try is another upload. Where this fails, housekeeping does it in time.
+      await giveUp(context, id, parts).catch(() => undefined)
     }
     throw error
   } finally {
     if (!recorded) {
-      await files.delete(stored.key)
+      // What is left is found by housekeeping; what the caller must know is why there is no file.
+      await files.delete(stored.key).catch(() => undefined)
     }
+  }
+}
+
+async function giveUp(context: ApiContext, id: string, parts: readonly UploadPart[]): Promise<void> {
+  if (await inTenant(context, (tx) => endSession(tx, id))) {
+    await dropParts(context, id, parts)
   }
 }
 
@@ -217,5 +231,6 @@ async function dropParts(context: ApiContext, id: string, parts: readonly Upload
   for (const part of parts) {
     await context.services.files.delete(part.key)
   }
-  await inTenant(context, (tx) => removeParts(tx, id))
+  const keys = parts.map(({ key }) => key)
+  await inTenant(context, (tx) => removeParts(tx, id, keys))
 }

@@ -94,7 +94,8 @@ async function giveUp({ services, caller, writing }: Exchange, session: UploadSe
   for (const part of parts) {
     await services.files.delete(part.key)
   }
-  await withTenant(services.database, caller.tenantId, (tx) => removeParts(tx, session.id))
+  const keys = parts.map(({ key }) => key)
+  await withTenant(services.database, caller.tenantId, (tx) => removeParts(tx, session.id, keys))
 }
 
 /**

@@ -234,6 +234,15 @@ test('two that complete at once make one file', async () => {
   assert.equal(bytesKept(), before)
 })
 
+test('an upload that has become a file is not undone by who gives it up', async () => {
+  const content = csv(1000)
+  const { id, url } = await session(content)
+  await put(url, content, {})
+  const { file } = await complete(id)
+  await fetch(url, { method: 'DELETE', headers: { authorization: `Bearer ${ada.token}` } })
+  assert.equal((await complete(id)).file?.id, file.id)
+})
+
 test('a file of several parts is put together, and its parts are removed', async () => {
   const content = Buffer.concat([Buffer.from('a,b\n'), Buffer.alloc(UPLOAD_PART_BYTES + 1_000_000, '1,2\n')])
   const { id, url } = await session(content)
