@@ -35,14 +35,20 @@ export async function keepHouse(
     return
   }
   try {
+    const failures: unknown[] = []
     const tenants = await lane.session<{ id: string }>('select id from tenant order by id')
     for (const tenant of tenants) {
       if (signal?.aborted === true) {
         return
       }
-      await purgeEvents(lane, tenant.id, new Date(Date.now() - config.eventRetentionDays * 86_400_000))
-      await purgeTenant(lane, files, tenant.id)
-      await purgeUploads(lane, files, tenant.id)
+      try {
+        await purgeEvents(lane, tenant.id, new Date(Date.now() - config.eventRetentionDays * 86_400_000))
+        await purgeTenant(lane, files, tenant.id)
+        await purgeUploads(lane, files, tenant.id)
+      } catch (error) {
+        // What fails for one tenant must not keep the others' data from being cleared away.
+        failures.push(error)
+      }
     }
     if (thorough) {
       const olderThan = new Date(Date.now() - STORE_ORPHAN_HOURS * 3_600_000)
@@ -61,6 +67,9 @@ export async function keepHouse(
       if (swept + orphans > 0) {
         log?.info({ count: swept + orphans }, 'removed what broken uploads had left in the store')
       }
+    }
+    if (failures.length > 0) {
+      throw new AggregateError(failures, `housekeeping failed for ${failures.length} of ${tenants.length} tenants`)
     }
   } finally {
     await lane.session('select pg_advisory_unlock($1)', [HOUSEKEEPING_LOCK])

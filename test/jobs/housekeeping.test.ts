@@ -186,6 +186,26 @@ test('takes a file back that is there again, unless its retention has ended', as
   assert.equal(await here.files.stat(keys[1] ?? ''), null)
 })
 
+test('goes on with the next tenant where files of one cannot be deleted, and says so at the end', async () => {
+  const here = await place()
+  const other = { ...here, tenantId: (await createTenant(db.ownerUrl, `house ${randomUUID()}`)).id }
+  const keys: string[] = []
+  for (const each of [here, other]) {
+    const key = await stored(each, 2)
+    const id = await recorded(each.tenantId, key, 2)
+    await oracle.query("update source_file set expires_at = now() - interval '1 hour' where id = $1", [id])
+    keys.push(key)
+  }
+  const [stuck = ''] = keys.toSorted()
+  const files: FileStore = {
+    ...here.files,
+    delete: (key) => (key === stuck ? Promise.reject(new Error('no')) : here.files.delete(key)),
+  }
+  await assert.rejects(keepHouse(lane, files, config, { thorough: false }), /failed for 1 of/)
+  const left = await Promise.all(keys.map((key) => here.files.stat(key)))
+  assert.equal(left.filter((file) => file !== null).length, 1)
+})
+
 test('asks once more for a file before it is deleted', async () => {
   const here = await place()
   const orphans = (await all(2, () => stored(here, 25))).toSorted()
