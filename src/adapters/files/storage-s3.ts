@@ -190,7 +190,12 @@ export function s3Blobs(settings: S3Settings): Blobs {
           return removed
         }
         for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
-          if (Key?.startsWith(prefix) === true && Initiated !== undefined && Initiated < olderThan) {
+          if (
+            Key?.startsWith(prefix) === true &&
+            OURS.test(Key.slice(prefix.length)) &&
+            Initiated !== undefined &&
+            Initiated < olderThan
+          ) {
             await failing(() => client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })))
             removed += 1
           }
@@ -308,6 +313,9 @@ async function head(client: S3Client, Bucket: string, Key: string): Promise<{ by
 
 /** What the client gives as a body under Node. */
 type Body = AsyncIterable<Uint8Array> & { destroy(): void }
+
+/** What a key of ours looks like behind the prefix; others may keep files in the same bucket. See KEY in storage.ts. */
+const OURS = /^[0-9A-Za-z][0-9A-Za-z_-]{0,63}\/[0-9a-f]{32}(?:\.enc)?$/
 
 /**
  * Reads an object as streams of ranges. A range begins where reading does and grows as long as reading goes on from where

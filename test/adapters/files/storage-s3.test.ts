@@ -216,6 +216,7 @@ test('sweeps the uploads that nobody ended, below its own prefix and of their ag
   for (const id of uploads) {
     await s3.ageUpload(id, new Date(dayAgo.getTime() - 1000))
   }
+  assert.equal(await open({ prefix: 'else' }).sweep(dayAgo), 0, 'uploads whose keys are none of ours')
   assert.equal(await store.sweep(dayAgo), 2)
   assert.equal(s3.uploads().length, 1)
   assert.equal(await elsewhere.sweep(dayAgo), 1)
