@@ -56,11 +56,11 @@ export const SAMPLE_LENGTH_MAX = 200
 /** Children that one process reads hostile files in at a time; further files wait. Children. */
 export const SANDBOX_CHILDREN_MAX = 2
 
-/** Heap of such a child. Larger is the file's fault, and its end. MiB. */
-export const SANDBOX_HEAP_MIB = 448
+/** Heap of such a child. Larger is the file's fault, and its end; an XLS of 65,535 rows and 15 columns takes 600. MiB. */
+export const SANDBOX_HEAP_MIB = 1024
 
 /** Memory of such a child in all, looked at from outside. Bytes resident. */
-export const SANDBOX_MEMORY_BYTES_MAX = 640 * 1024 * 1024
+export const SANDBOX_MEMORY_BYTES_MAX = 1280 * 1024 * 1024
 
 /** What such a child may tell about a file. UTF-16 code units. */
 export const SANDBOX_MESSAGE_BYTES_MAX = 64 * 1024 * 1024
