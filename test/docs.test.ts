@@ -18,6 +18,7 @@ const documents = [
   'docs/ARCHITECTURE.md',
   'docs/OPERATIONS.md',
   'docs/SECURITY.md',
+  'docs/FORMATS.md',
   'docs/PROTOCOL.md',
 ]
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
