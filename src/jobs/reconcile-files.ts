@@ -53,6 +53,13 @@ export async function reconcileFiles(
     if (seen === null) {
       break
     }
+    // Their records say that they are to be gone, so nothing is in doubt about them.
+    for (const key of seen.expired) {
+      if (signal?.aborted !== true) {
+        await files.delete(key)
+        orphans += 1
+      }
+    }
     if (isDoubtful(seen)) {
       doubtful.push(tenantId)
       continue
@@ -79,6 +86,8 @@ interface Comparison {
   readonly found: number
   /** Files, old enough, that no record knows of. */
   readonly unknown: readonly string[]
+  /** Files whose records are purged and past their retention: their deletion failed. */
+  readonly expired: readonly string[]
   /** Files of records that the store does not list. */
   readonly missing: readonly string[]
 }
@@ -100,6 +109,7 @@ async function compare(
 ): Promise<Comparison | null> {
   const before = await orphansBefore(lane)
   const unknown: string[] = []
+  const expired: string[] = []
   const missing: string[] = []
   let found = 0
   let after = ''
@@ -115,13 +125,16 @@ async function compare(
     await remember(lane, tenantId, [...listed])
     const known = await knownAmong(lane, tenantId, [...listed])
     found += known.size
-    unknown.push(...page.filter(({ key, storedAt }) => !known.has(key) && storedAt < before).map(({ key }) => key))
+    const strange = page.filter(({ key, storedAt }) => !known.has(key) && storedAt < before).map(({ key }) => key)
+    const over = await expiredAmong(lane, tenantId, strange)
+    expired.push(...over)
+    unknown.push(...strange.filter((key) => !over.has(key)))
     const settled = await settledKeys(lane, tenantId, after, last.key)
     missing.push(...settled.filter((key) => !listed.has(key)))
     after = last.key
   }
   missing.push(...(await settledKeys(lane, tenantId, after, null)))
-  return { found, unknown, missing }
+  return { found, unknown, expired, missing }
 }
 
 /** By the clock of the database, which all workers share. */
@@ -131,6 +144,20 @@ async function orphansBefore(lane: Lane): Promise<Date> {
     throw new Error('the database does not tell the time')
   }
   return row.at
+}
+
+async function expiredAmong(lane: Lane, tenantId: string, keys: readonly string[]): Promise<ReadonlySet<string>> {
+  if (keys.length === 0) {
+    return new Set()
+  }
+  const rows = await withTenant(lane, tenantId, (tx) =>
+    tx.query<{ storage_key: string }>(
+      `select storage_key from source_file
+       where tenant_id = $1 and storage_key = any($2::text[]) and purged_at is not null and expires_at < now()`,
+      [tenantId, keys],
+    ),
+  )
+  return new Set(rows.map((row) => row.storage_key))
 }
 
 async function knownAmong(lane: Lane, tenantId: string, keys: readonly string[]): Promise<ReadonlySet<string>> {

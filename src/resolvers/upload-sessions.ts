@@ -114,7 +114,7 @@ export class UploadSessionResolver {
     return settled({ file: null }, async () => {
       const id = decodeId('uploadSession', input.uploadSessionId)
       const source = sourceOptions(input.source)
-      return { file: (await completedFile(context, id)) ?? (await complete(context, id, source)) }
+      return { file: (await completedFile(context, id)) ?? (await completeInTurn(context, id, source)) }
     })
   }
 }
@@ -135,6 +135,28 @@ async function completedFile(context: ApiContext, id: string): Promise<FileView 
     }
     return showFile(context, file)
   })
+}
+
+/** Completions of this process that are under way, by tenant and session: each writes a copy as large as the upload. */
+const underWay = new Map<string, Promise<FileView>>()
+
+/** Completes an upload, or waits for whoever does so in this process already. */
+async function completeInTurn(context: ApiContext, id: string, source: SourceOptions | null): Promise<FileView> {
+  const key = `${context.caller.tenantId}/${id}`
+  for (let other = underWay.get(key); other !== undefined; other = underWay.get(key)) {
+    await other.catch(() => undefined)
+    const file = await completedFile(context, id)
+    if (file !== null) {
+      return file
+    }
+  }
+  const work = complete(context, id, source)
+  underWay.set(key, work)
+  try {
+    return await work
+  } finally {
+    underWay.delete(key)
+  }
 }
 
 async function complete(context: ApiContext, id: string, source: SourceOptions | null): Promise<FileView> {
