@@ -690,7 +690,7 @@ const refused: readonly (readonly [string, string, Uint8Array])[] = [
 ]
 
 for (const [what, code, data] of refused) {
-  test(`refuses ${what} with ${code}`, { timeout: 10_000 }, async () => {
+  test(`refuses ${what} with ${code}`, { timeout: 60_000 }, async () => {
     await assert.rejects(rowsOf(data), (error) => {
       assert.ok(error instanceof Refusal, String(error))
       assert.equal(error.code, code)
@@ -699,7 +699,7 @@ for (const [what, code, data] of refused) {
   })
 }
 
-test('reads a cell of 100 MB as a fault', { timeout: 10_000 }, async () => {
+test('reads a cell of 100 MB as a fault', { timeout: 60_000 }, async () => {
   // Four bits of noise for each byte, so that it is no bomb.
   const random = new Random(8)
   const block = Array.from({ length: 1 << 16 }, () => String.fromCharCode(97 + random.below(16))).join('')
