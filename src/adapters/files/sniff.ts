@@ -2,7 +2,6 @@
  * Finds out from the beginning of a file what it is and how to read it. Every answer carries how sure it is, and what a
  * person says wins.
  */
-import { isAscii, isUtf8 } from 'node:buffer'
 import { Refusal } from '../../errors.js'
 import {
   CELL_BYTES_MAX,
@@ -20,6 +19,7 @@ import type { Dialect, Encoding } from './csv.js'
 import { CsvScanner } from './csv-scanner.js'
 import type { DetectedColumn, Detection } from './detection.js'
 import { findDialect, usualCount } from './dialect.js'
+import { findEncoding } from './encoding.js'
 import { refuseKnownBinary, refuseNoText, refuseOtherText } from './file-type.js'
 import {
   BELOW_TABLE,
@@ -70,7 +70,7 @@ export function sniff(head: Uint8Array, options: SniffOptions): Detection {
   }
   refuseKnownBinary(bytes)
   const whole = options.byteSize <= bytes.length
-  const { encoding, confidence: encodingConfidence } = findEncoding(bytes, whole, said.encoding)
+  const { encoding, confidence: encodingConfidence } = nativeEncoding(bytes, whole, said.encoding)
   const content = new Content(bytes, encoding, whole)
   if (said.format === null) {
     refuseOtherText(content.data)
@@ -316,59 +316,16 @@ function shown(text: string): string {
 
 // ------------------------------------------------------------------------------------------- bytes
 
-function findEncoding(
+/** An encoding that is read here. Texts in others are decoded before they come here; one that was not is damaged UTF-8. */
+function nativeEncoding(
   bytes: Buffer,
   whole: boolean,
   said: Encoding | 'utf-16' | null,
 ): { readonly encoding: Encoding; readonly confidence: number } {
-  const mark = bytes.toString('hex', 0, 3)
-  const big = mark.startsWith('feff')
-  if (said !== null) {
-    return { encoding: said !== 'utf-16' ? said : big ? 'utf-16be' : 'utf-16le', confidence: 1 }
-  }
-  if (mark === 'efbbbf') {
-    return { encoding: 'utf-8', confidence: 1 }
-  }
-  if (big || mark.startsWith('fffe')) {
-    return { encoding: big ? 'utf-16be' : 'utf-16le', confidence: 1 }
-  }
-  const wide = unmarkedUtf16(bytes)
-  if (wide !== null) {
-    return { encoding: wide, confidence: 0.9 }
-  }
-  if (isAscii(bytes)) {
-    // Any encoding would do so far.
-    return { encoding: 'utf-8', confidence: whole ? 1 : 0.9 }
-  }
-  return { encoding: 'utf-8', confidence: isUtf8(whole ? bytes : withoutHalfCharacter(bytes)) ? 0.99 : 0.5 }
-}
-
-/** The ASCII characters of a CSV file (its delimiters and line ends, at least) have a zero as one half in UTF-16. */
-function unmarkedUtf16(bytes: Buffer): Encoding | null {
-  let even = 0
-  let odd = 0
-  for (let at = 0; at < bytes.length; at += 1) {
-    if (bytes[at] === 0) {
-      even += 1 - (at % 2)
-      odd += at % 2
-    }
-  }
-  if (Math.max(even, odd) <= bytes.length * 0.015 || Math.min(even, odd) * 10 >= Math.max(even, odd)) {
-    return null
-  }
-  const encoding = odd > even ? 'utf-16le' : 'utf-16be'
-  const text = new Utf16Transcoder(encoding === 'utf-16be').push(bytes, false)
-  // Pictures and sounds have zeros like that too, but no whole characters and no lines.
-  return isUtf8(text) && text.includes(10) && text.indexOf(0) < 0 ? encoding : null
-}
-
-/** A character that the end of the head cuts in two is no fault of the file. */
-function withoutHalfCharacter(bytes: Buffer): Buffer {
-  let end = bytes.length
-  while (end > 0 && bytes.length - end < 3 && (bytes[end - 1]! & 0xc0) === 0x80) {
-    end -= 1
-  }
-  return bytes.subarray(0, end > 0 && bytes[end - 1]! >= 0xc0 ? end - 1 : bytes.length)
+  const { encoding, confidence } = findEncoding(bytes, whole, said)
+  return encoding === 'utf-8' || encoding === 'utf-16le' || encoding === 'utf-16be'
+    ? { encoding, confidence }
+    : { encoding: 'utf-8', confidence: 0.5 }
 }
 
 /** Line ends with how often each was seen, most frequent first. */
