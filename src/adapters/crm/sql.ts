@@ -63,9 +63,17 @@ export interface ChunkSql {
   projection(of: 'created' | 'updated'): string
 }
 
-export function chunkSql(plan: WritePlan): ChunkSql {
+/**
+ * `rehearsed`: in a session where shadows stand in for the tables that a chunk writes (see `shadow.ts`). Then nothing real is
+ * locked, and the glance at rows that change nothing goes to the real table, past the shadow's own records.
+ */
+export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
   const type = plan.recordType
   const table = type.table
+  const keyShare = rehearsed ? '' : ' for key share of r'
+  const [glanced, inShadow] = rehearsed
+    ? [`portage.${table}`, ` and not exists (select from ${table} x where x.tenant_id = $1 and x.id = r.id)`]
+    : [table, '']
   const staged = new Map(
     plan.stageColumns.filter((column) => column.role === 'value').map((column) => [column.field, column.name]),
   )
@@ -160,13 +168,13 @@ export function chunkSql(plan: WritePlan): ChunkSql {
       to === 'member'
         ? `select r.id from member r where r.tenant_id = $1 and ${conditions} limit 2`
         : key !== 'externalId'
-          ? `select r.id from ${to} r where r.tenant_id = $1 and ${conditions} limit 2 for key share of r`
+          ? `select r.id from ${to} r where r.tenant_id = $1 and ${conditions} limit 2${keyShare}`
           : // A record is known by every identity that it has.
             `select r.id from (
                select i.id from ${to} i where i.tenant_id = $1 and i.${snake(key)} = ${value} and i.deleted_at is null and i.source_system = ${system}
                union select i.record_id from record_identity i
                where i.tenant_id = $1 and i.record_type = ${text(to)} and i.source_system = ${system} and i.external_id = ${value}) k
-             join ${to} r on r.tenant_id = $1 and r.id = k.id and r.deleted_at is null limit 2 for key share of r`
+             join ${to} r on r.tenant_id = $1 and r.id = k.id and r.deleted_at is null limit 2${keyShare}`
     return `insert into link (row_number, field, record_id, n)
       select f.row_number, ${text(field.name)}, (array_agg(f.id))[1], count(*) from (
         select s.row_number, m.id from stage s cross join lateral (${records}) m
@@ -241,8 +249,8 @@ export function chunkSql(plan: WritePlan): ChunkSql {
       ? null
       : `select count(*)::int as rows from stage s cross join lateral (
           select ${[...new Set([...targets.map((target) => target.column), 'external_id', 'source_system'])].map((column) => `r.${column}`).join(', ')}
-          from ${table} r
-          where r.tenant_id = $1 and r.external_id = ${externalId} and r.source_system = ${system} and r.deleted_at is null
+          from ${glanced} r
+          where r.tenant_id = $1 and r.external_id = ${externalId} and r.source_system = ${system} and r.deleted_at is null${inShadow}
           limit 1) r
         where s.row_number between $2 and $3
           and (${targets.map((target) => `(${target.value})::${sqlTypeOf(target.field)}`).join(', ')}, 0)
