@@ -85,6 +85,7 @@ export async function openEngine(server: BenchServer, chunksInFlight: number): P
             source: null,
             mapping: null,
             options: defaultImportOptions,
+            confirmation: 'ALWAYS',
           })
         }),
       )

@@ -43,6 +43,7 @@ export type RefusalCode =
   | 'LIMIT_EXCEEDED'
   | 'NOT_REVERSIBLE'
   | 'VERSION_CONFLICT'
+  | 'PLAN_STALE'
   | 'UPLOAD_INCOMPLETE'
   | 'FILE_INFECTED'
 

@@ -12,6 +12,7 @@ import { analyzeImport } from './analyze-import.js'
 import { type Claim, claimRun, releaseRun } from './claim.js'
 import type { WorkerContext } from './context.js'
 import type { AdvanceRunPayload } from './job.js'
+import { planImport } from './plan-import.js'
 import { rollBackRun } from './roll-back-run.js'
 import { runImport } from './run-import.js'
 import { type SliceEnd, StoppedError } from './slice.js'
@@ -61,6 +62,9 @@ async function work(context: WorkerContext, claim: Claim, lost: AbortSignal): Pr
   }
   if (claim.status === 'ANALYZING') {
     return analyzeImport(context, claim, lost)
+  }
+  if (claim.status === 'PLANNING') {
+    return planImport(context, claim, lost)
   }
   return runImport(context, claim, lost)
 }
@@ -112,7 +116,7 @@ async function settleFailure(context: WorkerContext, claim: Claim, error: unknow
         [claim.tenantId, claim.runId],
       )
       const status = run[0]?.status
-      if (status === 'ANALYZING' || status === 'RUNNING') {
+      if (status === 'ANALYZING' || status === 'PLANNING' || status === 'RUNNING') {
         await endRun(
           tx,
           { id: claim.runId, kind: claim.kind, ofRunId: run[0]?.of_run_id ?? null },

@@ -13,6 +13,7 @@ import type { ColumnEvidence, ColumnMapping, ImportOptions, MappingConflict, Sou
 import { recordTypes } from '../records/index.js'
 import type { RecordTypeName } from '../records/types.js'
 import { statusChanged } from '../runs/events.js'
+import type { RunStatus } from '../runs/status.js'
 import type { StatusReason } from '../runs/types.js'
 import type { Claim } from './claim.js'
 import type { WorkerContext } from './context.js'
@@ -275,21 +276,21 @@ export async function analyzeImport(context: WorkerContext, claim: Claim, lost: 
     source: file.source,
   })
   const waiting = refusal ?? waitingReason(mapping, conflicts, unmappedRequired)
-  const to = waiting === null ? 'QUEUED' : 'AWAITING_MAPPING'
-  await context.control.use((lane) =>
+  const to = await context.control.use((lane) =>
     withTenant(lane, claim.tenantId, async (tx) => {
-      const moved = await first(
+      const moved = await first<{ status: RunStatus }>(
         tx,
-        `update run set status = $4, status_reason = $5::jsonb, total = $6, evidence = $7::jsonb, mapping = $8::jsonb, mapping_conflicts = $9::jsonb,
+        `update run set status = case when $4 then 'AWAITING_MAPPING' when confirmation = 'ALWAYS' then 'QUEUED' else 'PLANNING' end,
+           plan_hash = null, status_reason = $5::jsonb, total = $6, evidence = $7::jsonb, mapping = $8::jsonb, mapping_conflicts = $9::jsonb,
            unmapped_required = $10, rows_read = 0, bytes_read = 0, queued_at = clock_timestamp(), attempts = 0,
            stage_ms = stage_ms || jsonb_build_object('analyze', coalesce((stage_ms ->> 'analyze')::numeric, 0) + $11::numeric),
            detection = $12::jsonb
-         where tenant_id = $1 and id = $2 and fencing_token = $3 and status = 'ANALYZING' returning id`,
+         where tenant_id = $1 and id = $2 and fencing_token = $3 and status = 'ANALYZING' returning status`,
         [
           claim.tenantId,
           claim.runId,
           claim.token,
-          to,
+          waiting !== null,
           waiting === null ? null : JSON.stringify(waiting),
           rows,
           JSON.stringify(evidence),
@@ -303,10 +304,11 @@ export async function analyzeImport(context: WorkerContext, claim: Claim, lost: 
       if (moved === null) {
         throw new StoppedError('the run was stopped or taken over')
       }
-      await statusChanged(tx, claim.runId, 'IMPORT', 'ANALYZING', to, waiting)
+      await statusChanged(tx, claim.runId, 'IMPORT', 'ANALYZING', moved.status, waiting)
+      return moved.status
     }),
   )
-  return to === 'QUEUED' ? { kind: 'more', delayMs: 0 } : { kind: 'done' }
+  return to === 'AWAITING_MAPPING' ? { kind: 'done' } : { kind: 'more', delayMs: 0 }
 }
 
 /** What reading takes of a detection: a file's values stay in it, so that they go with it. */

@@ -33,7 +33,7 @@ export interface Claim {
 }
 
 /** Statuses in which there is something for a worker to do. */
-const workable: readonly RunStatus[] = ['ANALYZING', 'QUEUED', 'RUNNING', 'CANCELING']
+const workable: readonly RunStatus[] = ['ANALYZING', 'PLANNING', 'QUEUED', 'RUNNING', 'CANCELING']
 
 /** Start of the name of a lane. */
 const LANE_NAME = 'portage lane'

@@ -3,39 +3,23 @@
  * if they cannot meet, each is one transaction, and they commit in the order of the file, so the cursor is one position.
  */
 import { chunkSql, laneSettings } from '../adapters/crm/sql.js'
-import { stageDdl, type WritePlan } from '../adapters/crm/stage.js'
+import { stageDdl } from '../adapters/crm/stage.js'
 import { type AppliedChunk, applyChunk, type WriterState } from '../adapters/crm/write.js'
 import type { Cursor } from '../adapters/source.js'
 import { Lane, type LaneTx } from '../db/lane.js'
-import { first, one, withTenant } from '../db/tx.js'
+import { withTenant } from '../db/tx.js'
 import { FatalError, RetryableError } from '../errors.js'
 import { chunkSeconds, rows as rowsTotal, runsEnded } from '../metrics.js'
-import { compileMapping, createDefaults } from '../pipeline/map.js'
-import { effectiveMatchRules, resolveMapping } from '../pipeline/resolve.js'
-import type { ColumnEvidence, ColumnMapping, ImportOptions, ResolvedMapping } from '../pipeline/types.js'
-import { recordTypes } from '../records/index.js'
-import type { RecordTypeName } from '../records/types.js'
 import { insertIssues, insertRange, insertRows, type ListedRow, settleWithCommit } from '../runs/commit.js'
 import { endRun } from '../runs/control.js'
 import type { StatusReason } from '../runs/types.js'
-import { type ImportFile, openImportFile } from './analyze-import.js'
+import { openImportFile } from './analyze-import.js'
 import type { ReadChunk } from './chunk-builder.js'
 import { type Claim, laneName, takeTurn } from './claim.js'
 import { laneOptions, type WorkerContext } from './context.js'
+import { type Import, loadImport, withoutType } from './import-job.js'
 import { Reading } from './reading.js'
 import { othersWait, SLICE_MS, type SliceEnd, StoppedError } from './slice.js'
-
-interface Import {
-  readonly claim: Claim
-  readonly recordType: RecordTypeName
-  readonly options: ImportOptions
-  readonly resolved: ResolvedMapping
-  readonly plan: WritePlan
-  readonly cursor: Cursor | null
-  readonly total: number
-  readonly failed: number
-  readonly settled: number
-}
 
 /** Rows of a first chunk: small, so that a person sees something happen at once. */
 const FIRST_CHUNK_ROWS = 2000
@@ -377,74 +361,6 @@ async function finish(
 function adapt(rows: number, ms: number, read: number, most: number): number {
   const wanted = ms <= 0 ? rows * 2 : Math.round((read * CHUNK_MS) / ms)
   return Math.min(most, Math.max(LEAST_CHUNK_ROWS, Math.min(rows * 2, Math.max(Math.floor(rows / 2), wanted))))
-}
-
-async function loadImport(context: WorkerContext, claim: Claim, file: ImportFile): Promise<Import> {
-  return context.control.use((lane) =>
-    withTenant(lane, claim.tenantId, async (tx) => {
-      // Read after the token was bumped: whatever a worker before us has settled stands in the cursor by now.
-      const run = await one<{
-        record_type: RecordTypeName
-        mapping: ColumnMapping[]
-        evidence: ColumnEvidence[]
-        options: ImportOptions
-        cursor: Cursor | null
-        total: number
-        failed: number
-        settled: number
-      }>(
-        tx,
-        `select r.record_type, r.mapping, r.evidence, r.options, r.cursor, r.total, r.failed, run_settled(r) as settled
-         from run r where r.tenant_id = $1 and r.id = $2`,
-        [claim.tenantId, claim.runId],
-      )
-      const type = recordTypes[run.record_type]
-      const { resolved } = resolveMapping({
-        type,
-        mapping: run.mapping,
-        evidence: run.evidence,
-        options: run.options,
-        source: file.source,
-      })
-      const stageColumns = compileMapping(resolved, type).stageColumns
-      const staged = stageColumns.filter((column) => column.role === 'value').map((column) => column.field)
-      const owner =
-        run.options.defaultOwnerEmail === null
-          ? null
-          : await first<{ id: string }>(tx, 'select id from member where tenant_id = $1 and email = $2 and active', [
-              claim.tenantId,
-              run.options.defaultOwnerEmail.toLowerCase(),
-            ])
-      const plan: WritePlan = {
-        recordType: type,
-        stageColumns,
-        rules: effectiveMatchRules(type, run.options, staged),
-        runId: claim.runId,
-        operation: run.options.operation,
-        onDuplicate: run.options.onDuplicate,
-        onMissingRelation: run.options.onMissingRelation ?? 'FAIL_ROW',
-        sourceSystem: run.options.sourceSystem ?? 'file',
-        createDefaults: createDefaults(resolved, type),
-        defaultOwnerId: owner?.id ?? null,
-      }
-      return {
-        claim,
-        recordType: run.record_type,
-        options: run.options,
-        resolved,
-        plan,
-        cursor: run.cursor,
-        total: run.total,
-        failed: run.failed,
-        settled: run.settled,
-      }
-    }),
-  )
-}
-
-function withoutType(plan: WritePlan): Omit<WritePlan, 'recordType'> {
-  const { recordType: _, ...rest } = plan
-  return rest
 }
 
 /** Time between settlements, so that the times of chunks written side by side add up to the time that has passed. */

@@ -41,6 +41,7 @@ export type IssueCode =
   | 'RELATION_AMBIGUOUS'
   | 'OWNER_NOT_FOUND'
   | 'CONSTRAINT_VIOLATION'
+  | 'DRIFTED_SINCE_PLAN'
   | 'INTERNAL'
 
 /** How one column becomes one field, as stored on a run: the contract's ColumnMapping. */
@@ -123,6 +124,8 @@ export interface ImportOptions {
   readonly operation: 'UPSERT' | 'UPDATE_ONLY' | 'DELETE'
   readonly onBlank: OnBlank
   readonly clearText: string | null
+  /** Of an import that was planned: what a row gets whose record has changed, appeared or gone since. */
+  readonly onDrift: 'SKIP_ROW' | 'APPLY' | 'FAIL_RUN'
   readonly onMissingRelation: 'FAIL_ROW' | 'DROP_LINK' | null
   readonly minConfidence: number
   readonly defaultOwnerEmail: string | null

@@ -83,14 +83,6 @@ interface ImportRequest {
 }
 
 function checkStart(input: ImportCreateInput): void {
-  const { confirmation } = input
-  if (confirmation === 'ASK' || confirmation === 'IF_NO_ERRORS') {
-    throw new Refusal(
-      'INVALID_INPUT',
-      `confirmation ${confirmation} is not available yet: imports cannot be rehearsed. Use ALWAYS, which starts the import by itself.`,
-      ['confirmation'],
-    )
-  }
   if ((input.file == null) === (input.fileId == null)) {
     throw new Refusal('INVALID_INPUT', 'Give either `file` or `fileId`.', ['file'])
   }
@@ -148,7 +140,8 @@ async function start(
   prepare: () => Promise<string>,
 ): Promise<{ readonly id: string; readonly repeated: boolean }> {
   const { recordType, mapping, idempotencyKey } = input
-  const asked = { file: sha256, recordType, source, mapping, options: input.options }
+  const { confirmation } = input
+  const asked = { file: sha256, recordType, source, mapping, options: input.options, confirmation }
   return once(tx, { key: idempotencyKey, operation: 'importCreate', input: asked }, async () => {
     await checkOwner(tx, options.defaultOwnerEmail)
     const sourceFileId = await prepare()
@@ -159,6 +152,7 @@ async function start(
       source,
       mapping: mapping == null ? null : columnMappings(mapping),
       options,
+      confirmation: input.confirmation ?? 'ALWAYS',
     })
   })
 }

@@ -49,6 +49,7 @@ export function importOptions(input: ImportOptionsInput | null | undefined): Par
     allOrNothing: input.allOrNothing,
     operation: input.operation,
     onBlank: input.onBlank,
+    onDrift: input.onDrift,
     minConfidence: input.minConfidence,
   }
   const resettable = {

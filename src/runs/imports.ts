@@ -3,7 +3,7 @@ import { Refusal } from '../errors.js'
 import { newId } from '../ids.js'
 import type { ColumnMapping, ImportOptions, SourceOptions } from '../pipeline/types.js'
 import type { RecordTypeName } from '../records/types.js'
-import { statusChanged } from './events.js'
+import { moveRun, statusChanged } from './events.js'
 
 /** What an import does where its caller says nothing. */
 export const defaultImportOptions: ImportOptions = {
@@ -18,6 +18,7 @@ export const defaultImportOptions: ImportOptions = {
   operation: 'UPSERT',
   onBlank: 'KEEP',
   clearText: null,
+  onDrift: 'SKIP_ROW',
   onMissingRelation: null,
   minConfidence: 0.9,
   defaultOwnerEmail: null,
@@ -31,6 +32,8 @@ export interface NewImport {
   /** Null: the mapping is suggested once the file has been read. */
   readonly mapping: readonly ColumnMapping[] | null
   readonly options: ImportOptions
+  /** ALWAYS: it starts by itself; otherwise it is planned first. */
+  readonly confirmation: 'ASK' | 'IF_NO_ERRORS' | 'ALWAYS'
 }
 
 /** Creates an import and wakes a worker, both or neither. Answers the run's id. */
@@ -47,7 +50,7 @@ export async function createImport(tx: Tx, input: NewImport): Promise<string> {
   await tx.query(
     `insert into run (tenant_id, id, kind, status, created_by, record_type, source_file_id, source_options, mapping, options,
                       confirmation, bytes_total)
-     values ($1, $2, 'IMPORT', 'ANALYZING', $3, $4, $5, $6::jsonb, $7::jsonb, $8::jsonb, 'ALWAYS', $9)`,
+     values ($1, $2, 'IMPORT', 'ANALYZING', $3, $4, $5, $6::jsonb, $7::jsonb, $8::jsonb, $9, $10)`,
     [
       tx.tenantId,
       id,
@@ -57,6 +60,7 @@ export async function createImport(tx: Tx, input: NewImport): Promise<string> {
       json(input.source),
       json(input.mapping),
       json(input.options),
+      input.confirmation,
       file.byte_size,
     ],
   )
@@ -86,12 +90,18 @@ export async function updateImportMapping(
   if (run === null || run.kind !== 'IMPORT') {
     throw new Refusal('NOT_FOUND', 'There is no such import.', ['runId'])
   }
-  if (run.status !== 'AWAITING_MAPPING') {
+  if (run.status !== 'AWAITING_MAPPING' && run.status !== 'AWAITING_CONFIRMATION') {
     throw new Refusal(
       'INVALID_STATE',
-      `The mapping can be changed while the import is AWAITING_MAPPING; it is ${run.status}.`,
+      `The mapping can be changed while the import is AWAITING_MAPPING or AWAITING_CONFIRMATION; it is ${run.status}.`,
       ['runId'],
     )
+  }
+  if (run.status === 'AWAITING_CONFIRMATION') {
+    // The plan was about another mapping: it is void.
+    await moveRun(tx, { id: input.runId, kind: 'IMPORT' }, 'AWAITING_CONFIRMATION', 'AWAITING_MAPPING', {
+      set: 'plan_hash = null',
+    })
   }
   await tx.query(
     // Evidence belongs to one reading of the file: another reading, another first pass.

@@ -5,6 +5,7 @@ import { first, one, type Tx } from '../db/tx.js'
 import { Refusal } from '../errors.js'
 import type { ColumnEvidence, ColumnMapping, ImportOptions, MappingConflict, SourceOptions } from '../pipeline/types.js'
 import type { RecordTypeName } from '../records/types.js'
+import { defaultImportOptions } from './imports.js'
 import { actionsByStatus, type RunAction, type RunStatus } from './status.js'
 import type {
   Counts,
@@ -97,7 +98,8 @@ function toRun(tenantId: string, row: Stored): RunRow {
     conflicts: row.mapping_conflicts ?? [],
     unmappedRequired: row.unmapped_required ?? [],
     evidence: row.evidence,
-    options: row.options,
+    // Options that are younger than the run have their default.
+    options: Object.assign({}, defaultImportOptions, row.options),
     confirmation: row.confirmation ?? 'ALWAYS',
     parentRunId: row.parent_run_id,
   }
@@ -166,6 +168,8 @@ export async function rollbackOf(tx: Tx, importId: string): Promise<RollbackRunR
 
 const permissionFor: Readonly<Record<RunAction, Permission>> = {
   MAP: 'IMPORT_RUN',
+  PLAN: 'IMPORT_RUN',
+  CONFIRM: 'IMPORT_RUN',
   PAUSE: 'IMPORT_RUN',
   RESUME: 'IMPORT_RUN',
   CANCEL: 'IMPORT_RUN',

@@ -30,7 +30,7 @@ export const transitions: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
   ANALYZING: ['AWAITING_MAPPING', 'PLANNING', 'QUEUED', 'CANCELING', 'CANCELED', 'FAILED'],
   AWAITING_MAPPING: ['ANALYZING', 'PLANNING', 'QUEUED', 'CANCELED', 'EXPIRED'],
   PLANNING: ['AWAITING_CONFIRMATION', 'QUEUED', 'CANCELING', 'CANCELED', 'FAILED'],
-  AWAITING_CONFIRMATION: ['AWAITING_MAPPING', 'QUEUED', 'CANCELED', 'EXPIRED'],
+  AWAITING_CONFIRMATION: ['AWAITING_MAPPING', 'PLANNING', 'QUEUED', 'CANCELED', 'EXPIRED'],
   QUEUED: ['RUNNING', 'DEFERRED', 'PAUSED', 'CANCELED', 'FAILED'],
   DEFERRED: ['QUEUED', 'CANCELED', 'EXPIRED'],
   RUNNING: ['PAUSED', 'QUEUED', 'CANCELING', 'COMPLETED', 'COMPLETED_WITH_ERRORS', 'FAILED'],
@@ -65,14 +65,14 @@ export const endedStatuses: ReadonlySet<RunStatus> = new Set<RunStatus>([
   'EXPIRED',
 ])
 
-export type RunAction = 'MAP' | 'PAUSE' | 'RESUME' | 'CANCEL' | 'ROLL_BACK' | 'DOWNLOAD'
+export type RunAction = 'MAP' | 'PLAN' | 'CONFIRM' | 'PAUSE' | 'RESUME' | 'CANCEL' | 'ROLL_BACK' | 'DOWNLOAD'
 
 /** What a caller may ask for in each status, before permissions and what the run wrote are looked at. */
 export const actionsByStatus: Readonly<Record<RunStatus, readonly RunAction[]>> = {
-  ANALYZING: ['CANCEL'],
-  AWAITING_MAPPING: ['MAP', 'CANCEL'],
+  ANALYZING: ['PLAN', 'CANCEL'],
+  AWAITING_MAPPING: ['MAP', 'PLAN', 'CANCEL'],
   PLANNING: ['CANCEL'],
-  AWAITING_CONFIRMATION: ['MAP', 'CANCEL'],
+  AWAITING_CONFIRMATION: ['MAP', 'PLAN', 'CONFIRM', 'CANCEL'],
   QUEUED: ['PAUSE', 'CANCEL'],
   DEFERRED: ['CANCEL'],
   RUNNING: ['PAUSE', 'CANCEL'],

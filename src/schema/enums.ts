@@ -34,6 +34,7 @@ export const UserErrorCode = enumOf('UserErrorCode', [
   'LIMIT_EXCEEDED',
   'NOT_REVERSIBLE',
   'VERSION_CONFLICT',
+  'PLAN_STALE',
   'UPLOAD_INCOMPLETE',
   'FILE_INFECTED',
 ])
@@ -73,7 +74,7 @@ export const RunKindEnum = enumOf('RunKind', ['IMPORT', 'ROLLBACK'])
 
 export const RunStatusEnum = enumOf('RunStatus', runStatuses)
 
-export const RunActionEnum = enumOf('RunAction', ['MAP', 'PAUSE', 'RESUME', 'CANCEL', 'ROLL_BACK', 'DOWNLOAD'])
+export const RunActionEnum = enumOf('RunAction', ['MAP', 'PLAN', 'CONFIRM', 'PAUSE', 'RESUME', 'CANCEL', 'ROLL_BACK', 'DOWNLOAD'])
 
 export const RunFileKind = enumOf('RunFileKind', ['SOURCE', 'FAILED_ROWS'])
 
@@ -98,6 +99,8 @@ export const Confirmation = enumOf('Confirmation', ['ASK', 'IF_NO_ERRORS', 'ALWA
 export const ImportOperation = enumOf('ImportOperation', ['UPSERT', 'UPDATE_ONLY', 'DELETE'])
 
 export const OnBlankCell = enumOf('OnBlankCell', ['KEEP', 'CLEAR'])
+
+export const OnDrift = enumOf('OnDrift', ['SKIP_ROW', 'APPLY', 'FAIL_RUN'])
 
 export const OnMissingRelation = enumOf('OnMissingRelation', ['FAIL_ROW', 'DROP_LINK'])
 
@@ -128,6 +131,7 @@ export const IssueCodeEnum = enumOf('IssueCode', [
   'RELATION_AMBIGUOUS',
   'OWNER_NOT_FOUND',
   'CONSTRAINT_VIOLATION',
+  'DRIFTED_SINCE_PLAN',
   'INTERNAL',
 ])
 

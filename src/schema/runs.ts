@@ -14,6 +14,7 @@ import {
   OnBlankCell,
   OnDuplicate,
   OnInvalidRow,
+  OnDrift,
   OnMissingRelation,
   OnRollbackConflictEnum,
   RecordTypeEnum,
@@ -361,6 +362,12 @@ export class ImportOptionsInput {
   })
   readonly clearText?: string | null
 
+  @Field(() => OnDrift, {
+    nullable: true,
+    description: 'What a record that changed between plan and run gets; SKIP_ROW by default.',
+  })
+  readonly onDrift?: Options['onDrift'] | null
+
   @Field(() => OnMissingRelation, {
     nullable: true,
     description: 'FAIL_ROW by default; DROP_LINK leaves the reference empty and says so.',
@@ -409,6 +416,9 @@ export class ImportOptionsType {
 
   @Field(() => String, { nullable: true })
   readonly clearText!: string | null
+
+  @Field(() => OnDrift)
+  readonly onDrift!: Options['onDrift']
 
   @Field(() => OnMissingRelation)
   readonly onMissingRelation!: NonNullable<Options['onMissingRelation']>
@@ -509,7 +519,8 @@ export class ImportCreateInput {
   @Field(() => Confirmation, {
     nullable: true,
     description:
-      'ALWAYS, also where absent: the import starts by itself. ASK and IF_NO_ERRORS are refused with INVALID_INPUT as yet.',
+      'ALWAYS, also where absent: the import starts by itself. ASK: it is planned and waits for importConfirm. IF_NO_ERRORS: it is ' +
+      'planned, and starts by itself if no row of the plan fails.',
   })
   readonly confirmation?: keyof typeof Confirmation | null
 

@@ -190,6 +190,7 @@ export class House {
         source: null,
         mapping: Object.entries(file.map).map(([column, field]) => columnMapping(column, field)),
         options: { ...defaultImportOptions, ...options },
+        confirmation: 'ALWAYS',
       })
     })
   }

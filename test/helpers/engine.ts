@@ -32,6 +32,7 @@ export interface ImportRequest {
   readonly map?: Readonly<Record<string, string>>
   readonly options?: Partial<ImportOptions>
   readonly source?: Partial<SourceOptions>
+  readonly confirmation?: 'ASK' | 'IF_NO_ERRORS' | 'ALWAYS'
 }
 
 /** An engine on a database of its own. Close it; the database is the caller's. */
@@ -108,6 +109,7 @@ export class Engine {
               ? null
               : Object.entries(request.map).map(([column, field]) => columnMapping(column, field)),
           options: { ...defaultImportOptions, ...request.options },
+          confirmation: request.confirmation ?? 'ALWAYS',
         })
       }),
     )

@@ -20,6 +20,7 @@ export const defaultOptions: ImportOptions = {
   operation: 'UPSERT',
   onBlank: 'KEEP',
   clearText: null,
+  onDrift: 'SKIP_ROW',
   onMissingRelation: null,
   minConfidence: 0.9,
   defaultOwnerEmail: null,

@@ -29,6 +29,7 @@ const OPTIONS: ImportOptions = {
   operation: 'UPSERT',
   onBlank: 'KEEP',
   clearText: null,
+  onDrift: 'SKIP_ROW',
   onMissingRelation: null,
   minConfidence: 0.9,
   defaultOwnerEmail: null,

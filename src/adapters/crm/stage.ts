@@ -21,6 +21,8 @@ export interface WritePlan {
   readonly createDefaults: Readonly<Record<string, string>>
   /** Owner of records whose row names none; null for none. */
   readonly defaultOwnerId: string | null
+  /** What a row gets whose record is not what it was when the import was planned; null where no plan binds the run. */
+  readonly onDrift: 'SKIP_ROW' | 'APPLY' | 'FAIL_RUN' | null
 }
 
 /** Columns of the staging table that every run has, before those of the mapping. */
@@ -43,6 +45,8 @@ export function stageDdl(plan: WritePlan): string[] {
     'create temporary table link (row_number bigint, field text, record_id uuid, n smallint, primary key (row_number, field)) on commit delete rows',
     // Rows that have their outcome; a row without one is a creation.
     'create temporary table verdict (row_number bigint primary key, outcome text, record_id uuid) on commit delete rows',
+    // What the plan that binds the run came to: rows that met a record, and those that failed or were skipped.
+    'create temporary table expected (row_number bigint primary key, record_id uuid, version int, outcome text) on commit delete rows',
   ]
 }
 

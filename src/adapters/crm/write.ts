@@ -5,6 +5,7 @@
  */
 import { constraintOf, type LaneTx, sqlState } from '../../db/lane.js'
 import { one } from '../../db/tx.js'
+import { FatalError, RetryableError } from '../../errors.js'
 import type { Issue, IssueCode, IssueSeverity } from '../../pipeline/types.js'
 import { type ChunkSql, open, stretch, text } from './sql.js'
 import { stageCopy, type WritePlan } from './stage.js'
@@ -63,6 +64,12 @@ export interface Turn {
 }
 
 const ALL_PASSES = 32_767
+
+/** In the place of a version in a plan: the record is one that an earlier row of the file makes. */
+const OWN_RECORD = -1
+
+/** In the place of a version in a plan: more than one record matched. */
+const SEVERAL_RECORDS = -2
 
 const UNIQUE_VIOLATION = '23505'
 
@@ -125,6 +132,9 @@ class ChunkWriter {
       return nothing
     }
     const refused = await this.#stage()
+    if (this.#plan.onDrift !== null) {
+      await this.#expect()
+    }
     // Statistics of the session's own tables: without them the planner takes the stage for a few rows.
     await this.#tx.query('analyze stage (row_number, pass)')
     // Looked at before its turn: what a chunk before it creates is none of the records that its rows name.
@@ -155,6 +165,9 @@ class ChunkWriter {
       }
       for (let pass = 0; pass <= this.#lastPass; pass++) {
         const found = pass === 0 ? hits : await this.#rematch(from, to, pass, identities)
+        if (this.#plan.onDrift !== null) {
+          await this.#keepToPlan(from, to, pass, this.#plan.onDrift)
+        }
         // Every row of the chunk means a record, and none of them wants to be listed by itself: then the rest is short.
         const all = single && found === this.#chunk.staged && this.#chunk.warned.length === 0
         const changed = found === 0 ? 0 : await this.#settleHits(from, to, pass, all)
@@ -176,7 +189,133 @@ class ChunkWriter {
         await this.#tx.query('delete from link where row_number >= $1', [from])
       }
     }
+    if (this.#plan.onDrift !== null && this.#plan.onDrift !== 'APPLY') {
+      await this.#checkVersions()
+    }
     return this.#tally(refused)
+  }
+
+  /** Notes what the plan that binds this run came to for the rows of the chunk. */
+  async #expect(): Promise<void> {
+    const { firstRow, lastRow } = this.#chunk
+    await this.#tx.query(
+      `insert into expected (row_number, record_id, version, outcome)
+       select x.row_number, x.record_id, x.version, p.outcome
+       from plan_chunk c cross join lateral unnest(c.row_numbers, c.record_ids, c.versions) as x (row_number, record_id, version)
+         left join plan_row p on p.tenant_id = $1 and p.run_id = $2 and p.row_number = x.row_number and p.outcome in ('FAILED', 'SKIPPED')
+       where c.tenant_id = $1 and c.run_id = $2 and c.from_row <= $4 and c.to_row >= $3 and x.row_number between $3 and $4`,
+      [this.#tx.tenantId, this.#plan.runId, firstRow, lastRow],
+    )
+    await this.#tx.query(
+      `insert into expected (row_number, outcome)
+       select row_number, outcome from plan_row
+       where tenant_id = $1 and run_id = $2 and row_number between $3 and $4 and outcome in ('FAILED', 'SKIPPED')
+       on conflict do nothing`,
+      [this.#tx.tenantId, this.#plan.runId, firstRow, lastRow],
+    )
+  }
+
+  /**
+   * Holds what the rows of a pass mean now against what the plan knew: rows whose record changed, appeared or went since are
+   * dealt with as `onDrift` says. Rows that failed or were skipped in the plan do so again, for that is what was approved.
+   */
+  async #keepToPlan(from: number, to: number, pass: number, onDrift: 'SKIP_ROW' | 'APPLY' | 'FAIL_RUN'): Promise<void> {
+    const params = [...this.#params(from, to, pass), this.#plan.runId]
+    const { table } = this.#plan.recordType
+    const drifted = await this.#tx.query<{
+      row: number
+      drift: 'APPEARED' | 'GONE' | 'CHANGED'
+      record: string | null
+    }>(
+      `select s.row_number as row, h.record_id as record,
+         case when e.version is null then 'APPEARED' when h.n is distinct from 1 or h.record_id <> e.record_id then 'GONE' else 'CHANGED' end as drift
+       from stage s left join hit h on h.row_number = s.row_number left join expected e on e.row_number = s.row_number
+         left join ${table} r on r.tenant_id = $1 and r.id = h.record_id
+       where ${stretch} and ${open} and case
+         when e.version is null then h.row_number is not null
+         when e.version = ${SEVERAL_RECORDS} then coalesce(h.n, 0) < 2
+         when h.n is distinct from 1 then true
+         when e.version = ${OWN_RECORD} then r.created_run_id is distinct from $6 or r.version <> r.pristine_version
+         else h.record_id <> e.record_id or (r.version <> e.version and not exists (
+           -- Earlier rows of the same run are no drift: the record stood at the planned version before the first of them.
+           select from (select min(c.before_version) as first, max(c.after_version) as last from run_change c
+             where c.tenant_id = $1 and c.run_id = $6 and c.record_id = h.record_id) c
+           where c.first = e.version and c.last = r.version)) end
+       order by 1`,
+      params,
+    )
+    for (const { row, drift } of drifted) {
+      const message = this.#driftMessage(drift)
+      if (onDrift === 'FAIL_RUN') {
+        throw new FatalError('DRIFTED_SINCE_PLAN', `Row ${row}: ${message} onDrift is FAIL_RUN.`)
+      }
+      this.#drifted(row, message, onDrift)
+    }
+    if (drifted.length > 0 && onDrift === 'SKIP_ROW') {
+      this.#decided = true
+      await this.#tx.execute(
+        `insert into verdict (row_number, outcome, record_id)
+         select row_number, 'SKIPPED', record_id from unnest($1::bigint[], $2::uuid[]) as x (row_number, record_id)`,
+        [drifted.map((row) => row.row), drifted.map((row) => row.record)],
+      )
+    }
+    const settled = await this.#tx.query<{ row: number }>(
+      `insert into verdict (row_number, outcome, record_id)
+       select s.row_number, e.outcome, case when h.n = 1 then h.record_id end
+       from stage s join expected e on e.row_number = s.row_number left join hit h on h.row_number = s.row_number
+       where ${stretch} and ${open} and e.outcome is not null and $1::uuid is not null and not s.row_number = any ($6::bigint[])
+       returning row_number as row`,
+      [...this.#params(from, to, pass), drifted.map((row) => row.row)],
+    )
+    if (settled.length > 0) {
+      this.#decided = true
+      this.#issues.push(
+        ...(await this.#tx.query<Issue>(
+          `select row_number as row, column_name as column, field, code, severity, value, message, suggestion from plan_issue
+           where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[]) and decided order by row_number, seq`,
+          [this.#tx.tenantId, this.#plan.runId, settled.map((row) => row.row)],
+        )),
+      )
+    }
+  }
+
+  #driftMessage(drift: 'APPEARED' | 'GONE' | 'CHANGED'): string {
+    switch (drift) {
+      case 'APPEARED':
+        return `When the plan was made, no ${this.#label()} matched this row; now one does.`
+      case 'GONE':
+        return `The ${this.#label()} that this row meant when the plan was made is not the one that it matches now.`
+      case 'CHANGED':
+        return `The ${this.#label()} of this row was changed after the plan was made.`
+    }
+  }
+
+  #drifted(row: number, message: string, onDrift: 'SKIP_ROW' | 'APPLY'): void {
+    this.#issue(
+      row,
+      'DRIFTED_SINCE_PLAN',
+      'WARNING',
+      `${message} ${onDrift === 'APPLY' ? 'It was applied to what there is now.' : 'It was left out.'}`,
+      onDrift === 'APPLY' ? null : 'Look at the record, then import the row again.',
+    )
+  }
+
+  /**
+   * Whether every record still stood at the planned version when it was written: somebody may have changed one between the
+   * look at it and the write. Then the chunk is undone and tried again, and the look finds the change.
+   */
+  async #checkVersions(): Promise<void> {
+    const { firstRow, lastRow } = this.#chunk
+    const raced = await this.#tx.query(
+      `select from expected e join run_change c on c.tenant_id = $1 and c.run_id = $2 and c.row_number = e.row_number
+       where e.version >= 0 and c.row_number between $3 and $4 and c.before_version <> e.version and not exists (
+         select from run_change p where p.tenant_id = $1 and p.run_id = $2 and p.record_id = c.record_id and p.row_number < c.row_number)
+       limit 1`,
+      [this.#tx.tenantId, this.#plan.runId, firstRow, lastRow],
+    )
+    if (raced.length > 0) {
+      throw new RetryableError('RECORD_CHANGED', 'A record was changed while its row was being written.')
+    }
   }
 
   /**
@@ -225,7 +364,14 @@ class ChunkWriter {
    */
   async #isUnchanged(refused: number): Promise<boolean> {
     const { firstRow, lastRow, staged, warned } = this.#chunk
-    if (this.#sql.unchanged === null || !this.#state.unchanging || refused > 0 || warned.length > 0) {
+    if (
+      this.#sql.unchanged === null ||
+      !this.#state.unchanging ||
+      refused > 0 ||
+      warned.length > 0 ||
+      // A run that is bound by a plan looks at the version of every record.
+      this.#plan.onDrift !== null
+    ) {
       return false
     }
     const params = [this.#tx.tenantId, firstRow, lastRow]
@@ -543,7 +689,11 @@ class ChunkWriter {
         [...this.#params(from, to, pass), link.field],
       )
       const failed: number[] = []
+      const drifted = link.field === 'ownerEmail' ? null : await this.#newlyMissing(rows.map((row) => row.row))
       for (const row of rows) {
+        if (drifted?.has(row.row) === true) {
+          continue
+        }
         const owner = link.field === 'ownerEmail'
         const drop = owner || this.#plan.onMissingRelation === 'DROP_LINK'
         const name = owner ? 'ownerEmail' : `${link.field}.${row.key}`
@@ -571,11 +721,38 @@ class ChunkWriter {
     }
   }
 
-  async #fail(rows: readonly number[]): Promise<void> {
+  /** Rows of a run bound by a plan that had their relation when the plan was made: they are left out. */
+  async #newlyMissing(rows: readonly number[]): Promise<ReadonlySet<number> | null> {
+    const { onDrift } = this.#plan
+    if (onDrift === null || onDrift === 'APPLY' || rows.length === 0) {
+      return null
+    }
+    const known = await this.#tx.query<{ row: number }>(
+      `select row_number as row from plan_issue where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[])
+         and code in ('RELATION_NOT_FOUND', 'RELATION_AMBIGUOUS')`,
+      [this.#tx.tenantId, this.#plan.runId, rows],
+    )
+    const planned = new Set(known.map((row) => row.row))
+    const drifted = rows.filter((row) => !planned.has(row))
+    const message = 'The record that this row refers to was there when the plan was made, and is not to be found now.'
+    for (const row of drifted) {
+      if (onDrift === 'FAIL_RUN') {
+        throw new FatalError('DRIFTED_SINCE_PLAN', `Row ${row}: ${message} onDrift is FAIL_RUN.`)
+      }
+      this.#drifted(row, message, onDrift)
+    }
+    await this.#fail(drifted, 'SKIPPED')
+    return new Set(drifted)
+  }
+
+  async #fail(rows: readonly number[], outcome: 'FAILED' | 'SKIPPED' = 'FAILED'): Promise<void> {
+    if (rows.length === 0) {
+      return
+    }
     this.#decided = true
     await this.#tx.execute(
-      "insert into verdict (row_number, outcome) select unnest($1::bigint[]), 'FAILED' on conflict do nothing",
-      [rows],
+      'insert into verdict (row_number, outcome) select unnest($1::bigint[]), $2 on conflict do nothing',
+      [rows, outcome],
     )
   }
 

@@ -49,6 +49,7 @@ test('rows with a value that the server refuses during COPY fail, and the rows a
       sourceSystem: 'file',
       createDefaults: {},
       defaultOwnerId: null,
+      onDrift: null,
     }
     await lane.session(laneSettings)
     for (const statement of stageDdl(plan)) {

@@ -1,0 +1,127 @@
+/**
+ * The side of a rehearsal: temporary tables that bear the names of those that a chunk writes. The search path finds them
+ * first, so that the very statements of an import (`sql.ts`, `write.ts`) run on them, and nothing real is written. Before a
+ * chunk looks for records, every real record that one of its rows could mean is copied in, unless it was copied before: the
+ * shadow then holds it as the rows so far would have left it.
+ */
+import type { RecordType } from '../../records/types.js'
+import { text } from './sql.js'
+import { fieldNamed, type WritePlan } from './stage.js'
+
+/** Where the real tables are. */
+const REAL = 'portage'
+
+/**
+ * Records that share the keys of one row, copied at most: two make a match ambiguous, and which further ones there are
+ * matters only if earlier rows change those.
+ */
+const ALIKE_RECORDS = 100
+
+/** Statements that make the shadows of a run in a session that has none. They live as long as the session. */
+export function shadowDdl(type: RecordType): string[] {
+  const { table } = type
+  return [
+    `create temporary table ${table} (like ${REAL}.${table} including defaults including constraints including generated)`,
+    // Only what a chunk looks records up by; the others cost time and serve nobody here.
+    `alter table pg_temp.${table} add primary key (tenant_id, id)`,
+    `create unique index ${table}_external_id on pg_temp.${table} (tenant_id, source_system, external_id) where external_id is not null and deleted_at is null`,
+    ...type.matchable
+      .filter((name) => name !== 'externalId')
+      .map((name) => fieldNamed(type, name).column)
+      .map(
+        (column) =>
+          `create index ${table}_${column} on pg_temp.${table} (tenant_id, ${column}) where ${column} is not null and deleted_at is null`,
+      ),
+    `create trigger bump_version before update on pg_temp.${table} for each row execute function ${REAL}.bump_version()`,
+    `create temporary table record_identity (like ${REAL}.record_identity including defaults including constraints including indexes)`,
+    `create temporary table run_change (like ${REAL}.run_change including defaults, primary key (tenant_id, run_id, record_id, row_number), unique (row_number)) on commit delete rows`,
+    // The version at which a record was copied: that of the real one.
+    'create temporary table shadowed (id uuid primary key, version int not null)',
+  ]
+}
+
+/** Statements that copy in what the staged rows could mean: `$1` tenant, `$2`-`$3` rows. */
+export function shadowRecords(plan: WritePlan): string[] {
+  const { recordType: type } = plan
+  const { table } = type
+  const staged = new Map(
+    plan.stageColumns.filter((column) => column.role === 'value').map((column) => [column.field, `s.${column.name}`]),
+  )
+  const system = staged.has('sourceSystem')
+    ? `coalesce(${staged.get('sourceSystem')}, ${text(plan.sourceSystem)})`
+    : text(plan.sourceSystem)
+  const copied: string[] = []
+  const copy = (records: string): void => {
+    copied.push(
+      `with c as (insert into pg_temp.${table} ${records} on conflict do nothing returning id, version)
+       insert into shadowed select id, version from c`,
+    )
+  }
+  const rows = 's.row_number between $2 and $3'
+
+  const byExternalId = (value: string): void => {
+    copy(`select r.* from stage s cross join lateral (
+        select * from ${REAL}.${table} r where r.tenant_id = $1 and r.source_system = ${system} and r.external_id = ${value}
+          and r.deleted_at is null limit 1) r
+      where ${rows} and ${value} is not null`)
+    copied.push(`insert into pg_temp.record_identity select i.* from stage s cross join lateral (
+        select * from ${REAL}.record_identity i where i.tenant_id = $1 and i.record_type = ${text(type.name)}
+          and i.source_system = ${system} and i.external_id = ${value} limit 1) i
+      where ${rows} and ${value} is not null on conflict do nothing`)
+    copy(`select r.* from stage s cross join lateral (
+        select r.* from ${REAL}.record_identity i join ${REAL}.${table} r on r.tenant_id = $1 and r.id = i.record_id
+        where i.tenant_id = $1 and i.record_type = ${text(type.name)} and i.source_system = ${system} and i.external_id = ${value}
+          and r.deleted_at is null limit 1) r
+      where ${rows} and ${value} is not null`)
+  }
+  const byFields = (fields: readonly { readonly column: string; readonly value: string }[]): void => {
+    copy(`select r.* from stage s cross join lateral (
+        select * from ${REAL}.${table} r where r.tenant_id = $1
+          and ${fields.map(({ column, value }) => `r.${column} = ${value}`).join(' and ')} and r.deleted_at is null
+        limit ${ALIKE_RECORDS}) r
+      where ${rows} and ${fields.map(({ value }) => `${value} is not null`).join(' and ')}`)
+  }
+
+  const externalId = staged.get('externalId')
+  if (externalId !== undefined) {
+    // Also where no rule asks for it: the external id of a system is unique.
+    byExternalId(externalId)
+  }
+  for (const rule of plan.rules) {
+    if (!(rule.length === 1 && rule[0] === 'externalId')) {
+      byFields(rule.map((name) => ({ column: fieldNamed(type, name).column, value: staged.get(name) ?? '' })))
+    }
+  }
+  for (const column of plan.stageColumns) {
+    // Records of its own type that a row refers to may be made or changed by rows before it.
+    if (column.role === 'key' && column.key !== null && fieldNamed(type, column.field).reference?.to === type.name) {
+      if (column.key === 'externalId') {
+        byExternalId(`s.${column.name}`)
+      } else {
+        byFields([{ column: fieldNamed(type, column.key).column, value: `s.${column.name}` }])
+      }
+    }
+  }
+  return copied
+}
+
+/**
+ * Where every row of a stretch named a record by its external id and would change nothing of it, so that none was copied:
+ * the real records as `row_number`, `record_id`, `version`; `$1` tenant, `$2`-`$3` rows.
+ */
+export function namedRecords(plan: WritePlan): string {
+  const { recordType: type } = plan
+  const column = (field: string) =>
+    plan.stageColumns.find((candidate) => candidate.role === 'value' && candidate.field === field)?.name
+  const externalId = column('externalId')
+  if (externalId === undefined) {
+    throw new Error('rows that name no external id are not known by it')
+  }
+  const systemColumn = column('sourceSystem')
+  const system =
+    systemColumn === undefined ? text(plan.sourceSystem) : `coalesce(s.${systemColumn}, ${text(plan.sourceSystem)})`
+  return `select s.row_number, r.id as record_id, r.version from stage s cross join lateral (
+      select id, version from ${REAL}.${type.table} r where r.tenant_id = $1 and r.source_system = ${system}
+        and r.external_id = s.${externalId} and r.deleted_at is null limit 1) r
+    where s.row_number between $2 and $3`
+}

@@ -1,0 +1,96 @@
+/** What an import is made of, read once by whoever is about to rehearse or to write it. */
+import type { WritePlan } from '../adapters/crm/stage.js'
+import type { Cursor } from '../adapters/source.js'
+import { first, one, withTenant } from '../db/tx.js'
+import { compileMapping, createDefaults } from '../pipeline/map.js'
+import { effectiveMatchRules, resolveMapping } from '../pipeline/resolve.js'
+import type { ColumnEvidence, ColumnMapping, ImportOptions, ResolvedMapping } from '../pipeline/types.js'
+import { recordTypes } from '../records/index.js'
+import type { RecordTypeName } from '../records/types.js'
+import type { ImportFile } from './analyze-import.js'
+import type { Claim } from './claim.js'
+import type { WorkerContext } from './context.js'
+
+export interface Import {
+  readonly claim: Claim
+  readonly recordType: RecordTypeName
+  readonly options: ImportOptions
+  readonly resolved: ResolvedMapping
+  readonly plan: WritePlan
+  readonly cursor: Cursor | null
+  readonly total: number
+  readonly failed: number
+  readonly settled: number
+}
+
+/** The import that a claim is about. Read after the claim: whatever a worker before has settled stands in it. */
+export async function loadImport(context: WorkerContext, claim: Claim, file: ImportFile): Promise<Import> {
+  return context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, async (tx) => {
+      // Read after the token was bumped: whatever a worker before us has settled stands in the cursor by now.
+      const run = await one<{
+        record_type: RecordTypeName
+        mapping: ColumnMapping[]
+        evidence: ColumnEvidence[]
+        options: ImportOptions
+        cursor: Cursor | null
+        planned: boolean
+        total: number
+        failed: number
+        settled: number
+      }>(
+        tx,
+        `select r.record_type, r.mapping, r.evidence, r.options, r.cursor, r.plan_hash is not null as planned, r.total, r.failed, run_settled(r) as settled
+         from run r where r.tenant_id = $1 and r.id = $2`,
+        [claim.tenantId, claim.runId],
+      )
+      const type = recordTypes[run.record_type]
+      const { resolved } = resolveMapping({
+        type,
+        mapping: run.mapping,
+        evidence: run.evidence,
+        options: run.options,
+        source: file.source,
+      })
+      const stageColumns = compileMapping(resolved, type).stageColumns
+      const staged = stageColumns.filter((column) => column.role === 'value').map((column) => column.field)
+      const owner =
+        run.options.defaultOwnerEmail === null
+          ? null
+          : await first<{ id: string }>(tx, 'select id from member where tenant_id = $1 and email = $2 and active', [
+              claim.tenantId,
+              run.options.defaultOwnerEmail.toLowerCase(),
+            ])
+      const plan: WritePlan = {
+        recordType: type,
+        stageColumns,
+        rules: effectiveMatchRules(type, run.options, staged),
+        runId: claim.runId,
+        operation: run.options.operation,
+        onDuplicate: run.options.onDuplicate,
+        onMissingRelation: run.options.onMissingRelation ?? 'FAIL_ROW',
+        sourceSystem: run.options.sourceSystem ?? 'file',
+        createDefaults: createDefaults(resolved, type),
+        defaultOwnerId: owner?.id ?? null,
+        onDrift: run.planned ? run.options.onDrift : null,
+      }
+      return {
+        claim,
+        recordType: run.record_type,
+        options: run.options,
+        resolved,
+        plan,
+        cursor: run.cursor,
+        total: run.total,
+        failed: run.failed,
+        settled: run.settled,
+      }
+    }),
+  )
+}
+
+/** As it goes to the reading thread, which looks the record type up itself. */
+export function withoutType(plan: WritePlan): Omit<WritePlan, 'recordType'> {
+  const { recordType: _, ...rest } = plan
+  return rest
+}

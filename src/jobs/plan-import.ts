@@ -1,0 +1,287 @@
+/**
+ * Rehearses an import: the same reading, the same statements, on shadow tables that only this session sees. What the rows
+ * would come to is kept chunk by chunk; the rehearsal itself starts over when it is interrupted, for it has written nothing
+ * that matters and its shadows end with the session.
+ */
+import { createHash } from 'node:crypto'
+import { namedRecords, shadowDdl, shadowRecords } from '../adapters/crm/shadow.js'
+import { chunkSql, laneSettings } from '../adapters/crm/sql.js'
+import { stageDdl } from '../adapters/crm/stage.js'
+import { type AppliedChunk, applyChunk, type WriterState } from '../adapters/crm/write.js'
+import { Lane, type LaneTx } from '../db/lane.js'
+import { first, one, withTenant } from '../db/tx.js'
+import { FatalError, RetryableError } from '../errors.js'
+import { clearPlan, finishPlan, insertPlannedIssues, type PlanCounts } from '../runs/plan.js'
+import { openImportFile } from './analyze-import.js'
+import type { ReadChunk } from './chunk-builder.js'
+import { type Claim, laneName } from './claim.js'
+import { laneOptions, type WorkerContext } from './context.js'
+import { type Import, loadImport, withoutType } from './import-job.js'
+import { Reading } from './reading.js'
+import { type SliceEnd, StoppedError } from './slice.js'
+
+/**
+ * Rows of a chunk. One number for the whole file, not one that follows the clock: the hash chains chunk by chunk, and the
+ * same file over the same records has the same hash.
+ */
+const PLAN_CHUNK_ROWS = 10_000
+
+/** How often it is told how far the rehearsal is, in milliseconds. */
+const PROGRESS_MS = 500
+
+const OUTCOMES = ['created', 'updated', 'unchanged', 'skipped', 'failed', 'deleted'] as const
+
+export async function planImport(context: WorkerContext, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {
+  const started = performance.now()
+  const file = await openImportFile(context, claim)
+  const job = await loadImport(context, claim, file)
+  const frame = await loadFrame(context, claim)
+  await context.control.use((lane) => withTenant(lane, claim.tenantId, (tx) => clearPlan(tx, claim.runId)))
+  const rehearsal = await Rehearsal.open(context, job)
+  const hash = createHash('sha256').update(frame.text)
+  const counts = { read: 0, created: 0, updated: 0, unchanged: 0, skipped: 0, failed: 0, deleted: 0 }
+  const reading = Reading.start({
+    kind: 'read',
+    location: file.location,
+    place: file.place,
+    from: null,
+    resolved: job.resolved,
+    plan: withoutType(job.plan),
+    chunkRows: Math.min(PLAN_CHUNK_ROWS, context.chunkRows),
+    stopAtFailure: false,
+  })
+  try {
+    let told = performance.now()
+    for (;;) {
+      const chunk = await reading.next(lost)
+      if (chunk === null) {
+        break
+      }
+      const planned = await rehearsal.chunk(chunk)
+      hash.update(planned.digest)
+      counts.read += chunk.read
+      for (const outcome of OUTCOMES) {
+        counts[outcome] += planned.counts[outcome]
+      }
+      if (context.stopping.aborted) {
+        return { kind: 'more', delayMs: 0 }
+      }
+      if (performance.now() - told > PROGRESS_MS) {
+        told = performance.now()
+        await tellProgress(context, claim, counts.read, chunk.next.byte)
+      }
+    }
+  } finally {
+    await reading.close()
+    await rehearsal.close()
+  }
+  if (counts.read !== job.total) {
+    throw new FatalError(
+      'ROWS_MISSING',
+      `The first pass counted ${job.total} rows, and ${counts.read} could be read. Upload the file again.`,
+    )
+  }
+  const to = await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, async (tx) => {
+      // Read last: a person may have asked for a plan to look at while this one was made.
+      const { confirmation } = await one<{ confirmation: 'ASK' | 'IF_NO_ERRORS' | 'ALWAYS' }>(
+        tx,
+        'select confirmation from run where tenant_id = $1 and id = $2 for update',
+        [claim.tenantId, claim.runId],
+      )
+      return finishPlan(
+        tx,
+        { id: claim.runId, token: claim.token, confirmation },
+        { hash: hash.digest('hex'), counts, rules: frame.rules, ms: performance.now() - started },
+      )
+    }),
+  )
+  if (to === null) {
+    throw new StoppedError('the run was stopped or taken over')
+  }
+  return to === 'QUEUED' ? { kind: 'more', delayMs: 0 } : { kind: 'done' }
+}
+
+/** What a plan is about besides the records: file, reading of it, mapping, options, rules. */
+async function loadFrame(context: WorkerContext, claim: Claim): Promise<{ text: string; rules: string }> {
+  const run = await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, (tx) =>
+      one<{ text: string; rules: string }>(
+        tx,
+        // jsonb has one text for one value.
+        `select concat_ws(E'\\n', f.sha256, f.source_options::text, r.source_options::text, r.record_type, r.mapping::text, r.options::text) as text,
+           '' as rules
+         from run r join source_file f on f.tenant_id = r.tenant_id and f.id = r.source_file_id
+         where r.tenant_id = $1 and r.id = $2`,
+        [claim.tenantId, claim.runId],
+      ),
+    ),
+  )
+  return { text: `${run.text}\n${run.rules}`, rules: run.rules }
+}
+
+async function tellProgress(context: WorkerContext, claim: Claim, rows: number, bytes: number): Promise<void> {
+  await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, (tx) =>
+      tx.query(
+        `with r as (
+           update run set rows_read = $4, bytes_read = $5
+           where tenant_id = $1 and id = $2 and fencing_token = $3 and status = 'PLANNING' returning run)
+         select append_events($2, 'IMPORT', jsonb_build_array(jsonb_build_object('type', 'RunProgressed', 'body',
+           jsonb_build_object('counts', run_counts(r.run), 'progress', run_progress(r.run))))) from r`,
+        [claim.tenantId, claim.runId, claim.token, rows, bytes],
+      ),
+    ),
+  )
+}
+
+interface PlannedChunk {
+  readonly counts: Omit<PlanCounts, 'read'>
+  readonly digest: string
+}
+
+class Rehearsal {
+  readonly #lane: Lane
+  readonly #job: Import
+  readonly #sql: ReturnType<typeof chunkSql>
+  readonly #copies: readonly string[]
+  readonly #state: WriterState = { checks: null, unchanging: true }
+
+  private constructor(lane: Lane, job: Import) {
+    this.#lane = lane
+    this.#job = job
+    this.#sql = chunkSql(job.plan, true)
+    this.#copies = shadowRecords(job.plan)
+  }
+
+  static async open(context: WorkerContext, job: Import): Promise<Rehearsal> {
+    let lane: Lane
+    try {
+      lane = await Lane.open(laneOptions(context.databaseUrl, laneName(context.holder, job.claim.runId)))
+    } catch (error) {
+      throw error instanceof FatalError
+        ? error
+        : new RetryableError('DATABASE_BUSY', 'The database gave no connection for the plan.', { cause: error })
+    }
+    try {
+      await lane.session(laneSettings)
+      // A chunk sees one state of the records, so that what it compares and the version that it notes belong together.
+      await lane.session("set default_transaction_isolation = 'repeatable read'")
+      for (const statement of [...stageDdl(job.plan), ...shadowDdl(job.plan.recordType)]) {
+        await lane.session(statement)
+      }
+    } catch (error) {
+      await lane.close()
+      throw error
+    }
+    return new Rehearsal(lane, job)
+  }
+
+  close(): Promise<void> {
+    return this.#lane.close()
+  }
+
+  chunk(chunk: ReadChunk): Promise<PlannedChunk> {
+    const { claim } = this.#job
+    return withTenant(this.#lane, claim.tenantId, async (tx) => {
+      // Held until the end: whoever takes the run over waits for this chunk and then clears it away.
+      const ours = await first(
+        tx,
+        "select from run where tenant_id = $1 and id = $2 and fencing_token = $3 and status = 'PLANNING' for share",
+        [claim.tenantId, claim.runId, claim.token],
+      )
+      if (ours === null) {
+        throw new StoppedError('the run was stopped or taken over')
+      }
+      const applied = await applyChunk(tx, this.#job.plan, this.#sql, this.#state, chunk, {
+        beforeMatch: async () => {
+          for (const copy of this.#copies) {
+            await tx.execute(copy, [tx.tenantId, chunk.firstRow, chunk.lastRow])
+          }
+          return false
+        },
+        changesExisting: () => undefined,
+      })
+      const digest = await this.#record(tx, chunk, applied)
+      const { created, updated, unchanged, skipped, deleted } = applied
+      return {
+        counts: { created, updated, unchanged, skipped, failed: chunk.failed.length + applied.failed, deleted },
+        digest,
+      }
+    })
+  }
+
+  /** Keeps what the chunk came to. Answers a digest of it that is the same whenever rows and records are the same. */
+  async #record(tx: LaneTx, chunk: ReadChunk, applied: AppliedChunk): Promise<string> {
+    const { runId } = this.#job.claim
+    const { table } = this.#job.plan.recordType
+    const issues = [
+      ...chunk.issues.map((issue) => ({ ...issue, decided: false })),
+      ...applied.issues.map((issue) => ({ ...issue, decided: true })),
+    ].toSorted((a, b) => a.row - b.row)
+    await insertPlannedIssues(tx, runId, issues)
+    const failed = [...chunk.failed, ...applied.refused.map((row) => ({ ...row, sourceId: null }))]
+    if (failed.length > 0) {
+      await tx.query(
+        `insert into plan_row (tenant_id, run_id, row_number, outcome, source_id, byte)
+         select $1, $2, row_number, 'FAILED', source_id, byte from unnest($3::bigint[], $4::text[], $5::bigint[]) as x (row_number, source_id, byte)`,
+        [
+          tx.tenantId,
+          runId,
+          failed.map((row) => row.row),
+          failed.map((row) => row.sourceId),
+          failed.map((row) => row.byte),
+        ],
+      )
+    }
+    const listed = [...new Set([...chunk.warned, ...applied.issues.map((issue) => issue.row)])]
+    const sourceId = this.#job.plan.stageColumns.find(
+      (column) => column.field === 'externalId' && column.role === 'value',
+    )?.name
+    // The glance that finds a whole chunk unchanged leaves no hits: its records are looked up by the id that names them.
+    const met =
+      applied.whole === 'UNCHANGED' && (await one<{ n: number }>(tx, 'select count(*)::int as n from hit')).n === 0
+        ? `select m.row_number, m.record_id, null::bigint as made_by, m.version from (${namedRecords(this.#job.plan)}) m`
+        : `select h.row_number, case when h.n = 1 and r.created_run_id is distinct from $4 then h.record_id end as record_id,
+             case when h.n = 1 and r.created_run_id = $4 then r.created_row end as made_by,
+             case when h.n > 1 then -2 when r.created_run_id = $4 then -1 else coalesce(c.version, r.version) end as version
+           from hit h left join ${table} r on r.tenant_id = $1 and r.id = h.record_id left join shadowed c on c.id = h.record_id
+           where h.row_number between $2 and $3`
+    // The rows are joined with what was just found about them, for which there is no index: here hashing is right.
+    await tx.query("select set_config('enable_hashjoin', 'on', true)")
+    const digest = await one<{ digest: string }>(
+      tx,
+      `with met as materialized (${met}),
+         rows as materialized (
+           select s.row_number, coalesce(v.outcome, $7) as outcome, m.record_id, m.made_by, m.version, s.byte,
+             ${sourceId === undefined ? 'null::text' : `s.${sourceId}`} as source_id, c.before, c.after
+           from stage s left join verdict v on v.row_number = s.row_number left join met m on m.row_number = s.row_number
+             left join run_change c on c.row_number = s.row_number),
+         listed as (
+           insert into plan_row (tenant_id, run_id, row_number, outcome, record_id, made_by_row, source_id, byte, before, after)
+           select $1, $4, row_number, outcome, record_id, made_by, source_id, byte, before, after from rows
+           where outcome not in ('CREATED', 'UNCHANGED') or row_number = any ($5::bigint[])),
+         ranged as (
+           insert into plan_range (tenant_id, run_id, from_row, outcome, rows, row_count)
+           select $1, $4, $2, outcome, range_agg(int8range(row_number, row_number + 1)), count(*) from rows
+           where outcome in ('CREATED', 'UNCHANGED') and not row_number = any ($5::bigint[]) group by outcome),
+         kept as (
+           insert into plan_chunk (tenant_id, run_id, from_row, to_row, byte, row_numbers, record_ids, versions)
+           select $1, $4, $2, $3, $6, coalesce(array_agg(row_number order by row_number), '{}'),
+             coalesce(array_agg(record_id order by row_number), '{}'), coalesce(array_agg(version order by row_number), '{}')
+           from rows where version is not null)
+       select encode(sha256(convert_to(coalesce(string_agg(concat_ws(' ', row_number, outcome, record_id, made_by, version, before, after), E'\\n'
+         order by row_number) filter (where outcome <> 'CREATED' or version is not null), ''), 'UTF8')), 'hex') as digest from rows`,
+      [
+        tx.tenantId,
+        chunk.firstRow,
+        chunk.lastRow,
+        runId,
+        listed,
+        chunk.from.byte,
+        applied.whole === 'UNCHANGED' ? 'UNCHANGED' : 'CREATED',
+      ],
+    )
+    return `${digest.digest}\n${chunk.read} ${chunk.failed.map((row) => row.row).join(' ')}\n${JSON.stringify(issues)}\n`
+  }
+}
