@@ -34,6 +34,8 @@ export const permissionTable = {
   'Mutation.uploadComplete': ['IMPORT_RUN'],
   'Mutation.importCreate': ['IMPORT_RUN'],
   'Mutation.importMappingUpdate': ['IMPORT_RUN'],
+  'Mutation.importPlan': ['IMPORT_RUN'],
+  'Mutation.importConfirm': ['IMPORT_RUN'],
   // A rollback in hand is its own kind of run: see `controlPermissions`.
   'Mutation.runPause': runs,
   'Mutation.runResume': runs,

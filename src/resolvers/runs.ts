@@ -17,11 +17,19 @@ import {
   listIssues,
   listRows,
   listRuns,
+  type RowsOf,
   rollbackOf,
 } from '../runs/read.js'
 import { previewRollback, startRollback } from '../runs/rollback.js'
 import type { RunAction, RunStatus } from '../runs/status.js'
-import type { ImportRowView, RollbackConflictView, RowIssueView, RowOutcome, RunKind } from '../runs/types.js'
+import type {
+  ImportRowView,
+  ImportRunRow,
+  RollbackConflictView,
+  RowIssueView,
+  RowOutcome,
+  RunKind,
+} from '../runs/types.js'
 import type { Connection } from '../schema/common.js'
 import {
   IssueCodeEnum,
@@ -206,6 +214,11 @@ export class RunResolver {
   }
 }
 
+/** Until a planned import starts, its problems are those that the plan found. */
+function toldBy(run: ImportRunRow): RowsOf {
+  return run.plan !== null && run.status === 'AWAITING_CONFIRMATION' ? 'PLANNED' : 'DONE'
+}
+
 /** A row, with what its cells need to be read. */
 type RowView = Omit<ImportRowView, 'byte'> & {
   readonly type: RecordType
@@ -251,7 +264,9 @@ export class ImportRunResolver {
     })
   }
 
-  @FieldResolver(() => RowIssueConnection, { description: 'In file order.' })
+  @FieldResolver(() => RowIssueConnection, {
+    description: 'In file order; those of the plan while it waits for confirmation.',
+  })
   issues(
     @Root() { run }: ImportRunView,
     @Ctx() context: ApiContext,
@@ -264,7 +279,13 @@ export class ImportRunResolver {
     const open = may(context, 'PII_READ')
     return asked(async () => {
       const page = await inTenant(context, (tx) =>
-        listIssues(tx, run.id, pageRequest(first, after), { codes: code ?? null, severities: severity ?? null }),
+        listIssues(
+          tx,
+          run.id,
+          pageRequest(first, after),
+          { codes: code ?? null, severities: severity ?? null },
+          toldBy(run),
+        ),
       )
       return connection(page, (issue) => (open ? issue : maskIssue(type, issue)))
     })
@@ -275,7 +296,7 @@ export class ImportRunResolver {
   })
   async issueGroups(@Root() { run }: ImportRunView, @Ctx() context: ApiContext): Promise<IssueGroup[]> {
     const type = recordTypes[run.recordType]
-    const groups = await inTenant(context, (tx) => issueGroups(tx, run.id))
+    const groups = await inTenant(context, (tx) => issueGroups(tx, run.id, toldBy(run)))
     if (may(context, 'PII_READ')) {
       return [...groups]
     }

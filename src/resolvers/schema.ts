@@ -8,6 +8,7 @@ import { ImportResolver } from './imports.js'
 import { MappingResolver } from './mapping.js'
 import { MemberResolver } from './members.js'
 import { NodeResolver } from './node.js'
+import { ImportPlanResolver, PlannedRowResolver, PlanResolver, PlanRunResolver } from './plan.js'
 import { RecordSchemaResolver } from './record-schema.js'
 import { ActivityResolver, RecordListResolver, RecordResolver, referenceResolvers } from './records.js'
 import { ImportRowResolver, ImportRunResolver, RollbackRunResolver, RunListResolver, RunResolver } from './runs.js'
@@ -28,6 +29,10 @@ const resolvers: NonEmptyArray<Function> = [
   UploadSessionResolver,
   MappingResolver,
   ImportResolver,
+  PlanResolver,
+  PlanRunResolver,
+  ImportPlanResolver,
+  PlannedRowResolver,
   RunListResolver,
   RunResolver,
   ImportRunResolver,

@@ -60,7 +60,7 @@ function withoutValues(column: DetectedColumn): DetectedColumn {
 
 /** A run as the API shows it: its row, which answers most fields by itself, under a public id. */
 export type RunView =
-  | (Omit<ImportRunRow, 'recordType' | 'mapping' | 'options'> & {
+  | (Omit<ImportRunRow, 'recordType' | 'mapping' | 'options' | 'plan'> & {
       readonly __typename: 'ImportRun'
       readonly options: ImportOptionsType
       readonly run: ImportRunRow

@@ -5,10 +5,7 @@ import { Refusal } from '../errors.js'
 import type { Issue } from '../pipeline/types.js'
 import { moveRun, statusChanged } from './events.js'
 import type { RunStatus } from './status.js'
-import type { Counts, StatusReason } from './types.js'
-
-/** Outcomes that a rehearsal counts; what it did not come to is 0. */
-export type PlanCounts = Pick<Counts, 'read' | 'created' | 'updated' | 'unchanged' | 'skipped' | 'failed' | 'deleted'>
+import type { PlanCounts, StatusReason } from './types.js'
 
 /** Takes away what an earlier plan of the run left behind. */
 export async function clearPlan(tx: Tx, runId: string): Promise<void> {

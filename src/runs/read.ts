@@ -15,6 +15,7 @@ import type {
   OnRollbackConflict,
   Page,
   PageRequest,
+  PlanCounts,
   Progress,
   RollbackConflictView,
   RollbackRunRow,
@@ -27,7 +28,7 @@ import type {
 
 const columns = `r.id, r.kind, r.status, r.status_reason, r.created_by, r.created_at, r.started_at, r.finished_at, r.record_type,
   r.source_file_id, r.source_options, r.mapping, r.mapping_conflicts, r.unmapped_required, r.evidence, r.options, r.confirmation,
-  r.parent_run_id, r.of_run_id, r.on_conflict, r.chunks::float8 as chunks, r.attempts, r.queued_ms::float8 as queued_ms,
+  r.parent_run_id, r.plan_hash, r.plan_counts, r.planned_at, r.of_run_id, r.on_conflict, r.chunks::float8 as chunks, r.attempts, r.queued_ms::float8 as queued_ms,
   r.running_ms::float8 as running_ms, r.peak_rss_bytes::float8 as peak_rss_bytes, r.stage_ms, run_counts(r) as counts, run_progress(r) as progress`
 
 interface Stored {
@@ -49,6 +50,9 @@ interface Stored {
   readonly options: ImportOptions | null
   readonly confirmation: 'ASK' | 'IF_NO_ERRORS' | 'ALWAYS' | null
   readonly parent_run_id: string | null
+  readonly plan_hash: string | null
+  readonly plan_counts: PlanCounts | null
+  readonly planned_at: Date | null
   readonly of_run_id: string | null
   readonly on_conflict: OnRollbackConflict | null
   readonly chunks: number
@@ -102,6 +106,10 @@ function toRun(tenantId: string, row: Stored): RunRow {
     options: Object.assign({}, defaultImportOptions, row.options),
     confirmation: row.confirmation ?? 'ALWAYS',
     parentRunId: row.parent_run_id,
+    plan:
+      row.plan_hash === null || row.plan_counts === null || row.planned_at === null
+        ? null
+        : { hash: row.plan_hash, counts: row.plan_counts, createdAt: row.planned_at },
   }
 }
 
@@ -195,6 +203,15 @@ export function availableActions(run: RunRow, permissions: ReadonlySet<Permissio
   })
 }
 
+/** Where the rows of a run are kept: what was done, and what was planned. */
+const kept = {
+  DONE: { rows: 'run_row', ranges: 'run_range', issues: 'run_issue' },
+  PLANNED: { rows: 'plan_row', ranges: 'plan_range', issues: 'plan_issue' },
+} as const
+
+/** Rows as they were settled, or as the plan of the run has them. */
+export type RowsOf = keyof typeof kept
+
 /**
  * Rows of an import in file order. Plain created and unchanged rows stand in ranges and come by number alone; the record
  * of a created one is found by the row that made it.
@@ -204,7 +221,9 @@ export async function listRows(
   runId: string,
   page: PageRequest,
   filter: { readonly outcomes: readonly RowOutcome[] | null },
+  of: RowsOf = 'DONE',
 ): Promise<Page<ImportRowView>> {
+  const tables = kept[of]
   const run = await first<{ record_type: RecordTypeName | null }>(
     tx,
     'select record_type from run where tenant_id = $1 and id = $2',
@@ -225,12 +244,12 @@ export async function listRows(
   }>(
     // A range holds a chunk's rows at most, so a page needs no more ranges than it has rows.
     `with listed as (
-       select row_number::float8 as row_number, outcome, record_id, source_id, byte::float8 as byte from run_row
+       select row_number::float8 as row_number, outcome, record_id, source_id, byte::float8 as byte from ${tables.rows}
        where tenant_id = $1 and run_id = $2 and row_number > $3 and ($4::text[] is null or outcome = any ($4))
        order by row_number limit $5),
      ranged as (
        select n::float8 as row_number, g.outcome, null::uuid as record_id, null::text as source_id, null::float8 as byte
-       from (select r.outcome, unnest(r.rows * int8multirange(int8range($3 + 1, null))) as span from run_range r
+       from (select r.outcome, unnest(r.rows * int8multirange(int8range($3 + 1, null))) as span from ${tables.ranges} r
              where r.tenant_id = $1 and r.run_id = $2 and ($4::text[] is null or r.outcome = any ($4)) and upper(r.rows) > $3 + 1
              order by r.from_row limit $5) g
          cross join lateral generate_series(lower(g.span), least(upper(g.span) - 1, lower(g.span) + $5)) as n
@@ -239,18 +258,16 @@ export async function listRows(
     [tx.tenantId, runId, after, outcomes, limit],
   )
   const numbers = rows.map((row) => row.row_number)
-  const records = await recordsOfRows(
-    tx,
-    run.record_type,
-    runId,
-    rows.filter((row) => row.outcome === 'CREATED').map((row) => row.row_number),
-  )
-  const changes = await changesOfRows(tx, runId, numbers)
-  const issues = await issuesOfRows(tx, runId, numbers)
+  const created = rows.filter((row) => row.outcome === 'CREATED').map((row) => row.row_number)
+  // A planned creation has no record yet.
+  const records =
+    of === 'PLANNED' ? new Map<number, string>() : await recordsOfRows(tx, run.record_type, runId, created)
+  const changes = await changesOfRows(tx, runId, numbers, of)
+  const issues = await issuesOfRows(tx, runId, numbers, tables.issues)
   const total = await one<{ n: number }>(
     tx,
-    `select ((select count(*) from run_row where tenant_id = $1 and run_id = $2 and ($3::text[] is null or outcome = any ($3)))
-       + (select coalesce(sum(row_count), 0) from run_range where tenant_id = $1 and run_id = $2 and ($3::text[] is null or outcome = any ($3))))::float8 as n`,
+    `select ((select count(*) from ${tables.rows} where tenant_id = $1 and run_id = $2 and ($3::text[] is null or outcome = any ($3)))
+       + (select coalesce(sum(row_count), 0) from ${tables.ranges} where tenant_id = $1 and run_id = $2 and ($3::text[] is null or outcome = any ($3))))::float8 as n`,
     [tx.tenantId, runId, outcomes],
   )
   return toPage(
@@ -294,17 +311,19 @@ async function changesOfRows(
   tx: Tx,
   runId: string,
   rows: readonly number[],
-): Promise<Map<number, { recordId: string; fields: FieldChangeView[] }>> {
+  of: RowsOf,
+): Promise<Map<number, { recordId: string | null; fields: FieldChangeView[] }>> {
   if (rows.length === 0) {
     return new Map()
   }
   const found = await tx.query<{
     row: number
-    record_id: string
+    record_id: string | null
     before: Record<string, unknown>
     after: Record<string, unknown>
   }>(
-    'select row_number::float8 as row, record_id, before, after from run_change where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[])',
+    `select row_number::float8 as row, record_id, before, after from ${of === 'PLANNED' ? 'plan_row' : 'run_change'}
+     where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[]) and after is not null`,
     [tx.tenantId, runId, rows],
   )
   return new Map(
@@ -322,11 +341,16 @@ async function changesOfRows(
   )
 }
 
-async function issuesOfRows(tx: Tx, runId: string, rows: readonly number[]): Promise<Map<number, RowIssueView[]>> {
+async function issuesOfRows(
+  tx: Tx,
+  runId: string,
+  rows: readonly number[],
+  table: string,
+): Promise<Map<number, RowIssueView[]>> {
   const byRow = new Map<number, RowIssueView[]>()
   if (rows.length > 0) {
     const found = await tx.query<StoredIssue>(
-      `select ${issueColumns} from run_issue where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[]) order by row_number, seq`,
+      `select ${issueColumns} from ${table} where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[]) order by row_number, seq`,
       [tx.tenantId, runId, rows],
     )
     for (const issue of found) {
@@ -370,17 +394,19 @@ export async function listIssues(
   runId: string,
   page: PageRequest,
   filter: { readonly codes: readonly string[] | null; readonly severities: readonly string[] | null },
+  of: RowsOf = 'DONE',
 ): Promise<Page<RowIssueView>> {
+  const table = kept[of].issues
   const [row = 0, seq = -1] = page.after === null ? [] : decode(page.after).split('.').map(Number)
   const rows = await tx.query<StoredIssue>(
-    `select ${issueColumns} from run_issue where tenant_id = $1 and run_id = $2 and (row_number, seq) > ($3, $4)
+    `select ${issueColumns} from ${table} where tenant_id = $1 and run_id = $2 and (row_number, seq) > ($3, $4)
        and ($5::text[] is null or code = any ($5)) and ($6::text[] is null or severity = any ($6))
      order by row_number, seq limit $7`,
     [tx.tenantId, runId, row, seq, filter.codes, filter.severities, page.first + 1],
   )
   const total = await one<{ n: number }>(
     tx,
-    `select count(*)::float8 as n from run_issue where tenant_id = $1 and run_id = $2
+    `select count(*)::float8 as n from ${table} where tenant_id = $1 and run_id = $2
        and ($3::text[] is null or code = any ($3)) and ($4::text[] is null or severity = any ($4))`,
     [tx.tenantId, runId, filter.codes, filter.severities],
   )
@@ -388,7 +414,7 @@ export async function listIssues(
 }
 
 /** Problems of a run by kind, most frequent first: what a person reads before any single row. At most 200 groups. */
-export async function issueGroups(tx: Tx, runId: string): Promise<IssueGroupView[]> {
+export async function issueGroups(tx: Tx, runId: string, of: RowsOf = 'DONE'): Promise<IssueGroupView[]> {
   const rows = await tx.query<{
     code: string
     column_name: string | null
@@ -401,7 +427,7 @@ export async function issueGroups(tx: Tx, runId: string): Promise<IssueGroupView
   }>(
     `select code, column_name, field, count(*)::float8 as n, min(row_number)::float8 as first_row, max(row_number)::float8 as last_row,
        (array_agg(distinct value) filter (where value is not null))[1:5] as samples, (array_agg(message order by row_number, seq))[1] as message
-     from run_issue where tenant_id = $1 and run_id = $2
+     from ${kept[of].issues} where tenant_id = $1 and run_id = $2
      group by code, column_name, field order by count(*) desc, code, column_name limit 200`,
     [tx.tenantId, runId],
   )
@@ -523,8 +549,23 @@ function camel(column: string): string {
   return column.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
 }
 
+/** Where each planned row can be read again: the start of the stretch of the file that it stands in. */
+export async function plannedPlaces(
+  tx: Tx,
+  runId: string,
+  rows: readonly number[],
+): Promise<{ readonly row: number; readonly byte: number; readonly last: number }[]> {
+  return tx.query(
+    `select c.from_row::float8 as row, c.byte::float8 as byte, max(n)::float8 as last
+     from unnest($3::bigint[]) as n join lateral (
+       select from_row, byte from plan_chunk where tenant_id = $1 and run_id = $2 and from_row <= n order by from_row desc limit 1) c on true
+     group by 1, 2 order by 1`,
+    [tx.tenantId, runId, rows],
+  )
+}
+
 /** A stored value as text: lists as `a; b`, everything else as it reads. */
-function shown(value: unknown): string | null {
+export function shown(value: unknown): string | null {
   if (value === null || value === undefined) {
     return null
   }

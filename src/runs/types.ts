@@ -30,6 +30,9 @@ export interface Counts {
   readonly deleted: number
 }
 
+/** What a plan comes to, in rows. */
+export type PlanCounts = Pick<Counts, 'read' | 'created' | 'updated' | 'unchanged' | 'skipped' | 'failed' | 'deleted'>
+
 /** Why a run failed, paused or was deferred. */
 export interface StatusReason {
   readonly code: string
@@ -79,6 +82,8 @@ export interface ImportRunRow extends RunBase {
   readonly options: ImportOptions
   readonly confirmation: 'ASK' | 'IF_NO_ERRORS' | 'ALWAYS'
   readonly parentRunId: string | null
+  /** The plan that stands; null before there is one and once it is void. A run that started with one is bound by it. */
+  readonly plan: { readonly hash: string; readonly counts: PlanCounts; readonly createdAt: Date } | null
 }
 
 export type OnRollbackConflict = 'KEEP' | 'FORCE' | 'ABORT'

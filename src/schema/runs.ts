@@ -12,9 +12,9 @@ import {
   IssueCodeEnum,
   IssueSeverityEnum,
   OnBlankCell,
+  OnDrift,
   OnDuplicate,
   OnInvalidRow,
-  OnDrift,
   OnMissingRelation,
   OnRollbackConflictEnum,
   RecordTypeEnum,
@@ -428,6 +428,92 @@ export class ImportOptionsType {
 
   @Field(() => String, { nullable: true })
   readonly defaultOwnerEmail!: string | null
+}
+
+@ObjectType('ColumnFormat', {
+  description: 'The one format chosen for a date or number column from all of its values, and a row that proves it.',
+})
+export class ColumnFormat {
+  @Field(() => String)
+  readonly column!: string
+
+  @Field(() => String)
+  readonly field!: string
+
+  @Field(() => String)
+  readonly format!: string
+
+  @Field(() => Boolean)
+  readonly ambiguous!: boolean
+
+  @Field(() => SafeInt, {
+    nullable: true,
+    description: 'Null where no value excluded another format, or a person said it.',
+  })
+  readonly provenByRow!: number | null
+}
+
+@ObjectType('PlannedRow')
+export class PlannedRow {
+  @Field(() => SafeInt)
+  readonly rowNumber!: number
+
+  @Field(() => RowOutcomeEnum)
+  readonly outcome!: RowOutcome
+
+  @Field(() => ID, { nullable: true, description: 'Null where the record does not exist yet.' })
+  readonly recordId!: string | null
+
+  @Field(() => [FieldChange], { description: 'Of a new record every field that it gets from the row.' })
+  readonly changes!: readonly FieldChange[]
+
+  @Field(() => [RowIssue])
+  readonly issues!: readonly RowIssue[]
+
+  @Field(() => String, { nullable: true, description: 'The external id that the row gives.' })
+  readonly sourceId!: string | null
+
+  @Field(() => [Cell], { description: 'As they stand in the file; empty once the file has expired.' })
+  readonly cells!: readonly Cell[]
+}
+
+export const PlannedRowConnection = connectionOf('PlannedRow', () => PlannedRow, true)
+
+@ObjectType('ImportPlan', {
+  description:
+    'A full rehearsal with no write to any record: same parsing, mapping, validation and matching as the real run.',
+})
+export class ImportPlan {
+  @Field(() => String)
+  readonly hash!: string
+
+  @Field(() => RowCounts)
+  readonly counts!: RowCounts
+
+  @Field(() => DateTime)
+  readonly createdAt!: Date
+}
+
+@InputType('ImportPlanInput')
+export class ImportPlanInput {
+  @Field(() => ID)
+  readonly runId!: string
+}
+
+@InputType('ImportConfirmInput', {
+  description:
+    '`planHash` is required once the run has a plan. PLAN_STALE only when file, mapping, options or rules changed since; a record that ' +
+    'changed is a row’s matter (onDrift).',
+})
+export class ImportConfirmInput {
+  @Field(() => ID)
+  readonly runId!: string
+
+  @Field(() => String, { nullable: true })
+  readonly planHash?: string | null
+
+  @Field(() => String)
+  readonly idempotencyKey!: string
 }
 
 @ObjectType('ImportRun', { implements: [RunInterface, Node] })
