@@ -102,9 +102,9 @@ function groupedMeaning(
     const word = reading.words.find((candidate) => groupByWord.has(candidate))
     if (word !== undefined) {
       const rest = withoutWords(reading.words, new Set([word]))
-      const meaning = lexicon.exact
-        .get(keyOf(rest))
-        ?.find(({ target, alone }) => ADDRESS_FIELDS.has(target.name) && alone >= CLEAR)
+      const meaning = (lexicon.exact.get(keyOf(rest)) ?? lexicon.same(rest)).find(
+        ({ target, alone }) => ADDRESS_FIELDS.has(target.name) && alone >= CLEAR,
+      )
       if (meaning !== undefined) {
         return { group: groupByWord.get(word)!, meaning }
       }

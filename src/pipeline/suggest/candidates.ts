@@ -38,16 +38,19 @@ export function candidatesOf(columns: readonly ColumnLike[], type: RecordType, l
   const pack = recognise(headers, lexicon.packs)
   const packed = headers.map((header) => (pack === null ? undefined : packedMeaning(header, pack)))
   const ownNames = hasOwnNames(headers, lexicon)
-  const exact = inOneLanguage(
+  const outright = inOneLanguage(
     headers,
     headers.map((header) => (ownNames ? ownMeanings(header, lexicon) : null) ?? exactMeanings(header, type, lexicon)),
   )
-  const named = namedOutright(exact)
   const addresses = addressMeanings(
-    columns.map(({ fillRate }, index) => ({ fillRate, header: headers[index]!, exact: exact[index]! })),
+    columns.map(({ fillRate }, index) => ({ fillRate, header: headers[index]!, exact: outright[index]! })),
     type,
     lexicon,
   )
+  const exact = outright.map((meanings, index) =>
+    meanings.length > 0 || addresses.has(index) ? meanings : alikeMeanings(headers[index]!, type, lexicon),
+  )
+  const named = namedOutright(exact)
   const hasEmail = exact.some((meanings) =>
     meanings.some(({ target, alone }) => target.value.kind === 'EMAIL' && alone >= CLEAR),
   )
@@ -123,6 +126,15 @@ export function exactMeanings(header: Header, type: RecordType, lexicon: Lexicon
     }))
   }
   return []
+}
+
+/** What a header says that is no synonym as it stands but says the same as one; nothing where context decides. */
+export function alikeMeanings(header: Header, type: RecordType, lexicon: Lexicon): readonly Meaning[] {
+  return header.nameless ||
+    header.readings.some(({ key }) => lexicon.contexts.has(key)) ||
+    (header.entity?.explicit === true && !isOwn(header, type))
+    ? []
+    : lexicon.alike(header, ownEntities(type))
 }
 
 /** `area_m2` is a Portuguese synonym as it stands and an English one without its unit: it speaks both languages. */
@@ -221,8 +233,11 @@ function contextMeanings(
 
 /** Whether the header's prefix names this record type, or, for a lead, the person behind it. */
 function isOwn(header: Header, type: RecordType): boolean {
-  const own: readonly Entity[] = type.name === 'lead' ? ['lead', 'contact'] : [type.name]
-  return header.entity !== null && header.entity.names.some((entity) => own.includes(entity))
+  return header.entity !== null && header.entity.names.some((entity) => ownEntities(type).includes(entity))
+}
+
+function ownEntities(type: RecordType): readonly Entity[] {
+  return type.name === 'lead' ? ['lead', 'contact'] : [type.name]
 }
 
 /** Whether a near miss can count: not where the header says that it is about somebody or something else. */

@@ -9,7 +9,8 @@ import { leadWords } from '../data/lead.js'
 import { propertyWords } from '../data/property.js'
 import { SOURCE_PACKS } from '../data/sources.js'
 import { LANGUAGE_NAMES, type Language, type Words } from '../data/words.js'
-import { fold, keyOf, readHeader, wordsOf } from './header.js'
+import { Alike } from './concepts.js'
+import { type Entity, fold, type Header, keyOf, readHeader, wordsOf } from './header.js'
 
 const wordsByType: Readonly<Record<RecordTypeName, Words>> = {
   contact: contactWords,
@@ -68,6 +69,10 @@ export interface Lexicon {
   readonly exact: ReadonlyMap<string, readonly Meaning[]>
   readonly contexts: ReadonlyMap<string, readonly ContextMeaning[]>
   readonly packs: readonly Pack[]
+  /** Meanings of a header that says the same as a synonym in other words; `own` are the entities that the record is. */
+  alike(header: Header, own: readonly Entity[]): readonly Meaning[]
+  /** The same for bare words, with nothing left out. */
+  same(words: readonly string[]): readonly Meaning[]
   /** Meanings of a header that is written nearly like a synonym or shares words with it. */
   nearly(key: string, words: readonly string[]): readonly Meaning[]
 }
@@ -81,6 +86,10 @@ const OWN_NAME = [0.95, 0.985] as const
 /** The same for a header of a system that the whole header row looks like; each further choice of that system costs a little. */
 const PACKED = [0.96, 0.985] as const
 const PACK_STEP = 0.02
+/** The same for a header that says what a synonym says in other words. */
+const ALIKE = [0.905, 0.95] as const
+/** What is left of that where the words can mean several fields. */
+const ALIKE_UNSURE = [0.6, 0.7] as const
 /** Near misses stay below 0.9 whatever the values say. */
 const NEARLY_MOST = 0.89
 
@@ -214,13 +223,52 @@ function build(type: RecordType): Lexicon {
     }
   }
 
+  const said: [readonly string[], Said][] = phrases.map((phrase) => [
+    phrase.words,
+    { target: phrase.target, text: phrase.text, weak: null },
+  ])
+  for (const target of targets) {
+    for (const [text, weak] of Object.entries(wordsByType[type.name][target.name]?.weak ?? {})) {
+      said.push([wordsOf(text), { target, text, weak }])
+    }
+  }
+  const index = new Alike(said)
   const phrasesByWord = new Map<string, Phrase[]>()
   for (const phrase of phrases) {
     for (const word of new Set(phrase.words)) {
       phrasesByWord.set(word, [...(phrasesByWord.get(word) ?? []), phrase])
     }
   }
-  return { targets, exact, contexts, packs, nearly: (key, words) => nearly(phrases, phrasesByWord, key, words) }
+  return {
+    targets,
+    exact,
+    contexts,
+    packs,
+    alike: (header, own) => meaningsSaid(index.find(header, own)),
+    same: (words) => meaningsSaid(index.same(words)),
+    nearly: (key, words) => nearly(phrases, phrasesByWord, key, words),
+  }
+}
+
+/** A synonym as far as other words for it go; `weak` holds its confidences where it can mean other things. */
+interface Said {
+  readonly target: Target
+  readonly text: string
+  readonly weak: readonly [alone: number, withValues: number] | null
+}
+
+function meaningsSaid(said: readonly Said[]): readonly Meaning[] {
+  const targets = new Map(said.map((one) => [one.target, one]))
+  return [...targets.values()].map(({ target, text, weak }) => {
+    const [alone, withValues] = weak ?? (targets.size === 1 ? ALIKE : ALIKE_UNSURE)
+    return {
+      target,
+      alone: Math.min(alone, targets.size === 1 ? ALIKE[0] : ALIKE_UNSURE[0]),
+      withValues: Math.min(withValues, targets.size === 1 ? ALIKE[1] : ALIKE_UNSURE[1]),
+      reason: `It says the same as “${text}”, which ${weak === null ? 'is' : 'can mean'} ${target.label}.`,
+      languages: null,
+    }
+  })
 }
 
 /** What a column means that is named like the field itself. */
