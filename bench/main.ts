@@ -8,6 +8,7 @@ import { flaws } from './contacts.js'
 const help = `npm run bench -- import [--rows N] [--pairs K] [--quick]   imports against COPY
 npm run bench -- formats [--rows N] [--only xlsx ...]      reading each format against libraries
 npm run bench -- memory [--only ndjson|xlsx] [--quick]     memory for files of 10 MB, 100 MB and 1 GB
+npm run bench -- mapping [--half tuning|unseen]             the mapping suggestion against labelled columns
 npm run bench -- subscribers [--quick]                     1,000 subscribers of 50 tenants
 npm run bench -- profile [--rows N] [--in-flight 1|2]      where the time goes, by the engine alone`
 
@@ -23,6 +24,7 @@ const { positionals, values } = parseArgs({
     quick: { type: 'boolean', default: false },
     engine: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true },
+    half: { type: 'string' },
   },
 })
 
@@ -67,6 +69,16 @@ switch (positionals[0]) {
         await benchMemory(format, memorySizes[format][values.quick ? 'quick' : 'full'])
       }
     }
+    break
+  }
+  case 'mapping': {
+    const { benchMapping } = await import('./mapping.js')
+    const { halves } = await import('../test/mapping-set/set.js')
+    const half = halves.find((each) => each === values.half) ?? null
+    if (values.half !== undefined && half === null) {
+      throw new Error(`"${values.half}" is no half: ${halves.join(', ')}`)
+    }
+    await benchMapping({ half })
     break
   }
   case 'subscribers': {
