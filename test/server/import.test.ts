@@ -179,20 +179,6 @@ test('the same key starts one run, whatever is sent twice', async () => {
   assert.equal(kept, known.rows[0].n)
 })
 
-test('plans are refused by their word until there are plans', async () => {
-  const mutation =
-    'mutation ($input: ImportCreateInput!) { importCreate(input: $input) { importRun { id } userErrors { code field message } } }'
-  for (const confirmation of ['ASK', 'IF_NO_ERRORS']) {
-    const answer = dataOf(
-      await world.upload(ada, mutation, { recordType: 'CONTACT', confirmation, idempotencyKey: confirmation }, people),
-    )
-    const [error] = answer.importCreate.userErrors
-    assert.equal(error.code, 'INVALID_INPUT')
-    assert.deepEqual(error.field, ['confirmation'])
-    assert.match(error.message, new RegExp(confirmation))
-  }
-})
-
 test('what can never be right is refused before anything is stored', async () => {
   const mutation =
     'mutation ($input: ImportCreateInput!) { importCreate(input: $input) { importRun { id } userErrors { code field message } } }'

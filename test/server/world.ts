@@ -175,7 +175,7 @@ export class World {
     const started = performance.now()
     for (;;) {
       const { run } = await this.ask(actor, 'query ($id: ID!) { run(id: $id) { status finishedAt } }', { id })
-      if (run.finishedAt !== null || run.status === 'AWAITING_MAPPING' || run.status === 'PAUSED') {
+      if (run.finishedAt !== null || ['AWAITING_MAPPING', 'AWAITING_CONFIRMATION', 'PAUSED'].includes(run.status)) {
         return run.status
       }
       if (performance.now() - started > 60_000) {
