@@ -126,6 +126,17 @@ export const WORKBOOK_SHEETS_MAX = 1_000
 /** A tag or comment in a workbook without an end up to here makes it unreadable. UTF-16 code units. */
 export const XML_TOKEN_LENGTH_MAX = 1024 * 1024
 
+// ------------------------------------------------------------------------------------------------ mapping
+
+/** One argument of a transform; a longer one is refused. UTF-16 code units. */
+export const TRANSFORM_ARGUMENT_LENGTH_MAX = 1_000
+
+/** What a transform may make of a value; a longer text is a TRANSFORM_FAILED issue of its row. UTF-16 code units. */
+export const TRANSFORM_VALUE_LENGTH_MAX = 1024 * 1024
+
+/** Transforms of one column of a mapping. */
+export const TRANSFORMS_PER_COLUMN_MAX = 20
+
 // ------------------------------------------------------------------------------------------------ storage
 
 /** Attempts at one request to object storage, before a run is put off or a request fails. */

@@ -7,6 +7,7 @@ import { encodeId } from '../src/ids.js'
 import * as limits from '../src/limits.js'
 import { permissionTable } from '../src/resolvers/permission.js'
 import { runStatuses, transitions } from '../src/runs/status.js'
+import { transformsDocument } from './helpers/transforms-document.js'
 
 /* The documents are held to their word: what they say of the code is what the code says. */
 
@@ -20,6 +21,7 @@ const documents = [
   'docs/SECURITY.md',
   'docs/FORMATS.md',
   'docs/PROTOCOL.md',
+  'docs/TRANSFORMS.md',
 ]
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 const protocol = read('docs/PROTOCOL.md')
@@ -131,6 +133,10 @@ for (const path of documents) {
 test('the documents show how it is used', () => {
   assert.ok(fenced(read('README.md'), 'graphql').length >= 5)
   assert.ok(fenced(protocol, 'graphql').length >= 1)
+})
+
+test('the catalogue of transforms is that of the definitions', () => {
+  assert.equal(read('docs/TRANSFORMS.md'), transformsDocument())
 })
 
 test('the picture of statuses is the table in code', () => {

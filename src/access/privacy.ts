@@ -27,18 +27,25 @@ export function isSensitive(type: RecordType, name: string | null): boolean {
   return path?.reference.to === 'member' ? false : (field?.sensitive ?? true)
 }
 
-/** Names of a file's columns that hold nothing sensitive. */
+/**
+ * Names of a file's columns that hold nothing sensitive: every field that they feed is harmless, and is the whole cell. A
+ * transform may take a harmless part of a cell that holds more.
+ */
 export function harmlessColumns(type: RecordType, mapping: readonly ColumnMapping[]): ReadonlySet<string> {
   const columns = new Set<string>()
-  for (const { column, field } of mapping) {
-    if (column !== null && field !== null && !isSensitive(type, field)) {
-      columns.add(column)
+  const others = new Set<string>()
+  for (const { column, field, transforms = [] } of mapping) {
+    if (column !== null && field !== null) {
+      const harmless = transforms.length === 0 && !isSensitive(type, field)
+      const names = harmless ? columns : others
+      names.add(column)
     }
   }
-  return columns
+  return new Set([...columns].filter((column) => !others.has(column)))
 }
 
 interface IssueLike {
+  readonly code?: string
   readonly field: string | null
   readonly column: string | null
   readonly value: string | null
@@ -49,7 +56,9 @@ interface IssueLike {
 /** An issue without what it quotes, unless it is about a harmless field or about no value at all. */
 export function maskIssue<I extends IssueLike>(type: RecordType, issue: I): I {
   const quotesNothing = issue.field === null && issue.column === null && issue.value === null
-  return quotesNothing || (issue.field !== null && !isSensitive(type, issue.field))
+  // What a transform could not read is a cell, or any part of one.
+  const quotesField = issue.code !== 'TRANSFORM_FAILED' && issue.field !== null
+  return quotesNothing || (quotesField && !isSensitive(type, issue.field))
     ? issue
     : { ...issue, value: masked(issue.value), message: HIDDEN_MESSAGE, suggestion: null }
 }

@@ -10,6 +10,12 @@ import type { MappingConflict } from './runs.js'
 import { uploadFile } from './upload.js'
 import { watchRun } from './watch.js'
 
+/** A transform of a column, as it is shown and sent back. */
+interface Transform {
+  readonly name: string
+  readonly arguments: readonly { readonly name: string; readonly value: string }[]
+}
+
 /** Of the API's ColumnMapping, what is shown and sent back. */
 export interface SuggestedColumn {
   readonly column: string | null
@@ -17,6 +23,7 @@ export interface SuggestedColumn {
   readonly field: string | null
   readonly constant: string | null
   readonly defaultValue: string | null
+  readonly transforms: readonly Transform[]
   readonly valueMap: readonly { readonly from: string; readonly to: string }[]
   readonly confidence: number | null
   readonly reasons: readonly string[]
@@ -33,7 +40,7 @@ interface Suggestion {
 
 const suggestionQuery = `query Suggestion($fileId: ID!, $recordType: RecordType!, $source: SourceOptionsInput) {
   mappingSuggestion(fileId: $fileId, recordType: $recordType, source: $source) { mapping {
-    columns { column columnIndex field constant defaultValue valueMap { from to } confidence reasons alternatives { field confidence } }
+    columns { column columnIndex field constant defaultValue transforms { name arguments { name value } } valueMap { from to } confidence reasons alternatives { field confidence } }
     conflicts { field columns message code values readings { format exampleValue exampleReading } }
     unmappedRequiredFields } } }`
 
@@ -172,7 +179,9 @@ export function choose(
     const shaped = format === null ? column : { ...column, format }
     const given = fields.get(column)
     if (given !== undefined) {
-      return { ...shaped, field: given, confidence: null, valueMap: given === column.field ? column.valueMap : [] }
+      // What was suggested for another field is not meant for this one.
+      const kept = given === column.field ? column : { transforms: [], valueMap: [] }
+      return { ...shaped, field: given, confidence: null, transforms: kept.transforms, valueMap: kept.valueMap }
     }
     return column.field !== null && taken.has(column.field) ? { ...shaped, field: null } : shaped
   })
@@ -189,21 +198,26 @@ function find(columns: readonly SuggestedColumn[], name: string): SuggestedColum
 }
 
 function toInput(column: Chosen): object {
-  const { column: name, columnIndex, field, constant, defaultValue, valueMap, format } = column
+  const { column: name, columnIndex, field, constant, defaultValue, transforms, valueMap, format } = column
   return set({
     column: name ?? undefined,
     columnIndex: columnIndex ?? undefined,
     field: field ?? undefined,
     constant: constant ?? undefined,
     defaultValue: defaultValue ?? undefined,
+    transforms: transforms.length === 0 ? undefined : transforms.map(transformInput),
     valueMap: valueMap.length === 0 ? undefined : valueMap.map(({ from, to }) => ({ from, to })),
     format,
   })
 }
 
+function transformInput({ name, arguments: given }: Transform): object {
+  return { name, arguments: given.map((argument) => ({ name: argument.name, value: argument.value })) }
+}
+
 /** One line per column: what it becomes, how sure that is and why, or what it might be. */
 export function mappingLines(columns: readonly Chosen[]): string[] {
-  const rows = columns.map(({ column, constant, field, confidence, reasons, alternatives }) => {
+  const rows = columns.map(({ column, constant, field, transforms, confidence, reasons, alternatives }) => {
     const name = clean(column ?? `"${constant ?? ''}"`)
     if (field === null) {
       const maybe = alternatives[0]
@@ -214,7 +228,8 @@ export function mappingLines(columns: readonly Chosen[]): string[] {
         maybe === undefined ? '' : `perhaps ${clean(maybe.field)} (${maybe.confidence.toFixed(2)})`,
       ]
     }
-    return [name, clean(field), confidence === null ? 'you' : confidence.toFixed(2), clean(reasons[0] ?? '')]
+    const made = transforms.length === 0 ? '' : ` (${transforms.map((transform) => clean(transform.name)).join(', ')})`
+    return [name, clean(field) + made, confidence === null ? 'you' : confidence.toFixed(2), clean(reasons[0] ?? '')]
   })
   return table([['Column', 'becomes', 'sure', 'because'], ...rows], [2]).map((line) => `  ${line}`)
 }

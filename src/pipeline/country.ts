@@ -71,6 +71,11 @@ function countryNames(): ReadonlyMap<string, string> {
   return countries
 }
 
+/** ISO 3166-1 alpha-2 of a country's name or code; null where it is none. */
+export function countryCode(text: string): string | null {
+  return text.length > 100 ? null : (countryNames().get(plainWord(text)) ?? null)
+}
+
 /** A reader of countries: ISO 3166-1 alpha-2 where the name or code is known, else the text as it stands. */
 export function countryReader(): (text: string) => string | null {
   return remembering((text) => countryNames().get(plainWord(text)) ?? text)

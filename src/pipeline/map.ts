@@ -5,6 +5,7 @@ import type { FieldDefinition, FieldKind, RecordType } from '../records/types.js
 import type { MappedRow, RowMapper, StageColumn } from './mapped.js'
 import { firstLine, fullName, joined, type NameParts, splitName } from './names.js'
 import { cut, trimmed } from './text.js'
+import { type Chain, compileChain } from './transforms/chain.js'
 import type { Issue, ResolvedColumn, ResolvedMapping } from './types.js'
 import { compileRequirements } from './validate.js'
 import { isFormulaError, type ValueFault, type ValueParser, valueParser } from './values.js'
@@ -36,8 +37,8 @@ export function compileMapping(resolved: ResolvedMapping, type: RecordType): Row
   ])
   return new CompiledMapper({
     stageColumns,
-    steps: steps.filter((step) => step.index >= 0),
-    constants: steps.filter((step) => step.index < 0),
+    steps: steps.filter((step) => step.readsCells),
+    constants: steps.filter((step) => !step.readsCells),
     values,
     builds: builders.map((builder) => builder.build),
     missing: compileRequirements(type, stageColumns, supplied),
@@ -82,14 +83,18 @@ function fixedOptions(resolved: ResolvedMapping) {
 
 /** What is done to one column of the source. */
 class Step {
-  /** Index of the cell; -1 for a constant. */
+  /** Index of the cell; -1 for a constant, and for a value made of other columns alone. */
   readonly index: number
+  /** Not a constant. */
+  readonly readsCells: boolean
   readonly slot: number
   readonly columnName: string | null
   readonly field: FieldDefinition
   readonly mappedName: string
   readonly stageColumn: StageColumn
   readonly constant: string | null
+  /** What is done to the text before it is read; null for nothing. */
+  readonly chain: Chain | null
   readonly parser: ValueParser
   /** What value maps lead to, in text form, by exact and by lower-case text; null for no value map. */
   readonly valueMap: ReadonlyMap<string, string> | null
@@ -106,7 +111,13 @@ class Step {
       throw new Error(`the mapping was resolved with the field ${column.field}, which a ${type.name} does not have`)
     }
     const read = path === null ? field : { ...keyField(path), sensitive: field.sensitive || keyField(path).sensitive }
+    const { transforms = [] } = column
     this.index = column.index ?? -1
+    this.readsCells = column.constant === null
+    this.chain =
+      transforms.length === 0
+        ? null
+        : compileChain(transforms, { timeZone: resolved.timeZone, defaultCountry: resolved.defaultCountry })
     this.slot = slot
     this.columnName = column.columnName
     this.field = field
@@ -184,6 +195,13 @@ class CompiledMapper implements RowMapper {
   #ok = true
   /** The constants have been wiped with everything else. */
   #emptied = false
+  /** The row in hand, for chains that read other columns. */
+  #cells: readonly string[] = []
+  readonly #cellText = (index: number): string => {
+    const cell = this.#cells[index]
+    const text = cell === undefined ? '' : trimmed(cell)
+    return this.#clears(text, cell) ? '' : text
+  }
 
   constructor(compiled: Compiled) {
     this.#compiled = compiled
@@ -209,7 +227,14 @@ class CompiledMapper implements RowMapper {
     for (let at = 0; at < steps.length; at++) {
       const step = steps[at]!
       const cell = cells[step.index]
-      const text = cell === undefined ? '' : trimmed(cell)
+      let text = cell === undefined ? '' : trimmed(cell)
+      if (step.chain !== null) {
+        const made = this.#transformed(step, step.chain, row, text)
+        if (made === null) {
+          continue
+        }
+        text = made
+      }
       if (text === '' || (clearText !== null && (text === clearText || cell === clearText))) {
         values[step.slot] = null
         this.#empty(step, row, text)
@@ -261,6 +286,43 @@ class CompiledMapper implements RowMapper {
       { row: row.number, column: null, field: null, code, severity: 'ERROR', value: null, message, suggestion: null },
     ]
     return answer
+  }
+
+  /**
+   * What the transforms make of a cell; null where the slot has been dealt with: the cell clears the field, holds the error
+   * of a formula, or one of the transforms could not read it.
+   */
+  #transformed(step: Step, chain: Chain, row: Row, text: string): string | null {
+    const { values } = this.#compiled
+    this.#cells = row.cells
+    if (text !== '' && this.#clears(text, row.cells[step.index])) {
+      values[step.slot] = null
+      this.#empty(step, row, text)
+      return null
+    }
+    const broken = isFormulaError(text) ? text : chain.reads.map(this.#cellText).find(isFormulaError)
+    if (broken !== undefined) {
+      const mapped = step.valueMap?.get(broken) ?? null
+      values[step.slot] = mapped === '' ? null : mapped
+      if (mapped === null) {
+        this.#report(step, row, broken, formulaFault)
+      }
+      return null
+    }
+    const made = chain.run(text, this.#cellText)
+    if (made === null) {
+      const failed = chain.fault()
+      values[step.slot] = null
+      this.#report(step, row, failed.text, failed.fault)
+      return null
+    }
+    return trimmed(made)
+  }
+
+  /** Whether a cell says that its field is to be cleared. */
+  #clears(text: string, cell: string | undefined): boolean {
+    const { clearText } = this.#compiled
+    return clearText !== null && (text === clearText || cell === clearText)
   }
 
   /** A blank cell, or one that says the field is to be cleared (`text` is not empty then). */
@@ -320,7 +382,8 @@ class CompiledMapper implements RowMapper {
       field: step.mappedName,
       code: fault.code,
       severity,
-      value: cut(text, ISSUE_VALUE_LENGTH),
+      // Transforms may have made what cannot be stored.
+      value: step.chain === null ? cut(text, ISSUE_VALUE_LENGTH) : storable(cut(text, ISSUE_VALUE_LENGTH)),
       message: fault.message,
       suggestion: fault.suggestion,
     })
@@ -328,7 +391,7 @@ class CompiledMapper implements RowMapper {
 
   /** PostgreSQL's text holds neither NUL nor half a character; the rest of the value is kept. */
   #stripped(step: Step, row: Row, value: string): string | null {
-    this.#add(step, row, value.replaceAll('\0', '').toWellFormed(), 'WARNING', {
+    this.#add(step, row, storable(value), 'WARNING', {
       code: 'BAD_ENCODING',
       message: 'The value held characters that cannot be stored (NUL or half of a surrogate pair); they were left out.',
       suggestion: 'Export the file as UTF-8.',
@@ -336,6 +399,10 @@ class CompiledMapper implements RowMapper {
     const rest = value.replace(/\0|[\uD800-\uDFFF]/gu, '').trim()
     return rest === '' ? null : rest
   }
+}
+
+function storable(text: string): string {
+  return text.replaceAll('\0', '').toWellFormed()
 }
 
 const formulaFault: ValueFault = {

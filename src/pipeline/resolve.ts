@@ -5,6 +5,7 @@
 import { Refusal } from '../errors.js'
 import { fieldOf, keyField, mappableNames, type ReferencePath, referencePath } from '../records/index.js'
 import type { FieldDefinition, RecordType } from '../records/types.js'
+import { EvidenceCollector } from './evidence.js'
 import {
   DATE_FORMATS,
   type DateFormat,
@@ -17,6 +18,8 @@ import {
   numberReader,
 } from './formats.js'
 import { hasPhoneNumbers } from './phone.js'
+import { compileChain, readsOtherColumns, writesPlainly } from './transforms/chain.js'
+import { resolveTransforms } from './transforms/check.js'
 import type {
   ColumnEvidence,
   ColumnMapping,
@@ -24,6 +27,7 @@ import type {
   MappingConflict,
   ResolvedColumn,
   ResolvedMapping,
+  ResolvedTransform,
   SourceOptions,
 } from './types.js'
 import { builtFrom } from './validate.js'
@@ -188,14 +192,21 @@ function resolveColumn(base: Base, entry: ColumnMapping, position: number): Mapp
     throw new Refusal('UNKNOWN_FIELD', unknownField(type, name, own), [...where, 'field'])
   }
   const field = path === null ? own! : keyField(path)
-  const evidence = entry.constant === null ? columnOf(base, entry, where) : null
+  const evidence = namesNothing(entry) ? null : columnOf(base, entry, where)
+  const transforms = transformsOf(base, entry, evidence, where)
+  if (evidence === null && entry.constant === null && !readsOtherColumns(transforms)) {
+    throw nothingFeeds(entry, where)
+  }
   checkFixedValues(base, entry, field, path, where)
-  const { format, conflict } = formatOf(base, entry, { name, field, evidence, where })
+  const made = transformedEvidence(base, transforms, evidence)
+  const { format, conflict } = writesPlainly(transforms)
+    ? NO_FORMAT
+    : formatOf(base, entry, { name, field, evidence: made, where })
   return {
     name,
     field,
     path,
-    evidence,
+    evidence: made,
     entry,
     formatConflict: conflict,
     resolved: {
@@ -204,6 +215,7 @@ function resolveColumn(base: Base, entry: ColumnMapping, position: number): Mapp
       field: name,
       constant: entry.constant,
       defaultValue: entry.defaultValue,
+      ...(transforms.length === 0 ? {} : { transforms }),
       valueMap: entry.valueMap,
       onBlank: entry.onBlank ?? options.onBlank,
       format,
@@ -218,6 +230,79 @@ function unknownField(type: RecordType, name: string, field: FieldDefinition | n
     : `A ${label} has no field "${name}". Fields are: ${mappableNames(type).join(', ')}.`
 }
 
+/** A constant, or a value that transforms make of other columns alone. */
+function namesNothing(entry: ColumnMapping): boolean {
+  const { column, columnIndex, constant, transforms = [] } = entry
+  return constant !== null || (column === null && columnIndex === null && transforms.length > 0)
+}
+
+function transformsOf(
+  base: Base,
+  entry: ColumnMapping,
+  evidence: ColumnEvidence | null,
+  where: readonly string[],
+): ResolvedTransform[] {
+  const { transforms = [] } = entry
+  if (transforms.length > 0 && entry.constant !== null) {
+    throw new Refusal(
+      'TRANSFORM_INVALID',
+      `"${entry.field}" is the constant "${entry.constant}", which takes no transforms. Write the constant as it is to be.`,
+      [...where, 'transforms'],
+    )
+  }
+  const columns = base.request.evidence
+  return resolveTransforms(transforms, { field: entry.field ?? '', own: evidence?.index ?? null, columns, where })
+}
+
+/**
+ * What the evidence of a column says once its values are transformed. The formats that the cells prove stay, since a text
+ * around them does not change what they are; where they prove none, the most frequent values are looked at as they become.
+ * Chains that read other columns cannot be run over values without their rows.
+ */
+function transformedEvidence(
+  base: Base,
+  transforms: readonly ResolvedTransform[],
+  evidence: ColumnEvidence | null,
+): ColumnEvidence | null {
+  if (evidence === null || transforms.length === 0) {
+    return evidence
+  }
+  if (readsOtherColumns(transforms)) {
+    return { ...evidence, distinct: null, topValues: [] }
+  }
+  const chain = compileChain(transforms, base)
+  const counts = new Map<string, number>()
+  const { clearText } = base.request.options
+  for (const { value, count } of evidence.topValues) {
+    const made = value === clearText || isFormulaError(value) ? null : chain.run(value, () => '')?.trim()
+    if (made != null && made !== '') {
+      counts.set(made, (counts.get(made) ?? 0) + count)
+    }
+  }
+  const topValues = [...counts].map(([value, count]) => ({ value, count }))
+  const { dateFormats, numberFormats } = evidence
+  const collector = new EvidenceCollector([{ index: 0, name: evidence.name }])
+  if (dateFormats === null && numberFormats === null) {
+    const rows = topValues.map(({ value }, at) => ({ number: at + 1, byte: 0, end: 0, cells: [value], fault: null }))
+    collector.add(rows)
+  }
+  const [proof] = collector.finish()
+  return {
+    ...evidence,
+    topValues,
+    dateFormats: dateFormats ?? proof?.dateFormats ?? null,
+    numberFormats: numberFormats ?? proof?.numberFormats ?? null,
+    ambiguousValues: evidence.ambiguousValues.length > 0 ? evidence.ambiguousValues : (proof?.ambiguousValues ?? []),
+  }
+}
+
+function nothingFeeds(entry: ColumnMapping, where: readonly string[]): Refusal {
+  return new Refusal('UNKNOWN_COLUMN', `Nothing feeds the field "${entry.field}": name a column or give a constant.`, [
+    ...where,
+    'columnIndex',
+  ])
+}
+
 function columnOf(base: Base, entry: ColumnMapping, where: readonly string[]): ColumnEvidence {
   const { evidence } = base.request
   const byIndex = entry.columnIndex === null ? undefined : evidence.find((column) => column.index === entry.columnIndex)
@@ -226,11 +311,12 @@ function columnOf(base: Base, entry: ColumnMapping, where: readonly string[]): C
   }
   const byName = entry.column === null ? undefined : evidence.find((column) => column.name === entry.column)
   if (byName === undefined) {
+    if (entry.column === null && entry.columnIndex === null) {
+      throw nothingFeeds(entry, where)
+    }
     throw new Refusal(
       'UNKNOWN_COLUMN',
-      entry.column === null && entry.columnIndex === null
-        ? `Nothing feeds the field "${entry.field}": name a column or give a constant.`
-        : `The file has no column ${entry.column === null ? `number ${entry.columnIndex}` : `"${entry.column}"`}.`,
+      `The file has no column ${entry.column === null ? `number ${entry.columnIndex}` : `"${entry.column}"`}.`,
       [...where, entry.column === null ? 'columnIndex' : 'column'],
     )
   }
@@ -416,7 +502,11 @@ function doubleMappings(mapped: readonly MappedColumn[]): MappingConflict[] {
     if (columns.length < 2) {
       return []
     }
-    const names = columns.map((column) => column.resolved.columnName ?? `the constant "${column.entry.constant}"`)
+    const names = columns.map(
+      (column) =>
+        column.resolved.columnName ??
+        (column.entry.constant === null ? 'other columns' : `the constant "${column.entry.constant}"`),
+    )
     return [
       {
         code: 'FIELD_MAPPED_TWICE' as const,

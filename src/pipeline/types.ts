@@ -10,7 +10,7 @@ export interface Issue {
   readonly field: string | null
   readonly code: IssueCode
   readonly severity: IssueSeverity
-  /** The offending value as it stood in the file, cut at 500 characters. */
+  /** The offending value as it stood in the file or as transforms had made it, cut at 500 characters. */
   readonly value: string | null
   readonly message: string
   readonly suggestion: string | null
@@ -32,6 +32,7 @@ export type IssueCode =
   | 'NUMBER_OUT_OF_RANGE'
   | 'INVALID_BOOLEAN'
   | 'INVALID_ENUM_VALUE'
+  | 'TRANSFORM_FAILED'
   | 'FORMULA_CELL'
   | 'DUPLICATE_IN_FILE'
   | 'DUPLICATE_RECORD'
@@ -44,6 +45,27 @@ export type IssueCode =
   | 'DRIFTED_SINCE_PLAN'
   | 'INTERNAL'
 
+/** Something said to a transform. An argument that may be given several times stands here as often. */
+export interface TransformArgument {
+  readonly name: string
+  readonly value: string
+}
+
+/** One transform of a column, by its name in the catalogue: the contract's Transform. */
+export interface TransformCall {
+  readonly name: string
+  readonly arguments: readonly TransformArgument[]
+}
+
+/** The same with the columns that it names looked up. */
+export interface ResolvedTransform extends TransformCall {
+  /** Indexes of the columns that it reads, in order; OWN_VALUE for the value as it is at this point. */
+  readonly columns: readonly number[]
+}
+
+/** Stands among the columns of a transform for the value that it is given. */
+export const OWN_VALUE = -1
+
 /** How one column becomes one field, as stored on a run: the contract's ColumnMapping. */
 export interface ColumnMapping {
   /** Null for a constant. */
@@ -54,6 +76,8 @@ export interface ColumnMapping {
   readonly constant: string | null
   /** Fills created records only. */
   readonly defaultValue: string | null
+  /** Applied in order, before the value map. Absent for none, as on runs from before there were any. */
+  readonly transforms?: readonly TransformCall[]
   readonly valueMap: readonly { readonly from: string; readonly to: string }[]
   readonly onBlank: OnBlank | null
   /** Format of a date or number column, e.g. `dd/MM/yyyy` or `1.234,56`; null: proven from the column's values. */
@@ -164,13 +188,15 @@ export interface ResolvedMapping {
 }
 
 export interface ResolvedColumn {
-  /** Index of the source's column; null for a constant. */
+  /** Index of the source's column; null for a constant, and for a value made of other columns alone. */
   readonly index: number | null
   readonly columnName: string | null
   /** Field name or reference path: `email`, `contact.email`, `ownerEmail`. */
   readonly field: string
   readonly constant: string | null
   readonly defaultValue: string | null
+  /** Absent for none. */
+  readonly transforms?: readonly ResolvedTransform[]
   readonly valueMap: readonly { readonly from: string; readonly to: string }[]
   readonly onBlank: OnBlank
   /** The one format for dates and numbers of this column; null for other kinds. */

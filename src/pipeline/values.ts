@@ -426,7 +426,10 @@ function wordKey(text: string): string {
   return word === '' || /^[\d.]+$/.test(text) ? text : word
 }
 
-function choiceWords(field: FieldDefinition): Map<string, string> {
+/** What a field says about its choices. */
+type Choices = Pick<FieldDefinition, 'kind' | 'options' | 'synonyms'>
+
+function choiceWords(field: Choices): Map<string, string> {
   const words = new Map<string, string>()
   if (field.kind === 'BOOLEAN') {
     for (const value of ['t', 'f'] as const) {
@@ -449,7 +452,12 @@ function choiceWords(field: FieldDefinition): Map<string, string> {
 /** Longer texts are no choice; looking for one in them would take long. */
 const CHOICE_LENGTH_MAX = 100
 
-function choiceReader(field: FieldDefinition): (text: string) => string | null {
+/** A reader of yes and no: `t`, `f`, or null for neither. */
+export function booleanReader(): (text: string) => string | null {
+  return choiceReader({ kind: 'BOOLEAN', options: null })
+}
+
+function choiceReader(field: Choices): (text: string) => string | null {
   const words = choiceWords(field)
   const read = remembering((text) => words.get(wordKey(text)) ?? null)
   return (text) => (text.length > CHOICE_LENGTH_MAX ? null : read(text))

@@ -104,6 +104,7 @@ export function columnMappings(input: readonly ColumnMappingInput[]): ColumnMapp
     field: entry.field ?? null,
     constant: entry.constant ?? null,
     defaultValue: entry.defaultValue ?? null,
+    ...transformCalls(entry),
     valueMap: (entry.valueMap ?? []).map(({ from, to }) => ({ from, to })),
     onBlank: entry.onBlank ?? null,
     format: entry.format ?? null,
@@ -111,6 +112,17 @@ export function columnMappings(input: readonly ColumnMappingInput[]): ColumnMapp
     reasons: [],
     alternatives: [],
   }))
+}
+
+function transformCalls({ transforms }: ColumnMappingInput): Pick<ColumnMapping, 'transforms'> {
+  return transforms == null || transforms.length === 0
+    ? {}
+    : {
+        transforms: transforms.map((call) => ({
+          name: call.name,
+          arguments: (call.arguments ?? []).map(({ name, value }) => ({ name, value })),
+        })),
+      }
 }
 
 export interface MappingRequest {

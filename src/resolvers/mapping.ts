@@ -1,15 +1,16 @@
 import 'reflect-metadata'
-import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql'
+import { Arg, Ctx, FieldResolver, ID, Query, Resolver, Root } from 'type-graphql'
 import type { Detection } from '../adapters/files/detection.js'
 import { Refusal } from '../errors.js'
 import { decodeId } from '../ids.js'
 import { guessRecordType, suggestMapping } from '../pipeline/suggest.js'
-import type { SourceOptions } from '../pipeline/types.js'
+import { exampleText, transforms } from '../pipeline/transforms/index.js'
+import type { ColumnMapping, SourceOptions, TransformCall } from '../pipeline/types.js'
 import { recordTypes } from '../records/index.js'
 import { defaultImportOptions } from '../runs/imports.js'
 import { RecordTypeEnum } from '../schema/enums.js'
 import { SourceOptionsInput } from '../schema/files.js'
-import { MappingSuggestion } from '../schema/mapping.js'
+import { ColumnMappingType, MappingSuggestion, Transform, TransformDefinition } from '../schema/mapping.js'
 import { type ApiContext, inTenant, may } from './context.js'
 import { findFile } from './files.js'
 import { checkMapping, over, sourceOptions } from './inputs.js'
@@ -64,5 +65,25 @@ export class MappingResolver {
         },
       }
     })
+  }
+
+  @Query(() => [TransformDefinition], { description: 'Everything that a mapping can do to the text of a cell.' })
+  transforms(@Ctx() context: ApiContext): TransformDefinition[] {
+    requirePermission(context, 'Query.transforms')
+    return transforms.map(({ name, description, parameters, example }) => ({
+      name,
+      description,
+      arguments: parameters.map((parameter) => parameter.name),
+      parameters: parameters.map((parameter) => ({ ...parameter, defaultValue: parameter.byDefault })),
+      example: exampleText(name, example),
+    }))
+  }
+}
+
+@Resolver(() => ColumnMappingType)
+export class ColumnMappingResolver {
+  @FieldResolver(() => [Transform], { description: 'In the order in which they are applied.' })
+  transforms(@Root() column: ColumnMapping): readonly TransformCall[] {
+    return column.transforms ?? []
   }
 }

@@ -20,6 +20,7 @@ export const permissionTable = {
   'Query.recordSchema': [],
   'Query.file': ['IMPORT_RUN'],
   'Query.mappingSuggestion': ['IMPORT_RUN'],
+  'Query.transforms': [],
   'Query.uploadSession': ['IMPORT_RUN'],
   'Query.run': runs,
   'Query.runs': runs,

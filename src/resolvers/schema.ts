@@ -5,7 +5,7 @@ import { ApiKeyResolver } from './api-keys.js'
 import { EventResolver } from './events.js'
 import { DetectedColumnResolver, FileResolver, SourceFileResolver } from './files.js'
 import { ImportResolver } from './imports.js'
-import { MappingResolver } from './mapping.js'
+import { ColumnMappingResolver, MappingResolver } from './mapping.js'
 import { MemberResolver } from './members.js'
 import { NodeResolver } from './node.js'
 import { ImportPlanResolver, PlannedRowResolver, PlanResolver, PlanRunResolver } from './plan.js'
@@ -28,6 +28,7 @@ const resolvers: NonEmptyArray<Function> = [
   DetectedColumnResolver,
   UploadSessionResolver,
   MappingResolver,
+  ColumnMappingResolver,
   ImportResolver,
   PlanResolver,
   PlanRunResolver,

@@ -12,9 +12,30 @@ export class ValueMapEntryInput {
   readonly to!: string
 }
 
+@InputType('TransformArgumentInput')
+export class TransformArgumentInput {
+  @Field(() => String)
+  readonly name!: string
+
+  @Field(() => String)
+  readonly value!: string
+}
+
+@InputType('TransformInput', { description: 'One of `transforms`, by its name.' })
+export class TransformInput {
+  @Field(() => String)
+  readonly name!: string
+
+  @Field(() => [TransformArgumentInput], {
+    nullable: true,
+    description: 'An argument that may be given several times stands here as often, in the order that counts.',
+  })
+  readonly arguments?: TransformArgumentInput[] | null
+}
+
 @InputType('ColumnMappingInput', {
   description:
-    'How one column becomes one field. Name the column by `column` or `columnIndex` (from 0); give `constant` instead for a value that ' +
+    'How one column becomes one field. `transforms` are applied in order; they are declarative and run no code of the caller’s. Name the column by `column` or `columnIndex` (from 0); give `constant` instead for a value that ' +
     'stands in no column. A reference is named with its key, e.g. `contact.email`. A column without `field` is left out.',
 })
 export class ColumnMappingInput {
@@ -33,7 +54,18 @@ export class ColumnMappingInput {
   @Field(() => String, { nullable: true, description: 'Fills created records only.' })
   readonly defaultValue?: string | null
 
-  @Field(() => [ValueMapEntryInput], { nullable: true, description: 'Replaces whole cells before they are read.' })
+  @Field(() => [TransformInput], {
+    nullable: true,
+    description:
+      'Applied in order to the text of the cell, before `valueMap`. With one that reads other columns, such as `template`, the entry ' +
+      'may do without a column of its own.',
+  })
+  readonly transforms?: TransformInput[] | null
+
+  @Field(() => [ValueMapEntryInput], {
+    nullable: true,
+    description: 'Replaces whole cells, as transforms have left them, before they are read.',
+  })
   readonly valueMap?: ValueMapEntryInput[] | null
 
   @Field(() => OnBlankCell, { nullable: true, description: 'As in the options of the import by default.' })
@@ -54,6 +86,63 @@ export class ValueMapEntry {
 
   @Field(() => String)
   readonly to!: string
+}
+
+@ObjectType('TransformArgument')
+export class TransformArgument {
+  @Field(() => String)
+  readonly name!: string
+
+  @Field(() => String)
+  readonly value!: string
+}
+
+@ObjectType('Transform')
+export class Transform {
+  @Field(() => String)
+  readonly name!: string
+
+  @Field(() => [TransformArgument])
+  readonly arguments!: readonly TransformArgument[]
+}
+
+@ObjectType('TransformParameter', { description: 'What can be said to a transform.' })
+export class TransformParameter {
+  @Field(() => String)
+  readonly name!: string
+
+  @Field(() => String)
+  readonly description!: string
+
+  @Field(() => Boolean)
+  readonly required!: boolean
+
+  @Field(() => Boolean, { description: 'May be given several times, in an order that counts.' })
+  readonly repeated!: boolean
+
+  @Field(() => String, { nullable: true, description: 'What counts when nothing is said; null for nothing.' })
+  readonly defaultValue!: string | null
+
+  @Field(() => [String], { description: 'All values that it takes; empty where there is no such list.' })
+  readonly choices!: readonly string[]
+}
+
+@ObjectType('TransformDefinition', { description: 'A transform that a mapping can name.' })
+export class TransformDefinition {
+  @Field(() => String)
+  readonly name!: string
+
+  @Field(() => String)
+  readonly description!: string
+
+  @Field(() => [String], { description: 'Names of its arguments; `parameters` tells more of them.' })
+  readonly arguments!: readonly string[]
+
+  @Field(() => [TransformParameter])
+  readonly parameters!: readonly TransformParameter[]
+
+  @Field(() => String, { description: 'A call, and what it makes of a value.' })
+  readonly example!: string
 }
 
 @ObjectType('FieldSuggestion')
