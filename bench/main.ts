@@ -9,6 +9,7 @@ const help = `npm run bench -- import [--rows N] [--pairs K] [--quick]   imports
 npm run bench -- formats [--rows N] [--only xlsx ...]      reading each format against libraries
 npm run bench -- memory [--only ndjson|xlsx] [--quick]     memory for files of 10 MB, 100 MB and 1 GB
 npm run bench -- mapping [--half tuning|unseen]             the mapping suggestion against labelled columns
+npm run bench -- plan [--rows N]                            plans beside the imports that they are about
 npm run bench -- subscribers [--quick]                     1,000 subscribers of 50 tenants
 npm run bench -- profile [--rows N] [--in-flight 1|2]      where the time goes, by the engine alone`
 
@@ -79,6 +80,11 @@ switch (positionals[0]) {
       throw new Error(`"${values.half}" is no half: ${halves.join(', ')}`)
     }
     await benchMapping({ half })
+    break
+  }
+  case 'plan': {
+    const { benchPlan } = await import('./plan.js')
+    await benchPlan(number(values.rows, values.quick ? 100_000 : 1_000_000))
     break
   }
   case 'subscribers': {

@@ -104,13 +104,13 @@ export async function startService(server: BenchServer, env: Readonly<Record<str
   }
 }
 
-/** Uploads a file of contacts and starts its import with default options and the mapping that is suggested. */
-export async function uploadContacts(api: Api, file: ContactFile): Promise<string> {
+/** Uploads a file of contacts and starts its import with default options, the mapping that is suggested, and `input`. */
+export async function uploadContacts(api: Api, file: ContactFile, input: object = {}): Promise<string> {
   const { importCreate } = await api.upload<{
     importCreate: { importRun: { id: string } | null; userErrors: UserError[] }
   }>(
     createMutation,
-    { recordType: 'CONTACT', idempotencyKey: randomUUID() },
+    { recordType: 'CONTACT', idempotencyKey: randomUUID(), ...input },
     { path: file.path, name: file.name, byteSize: file.byteSize, onProgress: () => undefined },
   )
   throwUserErrors(importCreate.userErrors)
@@ -146,8 +146,8 @@ async function importFile(api: Api, file: ContactFile, postmaster: number, super
   }
 }
 
-/** Resolves when the subscription tells that the run has ended, or waits for somebody. */
-export async function endOf(api: Api, runId: string): Promise<void> {
+/** Resolves when the subscription tells that the run has ended, or (unless it has waited before) waits for somebody. */
+export async function endOf(api: Api, runId: string, hasWaited = false): Promise<void> {
   const events = follow<RunEvent>({
     api,
     query: eventsQuery,
@@ -157,7 +157,7 @@ export async function endOf(api: Api, runId: string): Promise<void> {
     onConnection: () => undefined,
   })
   for await (const event of events) {
-    if (event.__typename === 'RunStatusChanged' && (ended.has(event.to) || undecided.has(event.to))) {
+    if (event.__typename === 'RunStatusChanged' && (ended.has(event.to) || (!hasWaited && undecided.has(event.to)))) {
       return
     }
   }

@@ -195,8 +195,8 @@ class Rehearsal {
         throw new StoppedError('the run was stopped or taken over')
       }
       const applied = await applyChunk(tx, this.#job.plan, this.#sql, this.#state, chunk, {
-        beforeMatch: async () => {
-          for (const copy of this.#copies) {
+        beforeMatch: async (unchanged) => {
+          for (const copy of unchanged ? [] : this.#copies) {
             await tx.execute(copy, [tx.tenantId, chunk.firstRow, chunk.lastRow])
           }
           return false

@@ -56,9 +56,9 @@ const nothing: AppliedChunk = {
 export interface Turn {
   /**
    * Resolves when this chunk may look at the records: everything before it is committed or known not to matter. True: it was
-   * a commit, and what was read of the records before is old.
+   * a commit, and what was read of the records before is old. `unchanged`: a first look says that no row changes anything.
    */
-  beforeMatch(): Promise<boolean>
+  beforeMatch(unchanged: boolean): Promise<boolean>
   /** Says, once, whether this chunk changes existing records; the next chunk waits for that word. */
   changesExisting(changes: boolean): void
 }
@@ -106,6 +106,8 @@ class ChunkWriter {
   readonly #chunk: StagedChunk
   readonly #issues: Issue[] = []
   #decided = false
+  /** Rows of which the plan that binds this run knows more than that they are creations. */
+  #expected = 0
   #allUnchanged = false
   /** A record was found by another key than its external id: the row may bring it a further identity. */
   #foundByOtherKeys = false
@@ -127,7 +129,7 @@ class ChunkWriter {
   async apply(turn: Turn): Promise<AppliedChunk> {
     const { firstRow, lastRow, staged } = this.#chunk
     if (staged === 0) {
-      await turn.beforeMatch()
+      await turn.beforeMatch(false)
       turn.changesExisting(false)
       return nothing
     }
@@ -139,7 +141,7 @@ class ChunkWriter {
     await this.#tx.query('analyze stage (row_number, pass)')
     // Looked at before its turn: what a chunk before it creates is none of the records that its rows name.
     let unchanged = await this.#isUnchanged(refused.length)
-    if (await turn.beforeMatch()) {
+    if (await turn.beforeMatch(unchanged)) {
       unchanged &&= await this.#isUnchanged(refused.length)
     }
     this.#state.unchanging = unchanged
@@ -165,7 +167,8 @@ class ChunkWriter {
       }
       for (let pass = 0; pass <= this.#lastPass; pass++) {
         const found = pass === 0 ? hits : await this.#rematch(from, to, pass, identities)
-        if (this.#plan.onDrift !== null) {
+        // Rows that met nothing then and meet nothing now are creations as planned.
+        if (this.#plan.onDrift !== null && (found > 0 || this.#expected > 0)) {
           await this.#keepToPlan(from, to, pass, this.#plan.onDrift)
         }
         // Every row of the chunk means a record, and none of them wants to be listed by itself: then the rest is short.
@@ -198,7 +201,7 @@ class ChunkWriter {
   /** Notes what the plan that binds this run came to for the rows of the chunk. */
   async #expect(): Promise<void> {
     const { firstRow, lastRow } = this.#chunk
-    await this.#tx.query(
+    this.#expected += await this.#tx.execute(
       `insert into expected (row_number, record_id, version, outcome)
        select x.row_number, x.record_id, x.version, p.outcome
        from plan_chunk c cross join lateral unnest(c.row_numbers, c.record_ids, c.versions) as x (row_number, record_id, version)
@@ -206,7 +209,7 @@ class ChunkWriter {
        where c.tenant_id = $1 and c.run_id = $2 and c.from_row <= $4 and c.to_row >= $3 and x.row_number between $3 and $4`,
       [this.#tx.tenantId, this.#plan.runId, firstRow, lastRow],
     )
-    await this.#tx.query(
+    this.#expected += await this.#tx.execute(
       `insert into expected (row_number, outcome)
        select row_number, outcome from plan_row
        where tenant_id = $1 and run_id = $2 and row_number between $3 and $4 and outcome in ('FAILED', 'SKIPPED')
@@ -229,8 +232,10 @@ class ChunkWriter {
     }>(
       `select s.row_number as row, h.record_id as record,
          case when e.version is null then 'APPEARED' when h.n is distinct from 1 or h.record_id <> e.record_id then 'GONE' else 'CHANGED' end as drift
-       from stage s left join hit h on h.row_number = s.row_number left join expected e on e.row_number = s.row_number
-         left join ${table} r on r.tenant_id = $1 and r.id = h.record_id
+       from (select row_number from hit union select row_number from expected) k join stage s on s.row_number = k.row_number
+         left join hit h on h.row_number = s.row_number left join expected e on e.row_number = s.row_number
+         left join lateral (select r.version, r.pristine_version, r.created_run_id from ${table} r
+           where r.tenant_id = $1 and r.id = h.record_id limit 1) r on true
        where ${stretch} and ${open} and case
          when e.version is null then h.row_number is not null
          when e.version = ${SEVERAL_RECORDS} then coalesce(h.n, 0) < 2
