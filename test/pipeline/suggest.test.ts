@@ -337,7 +337,12 @@ test('a system is recognised by its header row, and words mean there what they m
     'Associated Deal',
     'Associated Company',
   ]
-  assert.equal(suggested('contact', hubspot)[6]?.field, null, 'names and ids in one cell')
+  assert.equal(suggested('contact', hubspot)[6]?.field, 'companyName')
+  const joined: readonly Given[] = [
+    ...hubspot.slice(0, 6),
+    ['Associated Company', 'Acme (85177310)', 'Nordwind (91400310)', 'Blue (1234567)'],
+  ]
+  assert.equal(suggested('contact', joined)[6]?.field, null, 'names and ids in one cell')
   assert.match(suggested('contact', hubspot)[6]!.reasons[0]!, /HubSpot/)
 })
 

@@ -14,7 +14,7 @@ export const activityWords: Words = {
     nl: 'type, type activiteit, soort, activiteittype, soort activiteit, taaktype, activiteitstype, type taak',
   },
   subject: {
-    en: 'subject, title, activity subject, task name, event title, task, summary, activity name, headline, meeting name, call title, task title, email subject, meeting title, event name, task subject, activity title, topic, event',
+    en: 'subject, title, activity subject, task name, event title, task, summary, activity name, headline, meeting name, call title, task title, email subject, meeting title, event name, task subject, activity title, topic, event, re, regarding, about, what about',
     de: 'betreff, titel, thema, bezeichnung, aufgabe, name der aufgabe, terminbezeichnung, aktivität betreff, überschrift, aufgabentitel',
     fr: 'objet, sujet, titre, intitulé, nom de la tâche, objet de l’activité, titre de l’activité, titre de la tâche, libellé',
     es: 'asunto, título, tema, nombre de la tarea, título de la actividad, asunto de la actividad, título de la tarea',
@@ -31,7 +31,7 @@ export const activityWords: Words = {
     nl: 'onderwerp, titel, betreft, naam taak, onderwerp activiteit, titel activiteit, taaknaam',
   },
   body: {
-    en: 'body, description, notes, note, comments, comment, details, content, message, full comments, activity note, text, note body, remarks, activity notes, note text, call notes, meeting notes, email body, activity description, call body, notes content, note content, internal notes, activity details',
+    en: 'body, description, notes, note, comments, comment, details, content, message, full comments, activity note, text, note body, remarks, activity notes, note text, call notes, meeting notes, email body, activity description, call body, notes content, note content, internal notes, activity details, what was said, what happened, transcript, minutes, call summary',
     de: 'beschreibung, notiz, notizen, inhalt, bemerkung, text, kommentar, nachricht, gesprächsnotiz, bemerkungen, details, protokoll, anmerkung, anmerkungen, kommentare',
     fr: 'description, notes, note, commentaire, commentaires, contenu, message, compte rendu, remarques, détails, texte, compte-rendu',
     es: 'descripción, notas, nota, comentarios, contenido, mensaje, detalle, comentario, observaciones, detalles, texto',
@@ -199,7 +199,7 @@ export const activityWords: Words = {
     en: `${recordWords.sourceCreatedAt.en}, activity created, activity created date, logged at, logged on`,
   },
   'contact.email': {
-    en: 'contact email, contact email address, email, email address, person email, client email, customer email, attendee email, participant email, lead email address, recipient email, contact e-mail, contacts email, related contact email, with email, guest email, buyer email, email contact',
+    en: 'contact email, contact email address, email, email address, person email, client email, customer email, attendee email, participant email, lead email address, recipient email, contact e-mail, contacts email, related contact email, with email, guest email, buyer email, email contact, associations contact email',
     de: 'kontakt e-mail, e-mail kontakt, e-mail, e-mail adresse, kunden e-mail, e-mail des kontakts, teilnehmer e-mail, e-mail kunde, kontakt e-mail adresse, e-mail interessent',
     fr: 'email du contact, email contact, courriel, adresse e-mail, e-mail, email client, email, e-mail du contact, courriel du contact, email du client, adresse email',
     es: 'email del contacto, correo del contacto, correo electrónico, email, email cliente, correo electrónico del contacto, email contacto, correo del cliente, correo contacto',

@@ -78,11 +78,45 @@ export const CONTEXT_RULES: readonly ContextRule[] = [
   },
   {
     types: ['lead'],
-    headers: 'title',
+    headers: 'title, titel, titre, título, titolo',
     has: ['lastName', 'companyName'],
     lacks: ['jobTitle'],
     field: 'jobTitle',
     confidence: [0.91, 0.94],
+  },
+  {
+    types: ['lead'],
+    headers: 'contact email, contact email address, contact e-mail',
+    has: [],
+    lacks: ['email'],
+    field: 'email',
+    confidence: [0.92, 0.96],
+  },
+  {
+    types: ['lead'],
+    headers: 'stage, lead stage, pipeline stage, phase, etapa, fase, étape',
+    has: [],
+    lacks: ['status'],
+    field: 'status',
+    confidence: [0.9, 0.96],
+  },
+  {
+    types: ['property'],
+    headers:
+      'código, codice, code, nummer, número, numéro, numero, number, nr, no, key, agent ref, objekt, our ref, your ref, cod, kennung',
+    has: [],
+    lacks: ['externalId', 'listingId'],
+    field: 'listingId',
+    confidence: [0.9, 0.93],
+  },
+  {
+    types: ['contact', 'lead'],
+    headers:
+      'código, codice, code, cod, referenz, reference, référence, referencia, referência, riferimento, ref, kennung',
+    has: [],
+    lacks: ['externalId'],
+    field: 'externalId',
+    confidence: [0.9, 0.93],
   },
   {
     types: ['lead'],
@@ -107,7 +141,7 @@ export const CONTEXT_RULES: readonly ContextRule[] = [
     has: [],
     lacks: ['startAt', 'dueOn'],
     field: 'startAt',
-    confidence: [0.85, 0.93],
+    confidence: [0.9, 0.94],
   },
   {
     types: ['activity'],

@@ -3,12 +3,12 @@
 /** What a prefix says the column belongs to: `Person - Name`, `Deal.Owner`, `Property City`. */
 export const ENTITY_WORDS = {
   contact:
-    'contact contacts person persons people client clients customer customers kontakt kontakte kunde kunden personne persona pessoa persoon klant cliente member contato contatto contacto',
-  lead: 'lead leads deal deals opportunity opportunities prospect prospects inquiry enquiry interessent buyer anfrage',
+    'contact contacts person persons people client clients customer customers kontakt kontakte kunde kunden personne persona pessoa persoon klant cliente member contato contatto contacto referente relatie relaties interlocuteur ansprechpartner contactpersoon',
+  lead: 'lead leads deal deals opportunity opportunities prospect prospects inquiry enquiry interessent buyer anfrage anfragen interessenten demande demandes richiesta richieste solicitud solicitudes aanvraag aanvragen pedido solicitacao prospecto prospectos inquiries enquiries affaire oportunidad oportunidade opportunita trattativa negocio acheteur acquereur comprador acquirente koper kaufer zoeker',
   property:
-    'property properties listing listings immobilie immobilien objekt bien inmueble propiedad imovel immobile woning object pand',
+    'property properties listing listings immobilie immobilien objekt objekte bien biens inmueble inmuebles propiedad imovel immobile woning object pand',
   activity:
-    'activity activities task tasks event events call calls meeting meetings note notes engagement engagements appointment showing aktivitat aufgabe termin actividad atividade attivita activiteit taak',
+    'activity activities task tasks event events call calls meeting meetings note notes engagement engagements appointment showing aktivitat aufgabe termin actividad atividade attivita activiteit taak afspraak bezoek visite visita cita compromisso appuntamento rendezvous besichtigung bezichtiging tarea tarefa tache compito gesprek',
   organization:
     'organization organizations organisation organisations company companies account accounts firma unternehmen org societe entreprise empresa azienda bedrijf',
 } as const
@@ -79,6 +79,14 @@ export const ADDRESS_GROUPS: readonly { readonly name: string; readonly words: s
 /** Left over when such a word is taken out: `Calle del trabajo`. */
 export const CONNECTOR_WORDS =
   'de del della dell di do da du des der dem la le el il lo of the for van von zum zur en in al el d l'
+
+/** What the column that holds the value of several alike is called, and the one that holds its kind: `E-mail 1 - Value`. */
+export const VALUE_WORDS = 'value valor wert valeur valore waarde'
+export const KIND_WORDS = 'type label typ tipo etiqueta rotulo libelle etichetta bezeichnung'
+
+/** Words before the parts of an address that say no more than that: `Endereço 1 - Cidade`, `address_city`. */
+export const ADDRESS_WORDS =
+  'address addresses adresse anschrift direccion domicilio endereco morada indirizzo adres addr'
 
 /** What sources call a column without a name. */
 export const NAMELESS =

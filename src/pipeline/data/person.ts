@@ -68,7 +68,7 @@ export const personWords = {
     weak: { kunde: [0.6, 0.75], client: [0.6, 0.75], customer: [0.55, 0.7], cliente: [0.6, 0.75], klant: [0.6, 0.75] },
   },
   companyName: {
-    en: 'company, company name, organization, organisation, organization name, organisation name, employer, business name, account name, account, firm, company account, account company, org name, business, company organization, name of company, associated company, employer name, org, place of work, workplace, agency name, company account name, organization name 1',
+    en: 'company, company name, organization, organisation, organization name, organisation name, employer, business name, account name, account, firm, company account, account company, org name, business, company organization, name of company, associated company, employer name, org, place of work, workplace, agency name, company account name, organization name 1, co',
     de: 'firma, firmenname, unternehmen, organisation, unternehmensname, arbeitgeber, name der firma, firmenbezeichnung, name des unternehmens, accountname, organisationsname, firma unternehmen, gesellschaft, betrieb',
     fr: 'société, entreprise, nom de la société, nom de l’entreprise, raison sociale, organisation, employeur, nom société, nom entreprise, nom de l’organisation, nom du compte, établissement, compagnie, société entreprise, organisme',
     es: 'empresa, compañía, organización, nombre de la empresa, razón social, nombre de empresa, empleador, nombre empresa, nombre de la compañía, nombre de la cuenta, organización empresa, nombre de la organización, sociedad',
@@ -143,11 +143,11 @@ export const personWords = {
   },
   emailOptOut: {
     en: 'email opt out, opted out of email, has opted out of email, unsubscribed, email opted out, do not email, unsubscribed from all email, opt out email, no email, email unsubscribed, opted out email, unsubscribed from email, dont email, marketing opt out, opt out, opted out, unsubscribe',
-    de: 'e-mail abgemeldet, abgemeldet, keine e-mails, e-mail opt-out, von e-mails abgemeldet, opt-out, newsletter abgemeldet, keine e-mail, von allen e-mails abgemeldet, kein mailing',
-    fr: 'désabonné, désinscrit, ne pas envoyer d’email, refus e-mail, refuse les emails, opt out, ne pas envoyer d’e-mail, désinscrit des emails, désabonné des emails, désinscription',
-    es: 'baja de correo, no enviar email, excluido de email, dado de baja, no enviar correo, ha cancelado la suscripción, opt out, no enviar correos, suscripción cancelada, baja de email',
-    pt: 'não enviar e-mail, descadastrado, cancelou inscrição, não enviar email, opt out, cancelou a inscrição, cancelou subscrição, saiu da lista de email',
-    it: 'disiscritto, non inviare email, cancellato dalla newsletter, opt out, rifiuta email, non inviare e-mail, disiscritto dalle email',
-    nl: 'uitgeschreven, geen e-mail, afgemeld, afgemeld voor e-mail, opt-out, geen e-mails, uitgeschreven voor e-mail, geen mailing',
+    de: 'e-mail abgemeldet, abgemeldet, keine e-mails, e-mail opt-out, von e-mails abgemeldet, opt-out, newsletter abgemeldet, newsletter abbestellt, newsletter abmeldung, kein newsletter, werbung gesperrt, werbesperre, keine e-mail, von allen e-mails abgemeldet, kein mailing',
+    fr: 'désabonné, désinscrit, ne pas envoyer d’email, refus e-mail, refuse les emails, opt out, ne pas envoyer d’e-mail, désinscrit des emails, désabonné des emails, désinscription, désabonné newsletter, désinscrit newsletter, désabonnement',
+    es: 'baja de correo, no enviar email, excluido de email, dado de baja, no enviar correo, ha cancelado la suscripción, opt out, no enviar correos, suscripción cancelada, baja de email, baja newsletter, baja boletín, no desea publicidad',
+    pt: 'não enviar e-mail, descadastrado, cancelou inscrição, não enviar email, opt out, cancelou a inscrição, cancelou subscrição, saiu da lista de email, sem newsletter, cancelou newsletter',
+    it: 'disiscritto, non inviare email, cancellato dalla newsletter, opt out, rifiuta email, non inviare e-mail, disiscritto dalle email, disiscritto newsletter, no newsletter, rifiuta newsletter',
+    nl: 'uitgeschreven, geen e-mail, afgemeld, afgemeld voor e-mail, opt-out, geen e-mails, uitgeschreven voor e-mail, geen mailing, afmelding nieuwsbrief, afgemeld nieuwsbrief, uitgeschreven nieuwsbrief, geen nieuwsbrief',
   },
 } satisfies Words

@@ -1,7 +1,7 @@
 /** A record has one address; files have several. Their columns are told apart here, so that two never mix. */
 import type { RecordType } from '../../records/types.js'
 import { ADDRESS_GROUPS } from '../data/headers.js'
-import { type Header, keyOf, withoutWords } from './header.js'
+import { type Header, keyOf, withoutAddressWords, withoutWords } from './header.js'
 import { CLEAR, type Lexicon, type Meaning } from './lexicon.js'
 
 /** A column as far as addresses go. */
@@ -102,9 +102,9 @@ function groupedMeaning(
     const word = reading.words.find((candidate) => groupByWord.has(candidate))
     if (word !== undefined) {
       const rest = withoutWords(reading.words, new Set([word]))
-      const meaning = (lexicon.exact.get(keyOf(rest)) ?? lexicon.same(rest)).find(
-        ({ target, alone }) => ADDRESS_FIELDS.has(target.name) && alone >= CLEAR,
-      )
+      const meaning = [rest, withoutAddressWords(rest)]
+        .flatMap((words) => lexicon.exact.get(keyOf(words)) ?? lexicon.same(words))
+        .find(({ target, alone }) => ADDRESS_FIELDS.has(target.name) && alone >= CLEAR)
       if (meaning !== undefined) {
         return { group: groupByWord.get(word)!, meaning }
       }

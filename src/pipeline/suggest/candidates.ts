@@ -4,7 +4,7 @@ import { LANGUAGE_NAMES, type Language } from '../data/words.js'
 import { addressMeanings } from './addresses.js'
 import type { ColumnLike } from './column.js'
 import { isEmail, isSpelledPhone, isUrl, Values } from './fit.js'
-import { type Entity, type Header, readHeader } from './header.js'
+import { type Entity, type Header, keyOf, readHeader } from './header.js'
 import { CLEAR, type Lexicon, type Meaning, ownMeaning, type Target } from './lexicon.js'
 import { packedMeaning, recognise } from './packs.js'
 
@@ -77,8 +77,15 @@ export function candidatesOf(columns: readonly ColumnLike[], type: RecordType, l
     if (meanings.length === 0 || header.nameless) {
       offer(meaningsOfValues(values, type, lexicon, hasEmail))
     }
+    // Of several fields that a word is known for, the one that alone can hold the values is meant.
+    const fitting = meanings.filter(({ target }) => values.fit(target).verdict >= 0.5)
+    const decided =
+      fitting.length === 1 &&
+      meanings.some((other) => other.alone >= CLEAR && values.fit(other.target).verdict <= -0.25)
+        ? fitting[0]
+        : undefined
     return meanings
-      .map((meaning) => weigh(meaning, values))
+      .map((meaning) => weigh(meaning, values, meaning === decided))
       .filter(({ confidence }) => confidence >= LEAST_CONFIDENCE)
       .sort((a, b) => b.confidence - a.confidence)
   })
@@ -86,11 +93,11 @@ export function candidatesOf(columns: readonly ColumnLike[], type: RecordType, l
 }
 
 /** Confidence of a header's meaning in the light of the values. */
-function weigh(meaning: Meaning, values: Values): Candidate {
+function weigh(meaning: Meaning, values: Values, decided: boolean): Candidate {
   const { target, alone, withValues, reason } = meaning
   const { verdict, telling, reason: valueReason } = values.fit(target)
   // Values that any field could have confirm a clear header; only telling ones decide an unclear one.
-  const lift = alone >= CLEAR || telling ? verdict : verdict * 0.3
+  const lift = alone >= CLEAR || telling || decided ? verdict : verdict * 0.3
   const confidence = verdict >= 0 ? alone + (withValues - alone) * lift : alone * (1 + 0.65 * verdict)
   return { target, confidence, reasons: valueReason === null ? [reason] : [reason, valueReason] }
 }
@@ -130,11 +137,31 @@ export function exactMeanings(header: Header, type: RecordType, lexicon: Lexicon
 
 /** What a header says that is no synonym as it stands but says the same as one; nothing where context decides. */
 export function alikeMeanings(header: Header, type: RecordType, lexicon: Lexicon): readonly Meaning[] {
-  return header.nameless ||
+  if (
+    header.nameless ||
     header.readings.some(({ key }) => lexicon.contexts.has(key)) ||
     (header.entity?.explicit === true && !isOwn(header, type))
-    ? []
-    : lexicon.alike(header, ownEntities(type))
+  ) {
+    return []
+  }
+  const chosen = header.foreign ? [] : choiceMeanings(header, lexicon)
+  return chosen.length > 0 ? chosen : lexicon.alike(header, ownEntities(type))
+}
+
+/** What every side of a slash means: `Town/City`. Where they mean different things (`Phone/Mobile`), none is sure. */
+function choiceMeanings(header: Header, lexicon: Lexicon): readonly Meaning[] {
+  const sides = header.choices.map((words) =>
+    (lexicon.exact.get(keyOf(words)) ?? lexicon.same(words)).filter(({ alone }) => alone >= CLEAR),
+  )
+  if (sides.length < 2 || sides.some((meanings) => meanings.length === 0)) {
+    return []
+  }
+  const shared = sides[0]!.filter(({ target }) =>
+    sides.every((meanings) => meanings.some((other) => other.target === target)),
+  )
+  return shared.length > 0
+    ? shared
+    : sides.flat().map((meaning) => ({ ...meaning, alone: meaning.alone * 0.7, withValues: meaning.withValues * 0.75 }))
 }
 
 /** `area_m2` is a Portuguese synonym as it stands and an English one without its unit: it speaks both languages. */

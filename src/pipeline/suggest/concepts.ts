@@ -1,18 +1,28 @@
 /** Headers that say the same as a synonym in other words: reordered, inflected, abbreviated, compounded or half translated. */
-import { COMPOUND_LINKS, CONCEPTS, EMPTY_WORDS, PRIMARY_WORDS } from '../data/concepts.js'
-import { CONNECTOR_WORDS, ENTITY_WORDS, HARMLESS_WORDS } from '../data/headers.js'
+import {
+  COMPOUND_LINKS,
+  CONCEPTS,
+  EMPTY_WORDS,
+  IMPLIED_CONCEPTS,
+  MODIFIER_CONCEPTS,
+  PRIMARY_WORDS,
+} from '../data/concepts.js'
+import { AREA_UNITS, CONNECTOR_WORDS, ENTITY_WORDS, HARMLESS_WORDS } from '../data/headers.js'
 import type { Entity, Header } from './header.js'
 
+const mark = (concept: string): string => `=${concept}`
 const conceptOf = new Map(
   Object.entries(CONCEPTS).flatMap(([concept, words]) =>
-    words.split(' ').map((word) => [word, `=${concept}`] as const),
+    words.split(' ').map((word) => [word, mark(concept)] as const),
   ),
 )
 const wordSet = (list: string): ReadonlySet<string> => new Set(list.split(' '))
-const connectors = wordSet(`${CONNECTOR_WORDS} and und et y e en ed`)
+const modifiers = new Set(MODIFIER_CONCEPTS.split(' ').map(mark))
+const implied = IMPLIED_CONCEPTS.map((pair) => pair.map(mark) as [string, string])
+const connectors = wordSet(`${CONNECTOR_WORDS} and und u et y e en ed`)
 const emptyWords = wordSet(EMPTY_WORDS)
 const primaryWords = wordSet(PRIMARY_WORDS)
-const harmlessWords = wordSet(HARMLESS_WORDS)
+const harmlessWords = wordSet(`${HARMLESS_WORDS} ${AREA_UNITS}`)
 const entityWords = new Map(
   (Object.entries(ENTITY_WORDS) as [Entity, string][]).map(([entity, words]) => [entity, wordSet(words)]),
 )
@@ -22,9 +32,11 @@ const PART_LENGTH = 3
 const COMPOUND_LENGTH = 7
 /** Shorter words have no endings to lose. */
 const STEM_LENGTH = 6
+/** An abbreviation that stands alone has more letters: `St.` can be anything. */
+const LONE_ABBREVIATION_LENGTH = 3
 
 /** `word` without the ending that number and gender give it. Crude, and the same for both sides of a comparison. */
-export function stem(word: string): string {
+function stem(word: string): string {
   return word.length < STEM_LENGTH ? word : word.replace(/(?:oes|aes)$/, 'ao').replace(/(?:en|es|er|e|s|n|i|o|a)$/, '')
 }
 
@@ -32,14 +44,54 @@ function canonical(word: string): string {
   return conceptOf.get(word) ?? conceptOf.get(word.replace(/(?:es|s|n)$/, '')) ?? stem(word)
 }
 
-/** What `words` say, whatever their order; '' for nothing. */
-function bagOf(words: readonly string[]): string {
-  return [...new Set(words.filter((word) => !connectors.has(word)).map(canonical))].sort().join(' ')
+/** One thing that a header or a phrase says, and the word by which it does. */
+interface Token {
+  readonly canon: string
+  readonly word: string
+}
+
+/** What `words` say. */
+function tokensOf(words: readonly string[], kept?: ReadonlySet<string>): readonly Token[] {
+  const tokens = new Map<string, Token>()
+  for (const word of words) {
+    if (!connectors.has(word) || kept?.has(word) === true) {
+      const canon = canonical(word)
+      tokens.set(canon, { canon, word })
+    }
+  }
+  return [...tokens.values()]
+}
+
+function withoutImplied(tokens: readonly Token[]): readonly Token[] {
+  const concepts = new Set(tokens.map(({ canon }) => canon))
+  const said = new Set(implied.filter(([concept]) => concepts.has(concept)).map(([, less]) => less))
+  return tokens.filter(({ canon }) => !said.has(canon))
+}
+
+/** What `tokens` say, whatever their order; '' for nothing. */
+function bagOf(tokens: readonly Token[]): string {
+  return tokens
+    .map(({ canon }) => canon)
+    .sort()
+    .join(' ')
+}
+
+interface Entry<T> {
+  readonly tokens: readonly Token[]
+  readonly value: T
+}
+
+/** What a header says in other words, and how sure that is. */
+export interface Found<T> {
+  readonly values: readonly T[]
+  /** A word was cut short in the header, by a full stop or without one. */
+  readonly abbreviated: 'no' | 'marked' | 'unmarked'
 }
 
 /** An index of phrases by what they say. */
 export class Alike<T> {
-  readonly #byBag = new Map<string, T[]>()
+  readonly #byBag = new Map<string, Entry<T>[]>()
+  readonly #byCount = new Map<number, Entry<T>[]>()
   readonly #vocabulary: ReadonlySet<string>
   readonly #parts = new Map<string, readonly string[]>()
 
@@ -51,44 +103,100 @@ export class Alike<T> {
       ...[...entityWords.values()].flatMap((words) => [...words]),
     ])
     for (const [words, value] of list) {
-      const bag = bagOf(words)
-      if (bag !== '') {
-        this.#byBag.set(bag, [...(this.#byBag.get(bag) ?? []), value])
+      const apart = words.flatMap((word) => (conceptOf.has(word) ? [word] : (this.#split(word, 1) ?? [word])))
+      for (const variant of apart.length === words.length ? [words] : [words, apart]) {
+        this.#add(tokensOf(variant), value)
       }
+    }
+  }
+
+  #add(tokens: readonly Token[], value: T): void {
+    // What only says more about another word says nothing alone, whatever a synonym in these very words does.
+    if (tokens.length === 0 || (tokens.length === 1 && modifiers.has(tokens[0]!.canon))) {
+      return
+    }
+    const entry = { tokens, value }
+    const bag = bagOf(withoutImplied(tokens))
+    this.#byBag.set(bag, [...(this.#byBag.get(bag) ?? []), entry])
+    const counted = this.#byCount.get(tokens.length)
+    if (counted === undefined) {
+      this.#byCount.set(tokens.length, [entry])
+    } else {
+      counted.push(entry)
     }
   }
 
   /**
    * The phrases that say the same as `header`, from the whole of it to ever less: without what says nothing, without
-   * what singles out the main one, without the words for the record that it is about (`own`). Empty where none does.
+   * what singles out the main one, without the words for the record that it is about (`own`). Null where none does.
    */
-  find(header: Header, own: readonly Entity[]): readonly T[] {
+  find(header: Header, own: readonly Entity[]): Found<T> | null {
     const counted = header.ordinal !== null && header.ordinal !== 1
-    const words = header.words
-      .filter((word) => counted || !/^\d{1,2}$/.test(word))
-      .flatMap((word) => this.#partsOf(word))
-    const whole = this.#byBag.get(bagOf(words))
-    if (whole !== undefined || header.foreign) {
-      return whole ?? []
+    const variants: (readonly string[])[] = [
+      header.words
+        .filter((word) => counted || !/^\d{1,2}$/.test(word))
+        .flatMap((word) => (header.abbreviated.has(word) ? [word] : this.#partsOf(word))),
+    ]
+    for (const left of header.foreign
+      ? []
+      : [
+          (word: string) => emptyWords.has(word) || harmlessWords.has(word),
+          (word: string) => primaryWords.has(word),
+          (word: string) => own.some((entity) => entityWords.get(entity)!.has(word)),
+        ]) {
+      const words = variants.at(-1)!
+      const rest = words.filter((word) => !left(word))
+      if (rest.length < words.length && rest.length > 0) {
+        variants.push(rest)
+      }
     }
-    let rest = words
-    for (const left of [
-      (word: string) => emptyWords.has(word) || harmlessWords.has(word),
-      (word: string) => primaryWords.has(word),
-      (word: string) => own.some((entity) => entityWords.get(entity)!.has(word)),
-    ]) {
-      rest = rest.filter((word) => !left(word))
-      const found = this.#byBag.get(bagOf(rest))
+    const told = variants.map((words) => tokensOf(words, header.abbreviated))
+    for (const tokens of told) {
+      const found = this.#byBag.get(bagOf(withoutImplied(tokens)))
       if (found !== undefined) {
+        return { values: closest(tokens, found), abbreviated: 'no' }
+      }
+    }
+    for (const tokens of told) {
+      const found = this.#abbreviated(tokens, header.abbreviated)
+      if (found !== null) {
         return found
       }
     }
-    return []
+    return null
   }
 
   /** The phrases that `words` say, with nothing left out. */
   same(words: readonly string[]): readonly T[] {
-    return this.#byBag.get(bagOf(words.flatMap((word) => this.#partsOf(word)))) ?? []
+    const tokens = tokensOf(words.flatMap((word) => this.#partsOf(word)))
+    return closest(tokens, this.#byBag.get(bagOf(withoutImplied(tokens))) ?? [])
+  }
+
+  /** Phrases of as many words, each of which is a word of the header or is cut short in it. */
+  #abbreviated(tokens: readonly Token[], marked: ReadonlySet<string>): Found<T> | null {
+    const least = tokens.length === 1 ? LONE_ABBREVIATION_LENGTH : 2
+    const short = tokens.filter(({ word }) =>
+      marked.has(word) ? word.length >= least : word.length >= 3 && !this.#vocabulary.has(word),
+    )
+    if (short.length === 0) {
+      return null
+    }
+    const whole = tokens.filter((token) => !short.includes(token))
+    const values: T[] = []
+    for (const entry of this.#byCount.get(tokens.length) ?? []) {
+      if (
+        whole.every(({ canon }) => entry.tokens.some((other) => other.canon === canon)) &&
+        canStandFor(
+          short,
+          entry.tokens.filter(({ canon }) => !whole.some((other) => other.canon === canon)),
+        )
+      ) {
+        values.push(entry.value)
+      }
+    }
+    return values.length === 0
+      ? null
+      : { values, abbreviated: short.every(({ word }) => marked.has(word)) ? 'marked' : 'unmarked' }
   }
 
   /** The known words that an unknown one is made of: `objektbaujahr` is `objekt` and `baujahr`. */
@@ -124,4 +232,28 @@ export class Alike<T> {
     }
     return null
   }
+}
+
+/** Values of the entries with the most of the very words of `tokens`: of two readings, the one in the header's language. */
+function closest<T>(tokens: readonly Token[], entries: readonly Entry<T>[]): readonly T[] {
+  const stems = new Set(tokens.map(({ word }) => stem(word)))
+  const shared = entries.map((entry) => entry.tokens.filter(({ word }) => stems.has(stem(word))).length)
+  const most = Math.max(...shared)
+  return entries.filter((_, index) => shared[index] === most).map(({ value }) => value)
+}
+
+/** Whether the `short` words can stand for the `full` ones, each for one of them. */
+function canStandFor(short: readonly Token[], full: readonly Token[]): boolean {
+  if (short.length !== full.length) {
+    return false
+  }
+  const [first, ...others] = short
+  return (
+    first === undefined ||
+    full.some(
+      (token, index) =>
+        (token.canon === first.canon || token.word.startsWith(first.word)) &&
+        canStandFor(others, full.toSpliced(index, 1)),
+    )
+  )
 }

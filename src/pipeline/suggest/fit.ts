@@ -2,8 +2,11 @@
 
 import { recordTypes } from '../../records/index.js'
 import type { FieldDefinition, FieldKind } from '../../records/types.js'
+import { countryCode } from '../country.js'
+import { LEGAL_FORMS, REGIONS } from '../data/regions.js'
 import { plainWord } from '../text.js'
 import { valueParser } from '../values.js'
+import { choiceReader } from './choices.js'
 import type { Target } from './lexicon.js'
 
 export interface Fit {
@@ -146,6 +149,26 @@ export function isUrl(value: string): boolean {
   )
 }
 
+/** A web address that can be opened, not the name of a site alone. */
+function isPage(value: string): boolean {
+  return /^(?:https?:\/\/|www\.)\S+$/i.test(value)
+}
+
+const legalForms = new Set(LEGAL_FORMS.split(' '))
+
+function isCompany(value: string): boolean {
+  return value
+    .split(/[\s,]+/)
+    .slice(1)
+    .some((word) => legalForms.has(plainWord(word)))
+}
+
+const regionNames = new Set(Object.values(REGIONS).flatMap((list) => list.split(',').map((name) => plainWord(name))))
+
+function isRegion(value: string): boolean {
+  return value.length <= 60 && regionNames.has(plainWord(value))
+}
+
 function isPhone(value: string): boolean {
   if (value.length > 40 || !/^[+(]?\d[\d\s().\-/–]*(?:(?:x|ext\.?|#)\s*\d{1,6})?$/i.test(value) || isDate(value)) {
     return false
@@ -279,7 +302,7 @@ function parses(field: FieldDefinition): (value: string) => boolean {
 }
 
 function fitOptions(values: Values, field: FieldDefinition): Fit {
-  const share = values.share(`parsed ${field.name} ${field.options?.join()}`, parses(field))
+  const share = values.share(`meant ${field.name} ${field.options?.join()}`, means(field))
   const reason = values.count(share, `are known values of ${field.label}`)
   if (share >= 0.5) {
     return { verdict: verdictOf(share), telling: share >= 0.8, reason }
@@ -288,6 +311,19 @@ function fitOptions(values: Values, field: FieldDefinition): Fit {
   const wordy = values.share('short words', (value) => value.length <= 40 && isWords(value))
   return { verdict: wordy >= 0.8 ? -0.02 : -0.8, telling: false, reason }
 }
+
+const typeOfField = new Map(
+  Object.values(recordTypes).flatMap((type) => type.fields.map((field) => [field, type.name] as const)),
+)
+
+/** Whether a value is a choice of `field` in the importer's words or in those of other systems. */
+function means(field: FieldDefinition): (value: string) => boolean {
+  const reader = choiceReader(field, typeOfField.get(field) ?? 'contact')
+  return (value) => reader.meant(value) !== null
+}
+
+/** Fields in which the bare name of a site is as good as any. */
+const NAMES_SITES = new Set(['source', 'sourceDetail', 'campaign', 'companyName', 'tags', 'listOfficeName'])
 
 const LOOKS = [
   ['email', isEmail, 'are e-mail addresses'],
@@ -298,7 +334,9 @@ const LOOKS = [
 /** Text can be anything, so what counts is what it had better not be. */
 function fitText(values: Values, field: FieldDefinition): Fit {
   for (const [name, test, what] of LOOKS) {
-    const share = values.share(name, test)
+    // `immobiliare.it` is where somebody comes from, and may be the name of a firm.
+    const share =
+      name === 'url' && NAMES_SITES.has(field.name) ? values.share('web page', isPage) : values.share(name, test)
     if (share >= 0.5) {
       return { verdict: -0.9, telling: false, reason: values.count(share, what) }
     }
@@ -365,7 +403,7 @@ const statusFields = Object.values(recordTypes).flatMap((type) =>
 )
 
 const region: Judge = (values) => {
-  const states = values.share('status', (value) => statusFields.some((field) => parses(field)(value)))
+  const states = values.share('status', (value) => statusFields.some((field) => means(field)(value)))
   if (states >= 0.5) {
     return { verdict: -1, telling: false, reason: values.count(states, 'are words for a status') }
   }
@@ -373,7 +411,19 @@ const region: Judge = (values) => {
   if (codes >= 0.8) {
     return { verdict: 0.9, telling: true, reason: values.count(codes, 'are codes of states or provinces') }
   }
+  const named = values.share('region', isRegion)
+  if (named >= 0.6) {
+    return { verdict: 0.95, telling: true, reason: values.count(named, 'are names of states or provinces') }
+  }
   return words('are names of places')(values, 1)
+}
+
+/** Names of people: no firms among them. */
+const person: Judge = (values, fillRate) => {
+  const companies = values.share('company', isCompany)
+  return companies >= 0.5
+    ? { verdict: -0.8, telling: false, reason: values.count(companies, 'are names of companies') }
+    : words('look like names')(values, fillRate)
 }
 
 /** Fields whose kind says too little about their values, by name of the target or of the field that it is read as. */
@@ -388,15 +438,26 @@ const SPECIAL: Readonly<Record<string, Judge>> = {
       ? { verdict: -1, telling: false, reason: values.count(prefixes, 'are salutations') }
       : fitText(values, recordTypes.contact.fields.find((field) => field.name === 'jobTitle')!)
   },
-  firstName: words('look like names'),
-  middleName: words('look like names'),
-  lastName: words('look like names'),
+  firstName: person,
+  middleName: person,
+  lastName: person,
   displayName: words('look like names'),
   ownerName: words('look like names'),
   listAgentName: words('look like names'),
+  companyName: (values) => {
+    const joined = values.share('name and id', (value) => /\S\s*\(\d{3,}\)$/.test(value))
+    return joined >= 0.3
+      ? { verdict: -0.6, telling: false, reason: values.count(joined, 'hold a name and an id') }
+      : fitText(values, recordTypes.contact.fields.find((field) => field.name === 'companyName')!)
+  },
   city: words('look like places'),
   countyOrParish: words('look like places'),
-  country: words('look like countries'),
+  country: (values) => {
+    const known = values.share('country', (value) => countryCode(value) !== null)
+    return known >= 0.6
+      ? { verdict: 0.95, telling: true, reason: values.count(known, 'are countries') }
+      : words('look like countries')(values, 1)
+  },
   stateOrProvince: region,
   gender: words('are words'),
   language: words('are words'),
@@ -418,6 +479,14 @@ const SPECIAL: Readonly<Record<string, Judge>> = {
   linkedinUrl: (values) => {
     const share = values.share('linkedin', (value) => /linkedin\.com/i.test(value))
     return { verdict: verdictOf(share), telling: share >= 0.8, reason: values.count(share, 'are LinkedIn addresses') }
+  },
+  website: (values) => {
+    const linkedin = values.share('linkedin', (value) => /linkedin\.com/i.test(value))
+    if (linkedin >= 0.5) {
+      return { verdict: -0.6, telling: false, reason: values.count(linkedin, 'are LinkedIn addresses') }
+    }
+    const share = values.share('url', isUrl)
+    return { verdict: verdictOf(share), telling: share >= 0.8, reason: values.count(share, 'are web addresses') }
   },
   externalId: identifiers(true),
   'organization.externalId': identifiers(false),

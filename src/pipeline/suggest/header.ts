@@ -1,13 +1,16 @@
 /** Takes a header apart, so that `Person - E-Mail (Work)*`, `person_email_work` and `PersonEmailWork` read alike. */
 import {
+  ADDRESS_WORDS,
   AREA_UNITS,
   CONNECTOR_WORDS,
   ENTITY_WORDS,
   FILLER_WORDS,
   FOREIGN_WORDS,
   HARMLESS_WORDS,
+  KIND_WORDS,
   NAMELESS,
   QUESTION_WORDS,
+  VALUE_WORDS,
 } from '../data/headers.js'
 import { cut } from '../text.js'
 
@@ -39,6 +42,10 @@ export interface Header {
   readonly ordinal: number | null
   /** Names the kind of another column's value (`Email 1 - Type`), or has a word that makes it somebody else's. */
   readonly foreign: boolean
+  /** Those of its words that a full stop cuts short: `Tel. gesch.`. */
+  readonly abbreviated: ReadonlySet<string>
+  /** The words on either side of a slash, if it has one: `Town/City`. */
+  readonly choices: readonly (readonly string[])[]
   /** No name at all, or one made up by whoever wrote the file (`Column 3`). */
   readonly nameless: boolean
 }
@@ -57,6 +64,9 @@ const harmlessWords = new Set([...wordSet(HARMLESS_WORDS), ...areaUnits])
 const questionWords = wordSet(QUESTION_WORDS)
 const fillerWords = wordSet(FILLER_WORDS)
 const connectorWords = wordSet(CONNECTOR_WORDS)
+const valueWords = wordSet(VALUE_WORDS)
+const kindWords = wordSet(KIND_WORDS)
+const addressWords = wordSet(ADDRESS_WORDS)
 
 const LETTERS: Readonly<Record<string, string>> = {
   ß: 'ss',
@@ -84,6 +94,7 @@ export function fold(text: string): string {
 export function wordsOf(text: string): string[] {
   const spaced = text
     .replace(/№|#/g, ' number ')
+    .replace(/R\$/g, ' brl ')
     .replace(/&/g, ' and ')
     .replace(/(\p{Ll}|\d)(\p{Lu})/gu, '$1 $2')
     .replace(/(\p{Lu})(\p{Lu}\p{Ll})/gu, '$1 $2')
@@ -125,8 +136,8 @@ export function readHeader(name: string): Header {
   const numberAt = words.findIndex((word) => /^\d{1,2}$/.test(word))
   const ordinal = repeated !== null ? Number(repeated[1]) : numberAt < 0 ? null : Number(words[numberAt])
   // In `E-mail 1 - Label` it is the other column, `Value`, that holds the address.
-  const labelled = ordinal !== null && ['type', 'label'].includes(words.at(-1) ?? '')
-  if (ordinal !== null && words.at(-1) === 'value') {
+  const labelled = ordinal !== null && kindWords.has(words.at(-1) ?? '')
+  if (ordinal !== null && valueWords.has(words.at(-1) ?? '')) {
     words = words.slice(0, -1)
   }
 
@@ -159,7 +170,7 @@ export function readHeader(name: string): Header {
       add(bared.slice(asked), ofArea)
     }
     // `hs_price` is HubSpot's way to write its own properties, `address_city` that of many tables.
-    if ((bared[0] === 'hs' || bared[0] === 'address') && bared.length > 1) {
+    if ((bared[0] === 'hs' || addressWords.has(bared[0] ?? '')) && bared.length > 1) {
       add(bared.slice(1), ofArea)
     }
   }
@@ -171,8 +182,16 @@ export function readHeader(name: string): Header {
     ordinal,
     // A third phone number is no near miss of the second one.
     foreign: labelled || question || (ordinal !== null && ordinal > 1) || words.some((word) => foreignWords.has(word)),
+    abbreviated: new Set([...bare.matchAll(/(\p{L}{2,})\./gu)].map(([, word]) => fold(word!))),
+    choices: /\p{L}[).]?\s*\/\s*\p{L}/u.test(bare) ? bare.split('/').map((part) => wordsOf(part)) : [],
     nameless: NAMELESS.test(fold(text)),
   }
+}
+
+/** `words` without those that only say that they are about an address; as they are where nothing else is left. */
+export function withoutAddressWords(words: readonly string[]): readonly string[] {
+  const rest = withoutWords(words, addressWords)
+  return rest.length > 0 ? rest : words
 }
 
 /** `words` without those in `left`, and without what then hangs loose at its ends. */

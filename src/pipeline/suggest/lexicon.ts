@@ -9,7 +9,7 @@ import { leadWords } from '../data/lead.js'
 import { propertyWords } from '../data/property.js'
 import { SOURCE_PACKS } from '../data/sources.js'
 import { LANGUAGE_NAMES, type Language, type Words } from '../data/words.js'
-import { Alike } from './concepts.js'
+import { Alike, type Found } from './concepts.js'
 import { type Entity, fold, type Header, keyOf, readHeader, wordsOf } from './header.js'
 
 const wordsByType: Readonly<Record<RecordTypeName, Words>> = {
@@ -88,6 +88,9 @@ const PACKED = [0.96, 0.985] as const
 const PACK_STEP = 0.02
 /** The same for a header that says what a synonym says in other words. */
 const ALIKE = [0.905, 0.95] as const
+/** The same for words that a full stop cuts short, and for words that look as if they were cut short. */
+const ABBREVIATED = [0.9, 0.94] as const
+const SHORTENED = [0.86, 0.92] as const
 /** What is left of that where the words can mean several fields. */
 const ALIKE_UNSURE = [0.6, 0.7] as const
 /** Near misses stay below 0.9 whatever the values say. */
@@ -244,8 +247,11 @@ function build(type: RecordType): Lexicon {
     exact,
     contexts,
     packs,
-    alike: (header, own) => meaningsSaid(index.find(header, own)),
-    same: (words) => meaningsSaid(index.same(words)),
+    alike: (header, own) => {
+      const found = index.find(header, own)
+      return found === null ? [] : meaningsSaid(found.values, header.text, found.abbreviated)
+    },
+    same: (words) => meaningsSaid(index.same(words), words.join(' '), 'no'),
     nearly: (key, words) => nearly(phrases, phrasesByWord, key, words),
   }
 }
@@ -257,15 +263,27 @@ interface Said {
   readonly weak: readonly [alone: number, withValues: number] | null
 }
 
-function meaningsSaid(said: readonly Said[]): readonly Meaning[] {
-  const targets = new Map(said.map((one) => [one.target, one]))
-  return [...targets.values()].map(({ target, text, weak }) => {
-    const [alone, withValues] = weak ?? (targets.size === 1 ? ALIKE : ALIKE_UNSURE)
+function meaningsSaid(
+  said: readonly Said[],
+  header: string,
+  abbreviated: Found<Said>['abbreviated'],
+): readonly Meaning[] {
+  const best = new Map<Target, Said>()
+  for (const one of said) {
+    if (best.get(one.target)?.weak !== null) {
+      best.set(one.target, one)
+    }
+  }
+  const sure = [...best.values()].filter(({ weak }) => weak === null)
+  const [most, mostWithValues] =
+    sure.length > 1 ? ALIKE_UNSURE : abbreviated === 'no' ? ALIKE : abbreviated === 'marked' ? ABBREVIATED : SHORTENED
+  return [...best.values()].map(({ target, text, weak }) => {
+    const says = abbreviated === 'no' ? 'says the same as' : 'looks like a short form of'
     return {
       target,
-      alone: Math.min(alone, targets.size === 1 ? ALIKE[0] : ALIKE_UNSURE[0]),
-      withValues: Math.min(withValues, targets.size === 1 ? ALIKE[1] : ALIKE_UNSURE[1]),
-      reason: `It says the same as “${text}”, which ${weak === null ? 'is' : 'can mean'} ${target.label}.`,
+      alone: Math.min(weak?.[0] ?? 1, most),
+      withValues: Math.min(weak?.[1] ?? 1, mostWithValues),
+      reason: `“${header}” ${says} “${text}”, which ${weak === null ? 'is' : 'can mean'} ${target.label}.`,
       languages: null,
     }
   })
