@@ -15,6 +15,7 @@ const prefixes = {
   apiKey: 'key',
   tenant: 'tnt',
   uploadSession: 'upl',
+  duplicatePair: 'dup',
 } as const
 
 /** What an id can stand for. All runs share one kind: their own kind is theirs to know. */

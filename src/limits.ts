@@ -137,6 +137,17 @@ export const TRANSFORM_VALUE_LENGTH_MAX = 1024 * 1024
 /** Transforms of one column of a mapping. */
 export const TRANSFORMS_PER_COLUMN_MAX = 20
 
+// ------------------------------------------------------------------------------------------------ duplicates
+
+/** A key that more records of a tenant share says too little of who they are, and is passed over. Records. */
+export const DUPLICATE_BLOCK_RECORDS_MAX = 60
+
+/** One record is compared with so many others at most, those first that it has most keys in common with. Records. */
+export const DUPLICATE_CANDIDATES_MAX = 200
+
+/** Pairs of records that are less likely to be one are not reported. A probability. */
+export const DUPLICATE_SCORE_MIN = 0.5
+
 // ------------------------------------------------------------------------------------------------ storage
 
 /** Attempts at one request to object storage, before a run is put off or a request fails. */

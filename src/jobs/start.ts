@@ -11,6 +11,7 @@ import { createLog } from '../log.js'
 import { advanceRun } from './advance-run.js'
 import { bringForward, heldByLiving, PRESENCE_LOCKS } from './claim.js'
 import { laneOptions, SharedLane, type WorkerContext } from './context.js'
+import { startFinder } from './find-duplicates.js'
 import { keepHouse } from './housekeeping.js'
 import { Queue } from './job.js'
 
@@ -175,6 +176,7 @@ async function startWorking(options: {
     return work.finally(() => inHand.delete(work))
   })
   const dispatcher = await startDispatcher(databaseUrl, presence, queue, log, stopping)
+  const finder = startFinder({ databaseUrl, presence, log, stopping })
   let housekeeping: Promise<void> | null = null
   let rounds = 0
   const house = setInterval(() => {
@@ -190,6 +192,7 @@ async function startWorking(options: {
   return {
     close: async () => {
       clearInterval(house)
+      await finder.close()
       await dispatcher.close()
       await Promise.all(inHand)
       await housekeeping

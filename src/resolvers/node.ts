@@ -6,10 +6,12 @@ import { findSession } from '../access/uploadSessions.js'
 import { findRecord } from '../adapters/crm/read.js'
 import type { PoolTx } from '../db/database.js'
 import { parseId } from '../ids.js'
+import { findPair } from '../runs/duplicates.js'
 import { findRun } from '../runs/read.js'
 import { Node, type Typed } from '../schema/common.js'
 import { showApiKey } from './api-keys.js'
 import { type ApiContext, inTenant } from './context.js'
+import { showPair } from './duplicates.js'
 import { findFile } from './files.js'
 import { showMember } from './members.js'
 import { nodePermissions, requireOneOf, requirePermission } from './permission.js'
@@ -55,6 +57,8 @@ async function find(
       return show(await findMember(tx, uuid), showMember)
     case 'apiKey':
       return show(await findApiKey(tx, uuid), showApiKey)
+    case 'duplicatePair':
+      return show(await findPair(tx, uuid), showPair)
     default:
       return kind satisfies never
   }

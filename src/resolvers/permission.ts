@@ -27,6 +27,7 @@ export const permissionTable = {
   'Query.importRun': runs,
   'Query.rollbackPreview': ['ROLLBACK_RUN'],
   'Query.apiKeys': ['SETTINGS_MANAGE'],
+  'Query.possibleDuplicates': ['RECORD_READ'],
   // Owners are named by e-mail wherever records are shown.
   'Query.members': ['RECORD_READ', 'SETTINGS_MANAGE'],
   'Mutation.fileUpload': ['IMPORT_RUN'],
@@ -44,6 +45,7 @@ export const permissionTable = {
   'Mutation.runRollback': ['ROLLBACK_RUN'],
   'Mutation.recordUpdate': ['RECORD_WRITE'],
   'Mutation.recordDelete': ['RECORD_WRITE'],
+  'Mutation.possibleDuplicateDecide': ['RECORD_WRITE'],
   'Mutation.memberSave': ['SETTINGS_MANAGE'],
   'Mutation.apiKeyCreate': ['SETTINGS_MANAGE'],
   'Mutation.apiKeyRevoke': ['SETTINGS_MANAGE'],
@@ -64,6 +66,7 @@ export const nodePermissions = {
   run: runs,
   member: permissionTable['Query.members'],
   apiKey: permissionTable['Query.apiKeys'],
+  duplicatePair: permissionTable['Query.possibleDuplicates'],
 } as const satisfies Readonly<Record<string, Needed>>
 
 /** What pausing, resuming and cancelling needs, by the kind of the run. */

@@ -18,6 +18,7 @@ import {
 import { decodeId, encodeId } from '../ids.js'
 import { fieldOf, recordTypes } from '../records/index.js'
 import type { RecordType, RecordTypeName } from '../records/types.js'
+import { searchRecord } from '../runs/duplicates.js'
 import type { Connection } from '../schema/common.js'
 import {
   ActivityConnection,
@@ -220,6 +221,7 @@ export class RecordListResolver {
       })
       return inTenant(context, async (tx) => {
         await updateRecord(tx, name, { id, version: input.version ?? null, values })
+        await searchRecord(tx, name, id)
         const row = await findRecord(tx, name, id)
         return { record: row === null ? null : showRecord(context, row) }
       })
@@ -237,7 +239,10 @@ export class RecordListResolver {
     const name = recordTypeOf(input.recordType)
     return settled({ deletedId: null }, async () => {
       const id = decodeId(name, input.id)
-      await inTenant(context, (tx) => deleteRecord(tx, name, { id, version: input.version ?? null }))
+      await inTenant(context, async (tx) => {
+        await deleteRecord(tx, name, { id, version: input.version ?? null })
+        await searchRecord(tx, name, id)
+      })
       return { deletedId: encodeId(name, id) }
     })
   }

@@ -2,6 +2,7 @@ import 'reflect-metadata'
 import type { GraphQLSchema } from 'graphql'
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql'
 import { ApiKeyResolver } from './api-keys.js'
+import { DuplicateResolver } from './duplicates.js'
 import { EventResolver } from './events.js'
 import { DetectedColumnResolver, FileResolver, SourceFileResolver } from './files.js'
 import { ImportResolver } from './imports.js'
@@ -42,6 +43,7 @@ const resolvers: NonEmptyArray<Function> = [
   EventResolver,
   MemberResolver,
   ApiKeyResolver,
+  DuplicateResolver,
 ]
 
 /** The API's schema with its resolvers. */

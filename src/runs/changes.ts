@@ -62,6 +62,11 @@ export function identifiedLater(alias: string, recordType: string): string {
     and i.created_run_id is distinct from $2)`
 }
 
+/** SQL that is true when the deleted record `alias` was merged into another one: that is no state to undo an import from. */
+export function mergedAway(alias: string): string {
+  return `exists (select from duplicate_merge m where m.tenant_id = $1 and m.removed_id = ${alias}.id and m.undone_at is null)`
+}
+
 /** Columns of all record types that refer to this one. */
 export function references(type: RecordType): { table: RecordTypeName; column: string }[] {
   return Object.values(recordTypes).flatMap((child) =>
@@ -291,6 +296,7 @@ async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promis
          -- Each is counted with its own row, and may have been deleted before its row was reached.
          r.id = any ($7::uuid[]) as earlier,
          r.deleted_at >= (select started_at from run where tenant_id = $1 and id = $4) as undone,
+         r.deleted_at is not null and not $6 and ${mergedAway('r')} as merged,
          (r.version <> r.pristine_version or ${identifiedLater('r', '$5')}) as edited, ${hasChildren(type, 'r', '$1', 'c.id = any ($3::uuid[])')} as parent,
          1 + (select count(*) from run_change c where ${changesOf('r', 'id')}) as rows
        from ${type.table} r where r.tenant_id = $1 and r.id = any ($3::uuid[])),
@@ -306,9 +312,10 @@ async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promis
      conflict as (
        insert into run_conflict (tenant_id, run_id, record_type, record_id, field, row_number, message)
        select $1, $4, $5, id, '', created_row,
-         case when edited then 'The record was changed after the import created it, so it was kept.'
+         case when edited and not gone then 'The record was changed after the import created it, so it was kept.'
+              when merged then 'The record was merged into another one after the import created it, so both were kept as they are.'
               else 'Other records refer to the record that the import created, so it was kept.' end
-       from own where not gone and id in (select id from keep)
+       from own where case when gone then merged else id in (select id from keep) end
        on conflict do nothing),
      deleted as (
        update ${type.table} r set deleted_at = now()
@@ -317,9 +324,9 @@ async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promis
        update run_change c set reverted_at = now()
        where c.tenant_id = $1 and c.run_id is not distinct from $2
          and c.record_id = any (array(select id from own where rows > 1 and not gone and id not in (select id from keep))))
-     select coalesce(sum(rows) filter (where gone and not undone), 0)::float8 as unchanged,
-       coalesce(sum(rows) filter (where not gone and id in (select id from keep)), 0)::float8 as kept,
-       coalesce(sum(rows) filter (where case when gone then undone else id not in (select id from keep) end), 0)::float8 as reverted
+     select coalesce(sum(rows) filter (where gone and not undone and not merged), 0)::float8 as unchanged,
+       coalesce(sum(rows) filter (where case when gone then merged else id in (select id from keep) end), 0)::float8 as kept,
+       coalesce(sum(rows) filter (where case when gone then undone and not merged else id not in (select id from keep) end), 0)::float8 as reverted
      from own where not earlier`,
     [tx.tenantId, request.importId, ids, request.rollbackId, type.name, force, earlier],
   )

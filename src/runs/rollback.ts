@@ -4,7 +4,7 @@ import { Refusal } from '../errors.js'
 import { newId } from '../ids.js'
 import { recordTypes } from '../records/index.js'
 import type { RecordTypeName } from '../records/types.js'
-import { hasChildren, identifiedLater, references } from './changes.js'
+import { hasChildren, identifiedLater, mergedAway, references } from './changes.js'
 import { statusChanged } from './events.js'
 import { type RunStatus, transitions } from './status.js'
 import type { OnRollbackConflict } from './types.js'
@@ -83,7 +83,7 @@ async function previewOf(
     [tx.tenantId, runId],
   )
   const type = recordTypes[table]
-  const created = await one<{ live: number; conflicts: number }>(
+  const created = await one<{ live: number; conflicts: number; merged: number }>(
     tx,
     // What must stay keeps its parents too, as the undoing does it.
     `with recursive keep (id) as (
@@ -99,13 +99,15 @@ async function previewOf(
          )
          .join(' ')})
      select (select count(*) from ${table} r where r.tenant_id = $1 and r.created_run_id = $2 and r.deleted_at is null)::float8 as live,
-       (select count(*) from keep)::float8 as conflicts`,
+       (select count(*) from keep)::float8 as conflicts,
+       (select count(*) from ${table} r where r.tenant_id = $1 and r.created_run_id = $2 and r.deleted_at is not null
+         and ${mergedAway('r')})::float8 as merged`,
     [tx.tenantId, runId, table],
   )
   return {
     willRestore: restored.clean,
     willDelete: created.live - created.conflicts,
-    conflicts: restored.conflicts + created.conflicts,
+    conflicts: restored.conflicts + created.conflicts + created.merged,
   }
 }
 

@@ -105,6 +105,8 @@ export const OnDrift = enumOf('OnDrift', ['SKIP_ROW', 'APPLY', 'FAIL_RUN'])
 
 export const OnMissingRelation = enumOf('OnMissingRelation', ['FAIL_ROW', 'DROP_LINK'])
 
+export const DuplicateDecision = enumOf('DuplicateDecision', ['OPEN', 'MERGED', 'DISTINCT'])
+
 export const IssueSeverityEnum = enumOf('IssueSeverity', ['ERROR', 'WARNING'])
 
 export const IssueCodeEnum = enumOf('IssueCode', [
@@ -127,6 +129,7 @@ export const IssueCodeEnum = enumOf('IssueCode', [
   'FORMULA_CELL',
   'DUPLICATE_IN_FILE',
   'DUPLICATE_RECORD',
+  'POSSIBLE_DUPLICATE',
   'AMBIGUOUS_MATCH',
   'RECORD_NOT_FOUND',
   'RELATION_NOT_FOUND',
