@@ -8,6 +8,7 @@ import { STORE_ORPHAN_HOURS, STORE_PURGE_BATCH_FILES } from '../limits.js'
 import type { Log } from '../log.js'
 import { purgeUploads } from './purge-uploads.js'
 import { reconcileFiles } from './reconcile-files.js'
+import { FileRemover } from './remove-files.js'
 
 /** Idempotency keys are kept at least so long; the API promises 24 hours. */
 const IDEMPOTENCY_HOURS = 48
@@ -36,25 +37,26 @@ export async function keepHouse(
   }
   try {
     const failures: unknown[] = []
+    const remover = new FileRemover(files, log)
+    const cutoffs = await cutoffsOf(lane, config)
     const tenants = await lane.session<{ id: string }>('select id from tenant order by id')
     for (const tenant of tenants) {
       if (signal?.aborted === true) {
         return
       }
       try {
-        await purgeEvents(lane, tenant.id, new Date(Date.now() - config.eventRetentionDays * 86_400_000))
-        await purgeTenant(lane, files, tenant.id)
-        await purgeUploads(lane, files, tenant.id)
+        await purgeEvents(lane, tenant.id, cutoffs.events)
+        await purgeTenant(lane, remover, tenant.id)
+        await purgeUploads(lane, remover, tenant.id)
       } catch (error) {
         // What fails for one tenant must not keep the others' data from being cleared away.
         failures.push(error)
       }
     }
     if (thorough) {
-      const olderThan = new Date(Date.now() - STORE_ORPHAN_HOURS * 3_600_000)
-      const swept = await files.sweep(olderThan)
+      const swept = await files.sweep(cutoffs.orphans)
       const ids = tenants.map(({ id }) => id)
-      const { orphans, lost, doubtful } = await reconcileFiles(lane, files, ids, signal)
+      const { orphans, lost, doubtful } = await reconcileFiles(lane, files, ids, { remover, signal })
       for (const tenantId of doubtful) {
         log?.warn(
           { tenantId },
@@ -68,6 +70,9 @@ export async function keepHouse(
         log?.info({ count: swept + orphans }, 'removed what broken uploads had left in the store')
       }
     }
+    if (remover.failed > 0) {
+      log?.warn({ count: remover.failed }, 'files could not be removed from the store; the next rounds try again')
+    }
     if (failures.length > 0) {
       throw new AggregateError(failures, `housekeeping failed for ${failures.length} of ${tenants.length} tenants`)
     }
@@ -76,7 +81,26 @@ export async function keepHouse(
   }
 }
 
-async function purgeTenant(lane: Lane, files: FileStore, tenantId: string): Promise<void> {
+interface Cutoffs {
+  /** Older events go. */
+  readonly events: Date
+  /** Older files of the store that nobody knows of go. */
+  readonly orphans: Date
+}
+
+/** By the clock of the database, which all workers share: that of one machine may be wrong by days. */
+async function cutoffsOf(lane: Lane, config: Config): Promise<Cutoffs> {
+  const [row] = await lane.session<Cutoffs>(
+    `select now() - $1 * interval '1 day' as events, now() - $2 * interval '1 hour' as orphans`,
+    [config.eventRetentionDays, STORE_ORPHAN_HOURS],
+  )
+  if (row === undefined) {
+    throw new Error('the database does not tell the time')
+  }
+  return row
+}
+
+async function purgeTenant(lane: Lane, remover: FileRemover, tenantId: string): Promise<void> {
   const keys = await withTenant(lane, tenantId, async (tx) => {
     await tx.query("delete from idempotency where tenant_id = $1 and created_at < now() - $2 * interval '1 hour'", [
       tenantId,
@@ -103,7 +127,5 @@ async function purgeTenant(lane: Lane, files: FileStore, tenantId: string): Prom
   })
   // After the commit: a file that is gone while its row still promises it would be worse than one too many, which the
   // next look through the whole store removes.
-  for (const key of keys) {
-    await files.delete(key)
-  }
+  await remover.remove(tenantId, keys)
 }

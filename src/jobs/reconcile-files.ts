@@ -6,6 +6,7 @@ import type { FileStore } from '../adapters/files/storage.js'
 import type { Lane } from '../db/lane.js'
 import { withTenant } from '../db/tx.js'
 import { STORE_LIST_PAGE_FILES, STORE_ORPHAN_HOURS } from '../limits.js'
+import type { FileRemover } from './remove-files.js'
 
 /** All keys that records of a tenant ($1) hold. A test looks that no table is missing. */
 const KNOWN_KEYS = `
@@ -43,7 +44,7 @@ export async function reconcileFiles(
   lane: Lane,
   files: FileStore,
   tenantIds: readonly string[],
-  signal?: AbortSignal,
+  { remover, signal }: { readonly remover: FileRemover; readonly signal?: AbortSignal | undefined },
 ): Promise<Reconciled> {
   const doubtful: string[] = []
   let orphans = 0
@@ -56,8 +57,7 @@ export async function reconcileFiles(
     // Their records say that they are to be gone, so nothing is in doubt about them.
     for (const key of seen.expired) {
       if (signal?.aborted !== true) {
-        await files.delete(key)
-        orphans += 1
+        orphans += (await remover.remove(tenantId, [key])).length
       }
     }
     if (isDoubtful(seen)) {
@@ -67,8 +67,7 @@ export async function reconcileFiles(
     for (const key of seen.unknown) {
       // Much may have been recorded since the list was read.
       if (signal?.aborted !== true && (await knownAmong(lane, tenantId, [key])).size === 0) {
-        await files.delete(key)
-        orphans += 1
+        orphans += (await remover.remove(tenantId, [key])).length
       }
     }
     for (const key of seen.missing) {

@@ -186,24 +186,63 @@ test('takes a file back that is there again, unless its retention has ended', as
   assert.equal(await here.files.stat(keys[1] ?? ''), null)
 })
 
-test('goes on with the next tenant where files of one cannot be deleted, and says so at the end', async () => {
+test('goes on where the store does not give up one file, says so, and tries again', async () => {
   const here = await place()
   const other = { ...here, tenantId: (await createTenant(db.ownerUrl, `house ${randomUUID()}`)).id }
   const keys: string[] = []
-  for (const each of [here, other]) {
-    const key = await stored(each, 2)
+  for (const each of [here, here, other]) {
+    const key = await stored(each, 25)
     const id = await recorded(each.tenantId, key, 2)
     await oracle.query("update source_file set expires_at = now() - interval '1 hour' where id = $1", [id])
     keys.push(key)
   }
-  const [stuck = ''] = keys.toSorted()
+  const infected = await all(2, () => stored(here, 2))
+  for (const key of infected) {
+    await oracle.query(
+      `insert into quarantined_file (tenant_id, id, name, byte_size, sha256, storage_key, signature, uploaded_by, uploaded_at, expires_at)
+       values ($1, gen_random_uuid(), 'a', 1, 'x', $2, 'EICAR', 'test', now(), now())`,
+      [here.tenantId, key],
+    )
+  }
+  const stuck = new Set([keys[0], infected[0]])
   const files: FileStore = {
     ...here.files,
-    delete: (key) => (key === stuck ? Promise.reject(new Error('no')) : here.files.delete(key)),
+    delete: (key) => (stuck.has(key) ? Promise.reject(new Error('no')) : here.files.delete(key)),
   }
-  await assert.rejects(keepHouse(lane, files, config, { thorough: false }), /failed for 1 of/)
-  const left = await Promise.all(keys.map((key) => here.files.stat(key)))
-  assert.equal(left.filter((file) => file !== null).length, 1)
+  const left = async () => {
+    const found = await Promise.all([...keys, ...infected].map((key) => here.files.stat(key)))
+    return found.filter((file) => file !== null).length
+  }
+  const lines: string[] = []
+  const log = createLog({ level: 'warn', process: 'test' }, { write: (line) => lines.push(line) })
+  await keepHouse(lane, files, config, { thorough: false, log })
+  assert.equal(await left(), 2)
+  assert.equal(lines.filter((line) => line.includes('a file could not be removed')).length, 2)
+  assert.match(lines.at(-1) ?? '', /"count":2.*could not be removed/)
+  // What a purged record's file left is found by the look through the whole store.
+  await keepHouse(lane, here.files, config)
+  assert.equal(await left(), 0)
+})
+
+test('goes on with the next tenant where the database fails for one, and says so at the end', async () => {
+  const here = await place()
+  const key = await stored(here, 2)
+  const id = await recorded(here.tenantId, key, 2)
+  await oracle.query("update source_file set expires_at = now() - interval '1 hour' where id = $1", [id])
+  const bad = (await createTenant(db.ownerUrl, `house ${randomUUID()}`)).id
+  await recorded(bad, `${bad}/${'0'.repeat(32)}`, 2)
+  await oracle.query("update source_file set expires_at = now() - interval '1 hour' where tenant_id = $1", [bad])
+  await oracle.query(
+    `create function refuse() returns trigger language plpgsql as $$ begin raise 'no'; end $$;
+     create trigger refuse before update on source_file for each row when (old.tenant_id = '${bad}') execute function refuse()`,
+  )
+  try {
+    await assert.rejects(keepHouse(lane, here.files, config, { thorough: false }), /failed for 1 of/)
+    assert.equal(await here.files.stat(key), null)
+  } finally {
+    await oracle.query('drop trigger refuse on source_file')
+    await oracle.query('drop function refuse()')
+  }
 })
 
 test('asks once more for a file before it is deleted', async () => {
