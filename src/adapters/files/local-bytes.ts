@@ -43,8 +43,10 @@ async function failing<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'ENOENT') {
-      throw new FatalError('FILE_UNREADABLE', 'The file is no longer in the store.', { cause: error })
+      throw new FatalError('FILE_UNREADABLE', 'The file is no longer in the store.')
     }
-    throw new RetryableError('FILE_READ_FAILED', 'The file could not be read from the store.', { cause: error })
+    throw new RetryableError('FILE_READ_FAILED', 'The file could not be read from the store.', {
+      cause: new Error(String(code)),
+    })
   }
 }

@@ -21,19 +21,16 @@ export function localBlobs(directory: string): Blobs {
       const path = pathOf(key)
       const temporary = join(directory, TEMPORARY, `${process.pid}-${randomBytes(12).toString('hex')}`)
       try {
-        await mkdir(dirname(temporary), { recursive: true, mode: 0o700 })
-        await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+        await makeDirectory(dirname(temporary))
+        await makeDirectory(dirname(path))
         await writeWhole(temporary, chunks)
         signal?.throwIfAborted()
         await rename(temporary, path)
         await syncDirectory(dirname(path))
       } catch (error) {
-        await remove(temporary)
-        if (codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT') {
-          const message = 'There is no room left to store the file. Try again later.'
-          throw new RetryableError('STORAGE_FULL', message, { cause: error })
-        }
-        throw error
+        // What went wrong first is what the caller must know; housekeeping finds what is left.
+        await remove(temporary).catch(() => undefined)
+        throw failedWrite(error)
       }
     },
 
@@ -49,11 +46,17 @@ export function localBlobs(directory: string): Blobs {
         if (codeOf(error) === 'ENOENT') {
           return null
         }
-        throw error
+        throw failedRead(error)
       }
     },
 
-    delete: (key) => remove(pathOf(key)),
+    async delete(key) {
+      try {
+        await remove(pathOf(key))
+      } catch (error) {
+        throw failedWrite(error)
+      }
+    },
 
     async sweep(olderThan) {
       const temporary = join(directory, TEMPORARY)
@@ -61,7 +64,9 @@ export function localBlobs(directory: string): Blobs {
       for (const name of await namesIn(temporary)) {
         const path = join(temporary, name)
         if (((await lastWritten(path))?.getTime() ?? Infinity) < olderThan.getTime()) {
-          await remove(path)
+          await remove(path).catch((error: unknown) => {
+            throw failedWrite(error)
+          })
           removed += 1
         }
       }
@@ -126,7 +131,7 @@ async function namesIn(path: string): Promise<readonly string[]> {
     if (codeOf(error) === 'ENOENT') {
       return []
     }
-    throw error
+    throw failedRead(error)
   }
 }
 
@@ -138,9 +143,73 @@ async function lastWritten(path: string): Promise<Date | null> {
     if (codeOf(error) === 'ENOENT') {
       return null
     }
-    throw error
+    throw failedRead(error)
   }
 }
+
+/**
+ * The directory, made if need be. A directory's own name is on the disk for sure only when the one above it is: without
+ * that, a power cut could take away a tenant's first files with their directory.
+ */
+async function makeDirectory(path: string): Promise<void> {
+  const whole = resolve(path)
+  const first = await mkdir(whole, { recursive: true, mode: 0o700 })
+  // From the one above the lowest that was made up to the one that was there before.
+  for (let made = whole; first !== undefined; made = dirname(made)) {
+    await syncDirectory(dirname(made))
+    if (made === resolve(first) || made === dirname(made)) {
+      return
+    }
+  }
+}
+
+const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT'])
+
+/**
+ * A failure of the disk in words that a person may read: a path is not one of them. Other errors, those of the stream
+ * that is stored, stay as they are.
+ */
+function failedWrite(error: unknown): unknown {
+  if (FULL.has(codeOf(error))) {
+    const message = 'There is no room left to store the file. Try again later.'
+    return new RetryableError('STORAGE_FULL', message, { cause: withoutPath(error) })
+  }
+  return isOfDisk(error)
+    ? new RetryableError('FILE_WRITE_FAILED', 'The store did not take or remove the file.', {
+        cause: withoutPath(error),
+      })
+    : error
+}
+
+function failedRead(error: unknown): unknown {
+  return isOfDisk(error)
+    ? new RetryableError('FILE_READ_FAILED', 'The store could not be read.', { cause: withoutPath(error) })
+    : error
+}
+
+/** The system's errors name the path in their messages. */
+function withoutPath(error: unknown): Error {
+  const { syscall } = error as { readonly syscall?: unknown }
+  return new Error(`${String(codeOf(error))} in ${String(syscall)}`)
+}
+
+/** Errors of the system's calls on files name the call; those of sockets name it too, but not as one of these. */
+function isOfDisk(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && DISK_CALLS.has(error.syscall)
+}
+
+const DISK_CALLS: ReadonlySet<unknown> = new Set([
+  'open',
+  'write',
+  'fsync',
+  'close',
+  'mkdir',
+  'rename',
+  'unlink',
+  'stat',
+  'lstat',
+  'scandir',
+])
 
 function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined

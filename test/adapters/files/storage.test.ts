@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { inspect } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { type FileStore, fileStore, type ListedFile, localFileStore } from '../../../src/adapters/files/storage.js'
 import { type FileKeys, noFileKeys } from '../../../src/adapters/files/storage-encryption.js'
 import { s3Blobs } from '../../../src/adapters/files/storage-s3.js'
-import { FatalError, Refusal } from '../../../src/errors.js'
+import { FatalError, Refusal, RetryableError } from '../../../src/errors.js'
 import { TestS3 } from '../../helpers/s3.js'
 
 /* What every store promises, asked of each of them; what only one of them can do, behind it. */
@@ -357,6 +358,42 @@ describe('in a folder alone', () => {
     assert.equal(during.length, 1)
     assert.ok(during[0]?.startsWith(join(directory, 'tmp', `${process.pid}-`)))
     assert.deepEqual(await left(), [pathOf(key)])
+  })
+
+  test('fails as stores do where the folder cannot be used, without naming a path', async () => {
+    await mkdir(directory)
+    // A file where the tenant's folder would be: nobody can write or read there, whoever runs the test.
+    await writeFile(join(directory, TENANT), 'in the way')
+    const key = `${TENANT}/${'0'.repeat(32)}`
+    const failures = {
+      FILE_WRITE_FAILED: [() => store.put(TENANT, bytes('a'), { maxBytes: 1 }), () => store.delete(key)],
+      FILE_READ_FAILED: [() => store.stat(key), () => listed(TENANT), () => store.openBytes(key)()],
+    }
+    for (const [code, calls] of Object.entries(failures)) {
+      for (const call of calls) {
+        await assert.rejects(call(), (error: unknown) => {
+          assert.ok(error instanceof RetryableError)
+          assert.equal(error.code, code)
+          assert.ok(
+            !inspect(error)
+              .replace(/^ +at .*$/gm, '')
+              .includes(directory),
+            'no path in message or cause',
+          )
+          return true
+        })
+      }
+    }
+    assert.deepEqual(await left(), [join(directory, TENANT)])
+  })
+
+  test('says what the stream said that could not be stored', async () => {
+    const failure = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' })
+    // biome-ignore lint/correctness/useYield: it fails before it gives anything.
+    async function* broken(): AsyncGenerator<Uint8Array> {
+      await Promise.reject(failure)
+    }
+    await assert.rejects(store.put(TENANT, broken(), { maxBytes: 1 }), failure)
   })
 
   test('sweeps what broken uploads left, and nothing else', async () => {
