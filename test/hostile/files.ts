@@ -177,6 +177,12 @@ export const hostileFiles: readonly HostileFile[] = [
     make: () => [zipOf([{ name: 'a.csv', data: zipOf([{ name: 'a.csv', data: table }]) }])],
     expected: 'FILE_UNSAFE',
   },
+  {
+    title: 'GZIP of 2,000,000 members of one byte',
+    name: 'a.csv.gz',
+    make: () => Array<Piece>(2_000).fill(Buffer.concat(Array<Buffer>(1_000).fill(gzipSync('a')))),
+    expected: 'FILE_UNSAFE',
+  },
   { title: 'GZIP in GZIP', name: 'a.csv.gz', make: () => [gzipSync(gzipSync(table))], expected: 'FILE_UNSAFE' },
   {
     title: 'ZIP of 100,000 files',

@@ -3,6 +3,8 @@ import { crc32, createInflateRaw, type InflateRaw } from 'node:zlib'
 import { Refusal } from '../../errors.js'
 import {
   ARCHIVE_ENTRIES_MAX,
+  GZIP_SMALL_PART_BYTES,
+  GZIP_SMALL_PARTS_MAX,
   UNPACK_BLOCK_BYTES,
   UNPACK_RATIO_BYTES_MIN,
   UNPACK_RATIO_MAX,
@@ -16,6 +18,7 @@ export interface GzipLimits {
   readonly ratio?: number
   readonly ratioBytes?: number
   readonly emptyMembers?: number
+  readonly smallMembers?: number
 }
 
 /** The bytes of a file from `from` on, block by block. */
@@ -34,8 +37,8 @@ export async function* bytesOf(bytes: ByteReader, from = 0): AsyncGenerator<Buff
 /**
  * What a GZIP file unpacks to, block by block; leaving the loop ends the unpacking. Bytes behind the last member are passed
  * over. Throws `Refusal`: FILE_UNREADABLE where the file is damaged or breaks off, FILE_UNSAFE above the ratio or with more
- * than ARCHIVE_ENTRIES_MAX members that are empty, LIMIT_EXCEEDED
- * above the unpacked bytes; and what `bytes` throws.
+ * than ARCHIVE_ENTRIES_MAX members that are empty or GZIP_SMALL_PARTS_MAX that hold next to nothing, LIMIT_EXCEEDED above
+ * the unpacked bytes; and what `bytes` throws.
  */
 export async function* gunzip(bytes: ByteReader, limits: GzipLimits = {}): AsyncGenerator<Uint8Array, void, undefined> {
   const most = limits.unpackedBytes ?? UNPACKED_BYTES_MAX
@@ -55,7 +58,9 @@ export async function* gunzip(bytes: ByteReader, limits: GzipLimits = {}): Async
     }
   }
   const mostEmpty = limits.emptyMembers ?? ARCHIVE_ENTRIES_MAX
+  const mostSmall = limits.smallMembers ?? GZIP_SMALL_PARTS_MAX
   let empty = 0
+  let small = 0
   for (let member = await dataStart(bytes, 0); ; ) {
     if (member === null) {
       throw damaged()
@@ -68,6 +73,14 @@ export async function* gunzip(bytes: ByteReader, limits: GzipLimits = {}): Async
       throw new Refusal(
         'FILE_UNSAFE',
         `The GZIP file consists of more than ${mostEmpty} empty parts, which no ordinary file does.`,
+      )
+    }
+    // Each begins an unpacking of its own: a hundred megabytes of such parts would take minutes.
+    small += unpacked - before < GZIP_SMALL_PART_BYTES ? 1 : 0
+    if (small > mostSmall) {
+      throw new Refusal(
+        'FILE_UNSAFE',
+        `The GZIP file consists of more than ${mostSmall} parts of under ${GZIP_SMALL_PART_BYTES} bytes. Pack it again in one.`,
       )
     }
     member = await dataStart(bytes, next)

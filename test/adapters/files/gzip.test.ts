@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import type { ByteReader } from '../../../src/adapters/files/bytes.js'
 import { type GzipLimits, gunzip } from '../../../src/adapters/files/gzip.js'
+import { GZIP_SMALL_PART_BYTES } from '../../../src/limits.js'
 
 function held(bytes: Buffer): ByteReader {
   return {
@@ -88,6 +89,18 @@ test('members that hold nothing are taken up to a limit, whatever their headers 
     ])
   assert.equal(await unpacked(members(20), { emptyMembers: 20 }), 'a\nb\n')
   await assert.rejects(unpacked(members(21), { emptyMembers: 20 }), { name: 'Refusal', code: 'FILE_UNSAFE' })
+})
+
+test('members that hold next to nothing are taken up to a limit, and larger ones beyond it', async () => {
+  const members = (count: number, content: string) => Buffer.concat(Array<Buffer>(count).fill(gzipSync(content)))
+  const large = 'x'.repeat(GZIP_SMALL_PART_BYTES)
+  assert.equal((await unpacked(members(20, 'a'), { smallMembers: 20 })).length, 20)
+  await assert.rejects(unpacked(members(21, large.slice(1)), { smallMembers: 20 }), {
+    name: 'Refusal',
+    code: 'FILE_UNSAFE',
+    message: /Pack it again/,
+  })
+  assert.equal((await unpacked(members(21, large), { smallMembers: 20 })).length, 21 * large.length)
 })
 
 test('leaving the loop ends the unpacking', async () => {
