@@ -6,7 +6,7 @@
 import { first, type Tx } from '../db/tx.js'
 import { Refusal } from '../errors.js'
 import { newId } from '../ids.js'
-import { UPLOAD_PARTS_MAX, UPLOAD_SESSION_HOURS, UPLOAD_SESSIONS_MAX } from '../limits.js'
+import { UPLOAD_CLAIM_SECONDS, UPLOAD_PARTS_MAX, UPLOAD_SESSION_HOURS, UPLOAD_SESSIONS_MAX } from '../limits.js'
 
 export interface UploadSession {
   readonly id: string
@@ -131,6 +131,31 @@ export async function partsOf(tx: Tx, id: string): Promise<UploadPart[]> {
     [tx.tenantId, id],
   )
   return rows.map((row) => ({ start: row.start_byte, byteSize: row.byte_size, key: row.storage_key }))
+}
+
+/**
+ * Claims the completion of a session for UPLOAD_CLAIM_SECONDS, or keeps the claim that `claimant` has. False where somebody
+ * else holds it, or the session has been completed, has expired or is gone.
+ */
+export async function claimCompletion(tx: Tx, id: string, claimant: string): Promise<boolean> {
+  // The clock of the statement: one that waited for another's claim must not judge it by the time it came.
+  const claimed = await tx.query(
+    `update upload_session set completing_by = $3, completing_until = clock_timestamp() + $4 * interval '1 second'
+     where tenant_id = $1 and id = $2 and file_id is null and expires_at > now()
+       and (completing_by = $3 or completing_until is null or completing_until < clock_timestamp())
+     returning id`,
+    [tx.tenantId, id, claimant, UPLOAD_CLAIM_SECONDS],
+  )
+  return claimed.length > 0
+}
+
+/** Gives a claim back, if `claimant` still holds it. */
+export async function releaseCompletion(tx: Tx, id: string, claimant: string): Promise<void> {
+  await tx.query(
+    `update upload_session set completing_by = null, completing_until = null
+     where tenant_id = $1 and id = $2 and completing_by = $3`,
+    [tx.tenantId, id, claimant],
+  )
 }
 
 /** Says what file the session has become. False where it has been completed, has expired or is gone. */

@@ -1,13 +1,17 @@
 import 'reflect-metadata'
+import { randomUUID } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import { Arg, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql'
 import { once } from '../access/idempotency.js'
 import {
+  claimCompletion,
   closeSession,
   endSession,
   findSession,
   keepSession,
   openSession,
   partsOf,
+  releaseCompletion,
   removeParts,
   type UploadPart,
   type UploadSession,
@@ -15,6 +19,7 @@ import {
 import type { FileStore, StoredFile } from '../adapters/files/storage.js'
 import { Refusal } from '../errors.js'
 import { decodeId, encodeId } from '../ids.js'
+import { UPLOAD_CLAIM_SECONDS } from '../limits.js'
 import type { SourceOptions } from '../pipeline/types.js'
 import { FileUploadPayload } from '../schema/files.js'
 import {
@@ -29,7 +34,7 @@ import { sourceOptions } from './inputs.js'
 import { safeName } from './names.js'
 import { requirePermission } from './permission.js'
 import { settled } from './refusals.js'
-import { examine, record, sha256Of } from './uploads.js'
+import { dropUnlessKept, examine, record, sha256Of } from './uploads.js'
 import { type FileView, showFile } from './views.js'
 
 /** A session as the API shows it. */
@@ -137,27 +142,36 @@ async function completedFile(context: ApiContext, id: string): Promise<FileView 
   })
 }
 
-/** Completions of this process that are under way, by tenant and session: each writes a copy as large as the upload. */
-const underWay = new Map<string, Promise<FileView>>()
-
-/** Completes an upload, or waits for whoever does so in this process already. */
+/**
+ * Completes an upload, or waits for whoever does so, in whatever process: each would write a copy as large as the upload.
+ * Whoever holds the claim says so again and again; when it dies, the next one that waits begins anew.
+ */
 async function completeInTurn(context: ApiContext, id: string, source: SourceOptions | null): Promise<FileView> {
-  const key = `${context.caller.tenantId}/${id}`
-  for (let other = underWay.get(key); other !== undefined; other = underWay.get(key)) {
-    await other.catch(() => undefined)
+  const claimant = randomUUID()
+  while (!(await inTenant(context, (tx) => claimCompletion(tx, id, claimant)))) {
     const file = await completedFile(context, id)
     if (file !== null) {
       return file
     }
+    await setTimeout(CLAIM_POLL_MS, undefined, { signal: context.signal })
   }
-  const work = complete(context, id, source)
-  underWay.set(key, work)
+  const renewal = setInterval(() => {
+    // One that is missed is made good by the next.
+    inTenant(context, (tx) => claimCompletion(tx, id, claimant)).catch(() => undefined)
+  }, RENEWAL_MS)
   try {
-    return await work
+    return await complete(context, id, source)
   } finally {
-    underWay.delete(key)
+    clearInterval(renewal)
+    // Where this fails the claim lapses.
+    await inTenant(context, (tx) => releaseCompletion(tx, id, claimant)).catch(() => undefined)
   }
 }
+
+/** So often who waits looks whether the other has come to an end. */
+const CLAIM_POLL_MS = 200
+
+const RENEWAL_MS = (UPLOAD_CLAIM_SECONDS * 1000) / 3
 
 async function complete(context: ApiContext, id: string, source: SourceOptions | null): Promise<FileView> {
   const { files } = context.services
@@ -228,8 +242,7 @@ async function complete(context: ApiContext, id: string, source: SourceOptions |
     throw error
   } finally {
     if (!recorded) {
-      // What is left is found by housekeeping; what the caller must know is why there is no file.
-      await files.delete(stored.key).catch(() => undefined)
+      await dropUnlessKept(context, stored.key)
     }
   }
 }

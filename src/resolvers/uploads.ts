@@ -39,7 +39,7 @@ export async function receive(context: ApiContext, request: UploadRequest): Prom
     return await examine(context, stored, { name: request.name ?? fileName, sha256, source: request.source })
   } catch (error) {
     if (!(error instanceof Refusal && error.code === 'FILE_INFECTED')) {
-      await context.services.files.delete(stored.key)
+      await dropUnlessKept(context, stored.key)
     }
     throw error
   }
@@ -164,7 +164,28 @@ export function detect(
 
 /** Forgets a file that was received and not recorded. */
 export async function discard(context: ApiContext, received: ReceivedFile): Promise<void> {
-  await context.services.files.delete(received.stored.key)
+  await dropUnlessKept(context, received.stored.key)
+}
+
+/**
+ * Deletes a stored file that came to nothing, unless a record has it after all: the answer of a commit may be lost. Never
+ * throws, for what the caller must know is why there is no file; what is left is found by housekeeping.
+ */
+export async function dropUnlessKept(context: ApiContext, key: string): Promise<void> {
+  try {
+    const [kept] = await inTenant(context, (tx) =>
+      tx.query(
+        `select from source_file where tenant_id = $1 and storage_key = $2
+         union all select from quarantined_file where tenant_id = $1 and storage_key = $2`,
+        [tx.tenantId, key],
+      ),
+    )
+    if (kept === undefined) {
+      await context.services.files.delete(key)
+    }
+  } catch (error) {
+    context.services.log.warn({ err: error }, 'a file that came to nothing is left to housekeeping')
+  }
 }
 
 /** Records a received file; answers its id. */

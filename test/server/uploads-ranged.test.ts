@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync, watch } from 'node:fs'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { localFileStore } from '../../src/adapters/files/storage.js'
 import { loadConfig } from '../../src/config.js'
 import { Lane } from '../../src/db/lane.js'
+import { decodeId } from '../../src/ids.js'
 import { laneOptions } from '../../src/jobs/context.js'
 import { keepHouse } from '../../src/jobs/housekeeping.js'
 import { UPLOAD_PART_BYTES } from '../../src/limits.js'
@@ -75,13 +76,14 @@ async function session(content: Buffer, over: object = {}): Promise<{ id: string
   return uploadSession
 }
 
-async function complete(id: string, actor = ada): Promise<Json> {
+async function complete(id: string, actor = ada, url = world.url): Promise<Json> {
   const { uploadComplete } = dataOf(
     await world.run(
       actor,
       `mutation ($input: UploadCompleteInput!) { uploadComplete(input: $input) {
          file { id name byteSize sha256 detection { columns { name } } } userErrors { code message } } }`,
       { input: { uploadSessionId: id } },
+      url,
     ),
   )
   return uploadComplete
@@ -224,14 +226,56 @@ test('two that write at once through two processes do not mix', async () => {
   assert.equal(won ? file.sha256 : userErrors[0].code, won ? sha256(content) : 'FILE_CHECKSUM_MISMATCH')
 })
 
-test('two that complete at once make one file', async () => {
+test('several that complete at once, in two processes, make one file and write one copy', async () => {
   const content = csv(2_000_000)
   const { id, url } = await session(content)
   await put(url, content, {})
   const before = bytesKept()
-  const answers = await Promise.all([complete(id), complete(id)])
-  assert.equal(answers[0].file.id, answers[1].file.id)
+  const copies = new Set<string>()
+  const watcher = watch(join(world.dataDir, 'files', 'tmp'), (_event, name) => copies.add(String(name)))
+  const answers = await Promise.all([
+    complete(id),
+    complete(id, ada, secondUrl),
+    complete(id),
+    complete(id, ada, secondUrl),
+  ])
+  watcher.close()
+  assert.equal(new Set(answers.map(({ file }) => file?.id)).size, 1, JSON.stringify(answers))
+  assert.equal(copies.size, 1)
   assert.equal(bytesKept(), before)
+})
+
+test('whoever finds an upload being completed elsewhere answers with what comes of it', async () => {
+  const content = csv(1000)
+  const other = await session(content)
+  await put(other.url, content, {})
+  const { file } = await complete(other.id)
+  const { id, url } = await session(content)
+  await put(url, content, {})
+  const claimed = (until: string) =>
+    world.oracle.query(
+      `update upload_session set completing_by = gen_random_uuid(), completing_until = now() + $2::interval where id = $1`,
+      [decodeId('uploadSession', id), until],
+    )
+  await claimed('1 hour')
+  const answer = complete(id)
+  // The other process, in the end.
+  await world.oracle.query('update upload_session set file_id = $2 where id = $1', [
+    decodeId('uploadSession', id),
+    decodeId('file', file.id),
+  ])
+  assert.equal((await answer).file.id, file.id)
+})
+
+test('an upload whose completion died with its process is completed by the next who asks', async () => {
+  const content = csv(1000)
+  const { id, url } = await session(content)
+  await put(url, content, {})
+  await world.oracle.query(
+    `update upload_session set completing_by = gen_random_uuid(), completing_until = now() - interval '1 second' where id = $1`,
+    [decodeId('uploadSession', id)],
+  )
+  assert.equal((await complete(id)).file.sha256, sha256(content))
 })
 
 test('an upload that has become a file is not undone by who gives it up', async () => {

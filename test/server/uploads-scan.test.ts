@@ -2,7 +2,16 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
+import type { FileUpload } from 'graphql-upload-ts'
+import type { Scanner } from '../../src/adapters/antivirus/clamd.js'
+import { localFileStore } from '../../src/adapters/files/storage.js'
+import { loadConfig } from '../../src/config.js'
+import { Database, type PoolTx } from '../../src/db/database.js'
+import { createLog } from '../../src/log.js'
+import type { ApiContext } from '../../src/resolvers/context.js'
+import { receive } from '../../src/resolvers/uploads.js'
 import { EICAR, type FakeClamd, startFakeClamd } from '../adapters/antivirus/fake-clamd.js'
 import { type Actor, dataOf, type Json, World } from './world.js'
 
@@ -93,4 +102,42 @@ test('without its scanner nothing is taken', async () => {
   }
   assert.equal(clamd.connections - connections, 4)
   assert.deepEqual(storedKeys(), before)
+})
+
+test('a file that was set apart is kept when the answer of that commit is lost, and one that was not is not', async () => {
+  const before = new Set(storedKeys())
+  const database = await Database.open({
+    url: world.db.apiUrl,
+    applicationName: 'portage test',
+    poolSize: 1,
+    statementMs: 10_000,
+  })
+  const files = localFileStore(join(world.dataDir, 'files'))
+  const config = loadConfig({ PORTAGE_ROLE: 'api', DATABASE_URL: world.db.apiUrl })
+  const log = createLog({ level: 'error', process: 'test' })
+  const scanner: Scanner = { scan: () => Promise.resolve({ kind: 'infected', signature: 'X' }) }
+  for (const committed of [true, false]) {
+    let calls = 0
+    const losing = {
+      transaction: async <R>(tenantId: string, work: (tx: PoolTx) => Promise<R>): Promise<R> => {
+        calls += 1
+        const answer = calls > 1 || committed ? await database.transaction(tenantId, work) : null
+        if (calls === 1) {
+          throw new Error('the answer is lost')
+        }
+        return answer as R
+      },
+    }
+    const context = {
+      caller: { tenantId: ada.tenantId, actor: 'test' },
+      services: { database: losing, files, config, log, scanner },
+      signal: new AbortController().signal,
+    } as unknown as ApiContext
+    const file = { filename: 'a.csv', createReadStream: () => Readable.from([Buffer.from('Name\nAda\n')]) }
+    const request = { file: Promise.resolve(file as FileUpload), name: null, sha256: null, source: null }
+    await assert.rejects(receive(context, request), /the answer is lost/)
+    assert.equal(calls, 2)
+    assert.equal(storedKeys().filter((key) => !before.has(key)).length, 1, 'only the one that was set apart')
+  }
+  await database.close()
 })

@@ -110,9 +110,10 @@ export class World {
     actor: Actor | null,
     query: string,
     variables: Readonly<Record<string, unknown>> = {},
+    url = this.url,
   ): Promise<GraphQLAnswer> {
     return answerOf(
-      await fetch(`${this.url}/graphql`, {
+      await fetch(`${url}/graphql`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', accept: 'application/json', ...authorization(actor) },
         body: JSON.stringify({ query, variables }),
