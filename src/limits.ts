@@ -137,6 +137,19 @@ export const XML_TOKEN_LENGTH_MAX = 1024 * 1024
 
 // ------------------------------------------------------------------------------------------------ mapping
 
+/** Heads of files that one process keeps for previews. Bytes, estimated. */
+export const PREVIEW_CACHE_BYTES_MAX = 64 * 1024 * 1024
+
+/** For how long; then the file is read again. Milliseconds. */
+export const PREVIEW_CACHE_MS_MAX = 300_000
+
+/** How much of the beginning of a file a preview looks at for the formats of its columns. Bytes of text, and rows. */
+export const PREVIEW_LOOKED_BYTES_MAX = 4 * 1024 * 1024
+export const PREVIEW_LOOKED_ROWS_MAX = 1_000
+
+/** Rows of one preview. */
+export const PREVIEW_ROWS_MAX = 50
+
 /** One argument of a transform; a longer one is refused. UTF-16 code units. */
 export const TRANSFORM_ARGUMENT_LENGTH_MAX = 1_000
 

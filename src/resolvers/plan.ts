@@ -241,7 +241,7 @@ function created(context: ApiContext, type: RecordType, again: RowsAgain, number
 }
 
 /** PostgreSQL's input text of a value as people read it. */
-function plain(value: string, sqlType: string): string {
+export function plain(value: string, sqlType: string): string {
   if (sqlType === 'boolean') {
     return value === 't' ? 'true' : 'false'
   }

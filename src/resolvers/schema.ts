@@ -10,6 +10,7 @@ import { ColumnMappingResolver, MappingResolver } from './mapping.js'
 import { MemberResolver } from './members.js'
 import { NodeResolver } from './node.js'
 import { ImportPlanResolver, PlannedRowResolver, PlanResolver, PlanRunResolver } from './plan.js'
+import { FilePreviewResolver } from './preview.js'
 import { RecordSchemaResolver } from './record-schema.js'
 import { ActivityResolver, RecordListResolver, RecordResolver, referenceResolvers } from './records.js'
 import { ImportRowResolver, ImportRunResolver, RollbackRunResolver, RunListResolver, RunResolver } from './runs.js'
@@ -26,6 +27,7 @@ const resolvers: NonEmptyArray<Function> = [
   RecordSchemaResolver,
   FileResolver,
   SourceFileResolver,
+  FilePreviewResolver,
   DetectedColumnResolver,
   UploadSessionResolver,
   MappingResolver,

@@ -36,8 +36,6 @@ export interface FileView {
 
 /** What the caller may see of a file. */
 export function showFile(context: ApiContext, file: SourceFile): FileView {
-  // Once a file is purged, what it held is to be forgotten too.
-  const open = may(context, 'PII_READ') && file.purgedAt == null
   // Files that were looked at before there were other formats say nothing of sheets and paths.
   const detection = { ...noSheets, ...(file.detection as Detection) }
   return {
@@ -48,8 +46,18 @@ export function showFile(context: ApiContext, file: SourceFile): FileView {
     sha256: file.sha256,
     uploadedAt: file.uploadedAt,
     expiresAt: file.expiresAt,
-    detection: open ? detection : { ...detection, columns: detection.columns.map(withoutValues) },
+    // Once a file is purged, what it held is to be forgotten too.
+    detection: file.purgedAt == null ? showDetection(context, detection) : withoutSamples(detection),
   }
+}
+
+/** What the caller may see of what was found in a file. */
+export function showDetection(context: ApiContext, detection: Detection): Detection {
+  return may(context, 'PII_READ') ? detection : withoutSamples(detection)
+}
+
+function withoutSamples(detection: Detection): Detection {
+  return { ...detection, columns: detection.columns.map(withoutValues) }
 }
 
 const noSheets = { sheets: [], sheet: null, jsonPath: null }
@@ -103,8 +111,20 @@ export function hideValues(type: RecordType, conflict: MappingConflict): Mapping
   if (!isSensitive(type, conflict.field)) {
     return conflict
   }
-  const readings = conflict.readings.map(({ format }) => ({ format, exampleValue: MASK, exampleReading: MASK }))
-  return { ...conflict, values: conflict.values.map(() => MASK), readings }
+  return { ...conflict, ...hideQuotes(conflict) }
+}
+
+function hideQuotes({ message, values, readings, columns, field }: MappingConflict): Partial<MappingConflict> {
+  const columnNames = columns.map((name) => `"${name}"`).join(' and ')
+  return {
+    values: values.map(() => MASK),
+    readings: readings.map(({ format }) => ({ format, exampleValue: MASK, exampleReading: MASK })),
+    // Such messages name the values themselves.
+    message:
+      values.length === 0 && readings.length === 0
+        ? message
+        : `What ${columnNames} holds for ${field} can be read in several ways or is not known. Seeing it needs the permission PII_READ.`,
+  }
 }
 
 /** The field that a change is about. Changes name columns, `contactId` for what the API calls `contact`; null for a column of our own. */

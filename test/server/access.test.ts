@@ -29,6 +29,7 @@ const calls: Readonly<Record<string, string>> = {
   'Query.recordSchema': '{ recordSchema(recordType: LEAD) { version } }',
   'Query.file': `{ file(id: "${id('file')}") { id } }`,
   'Query.mappingSuggestion': `{ mappingSuggestion(fileId: "${id('file')}") { recordType } }`,
+  'Query.transforms': '{ transforms { name } }',
   'Query.uploadSession': `{ uploadSession(id: "${id('uploadSession')}") { id } }`,
   'Query.run': `{ run(id: "${id('run')}") { id } }`,
   'Query.runs': '{ runs(first: 1) { nodes { id } } }',

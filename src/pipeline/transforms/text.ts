@@ -109,7 +109,7 @@ function partOf(text: string, separator: string, part: number): string {
 /** From a position in code points, counted from 1, or from the end where negative. */
 function substring(text: string, start: number, length: number | null): string {
   const isPlain = !/[\uD800-\uDFFF]/.test(text)
-  const characters = isPlain ? null : [...text]
+  const characters = isPlain ? null : Array.from(text)
   const size = characters?.length ?? text.length
   const from = start > 0 ? start - 1 : Math.max(0, size + start)
   const to = length === null ? size : Math.min(size, from + length)

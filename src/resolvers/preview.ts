@@ -1,0 +1,113 @@
+import 'reflect-metadata'
+import { Arg, Ctx, FieldResolver, Int, Resolver, Root } from 'type-graphql'
+import { harmlessColumns, isSensitive, masked, maskIssue } from '../access/privacy.js'
+import type { Row } from '../adapters/source.js'
+import { Refusal } from '../errors.js'
+import { decodeId } from '../ids.js'
+import { PREVIEW_ROWS_MAX } from '../limits.js'
+import { RowPreview } from '../pipeline/preview.js'
+import { resolveMapping } from '../pipeline/resolve.js'
+import { guessRecordType } from '../pipeline/suggest.js'
+import type { ColumnMapping, SourceOptions } from '../pipeline/types.js'
+import { recordTypes } from '../records/index.js'
+import type { RecordType } from '../records/types.js'
+import { defaultImportOptions } from '../runs/imports.js'
+import { RecordTypeEnum } from '../schema/enums.js'
+import { SourceFileType, SourceOptionsInput } from '../schema/files.js'
+import { ColumnMappingInput } from '../schema/mapping.js'
+import { FilePreview, type PreviewRow } from '../schema/preview.js'
+import { type ApiContext, inTenant, may } from './context.js'
+import { findFile } from './files.js'
+import { columnMappings, over, sourceOptions } from './inputs.js'
+import { requirePermission } from './permission.js'
+import { plain } from './plan.js'
+import { type FileHead, fileHead } from './preview-rows.js'
+import { asked } from './refusals.js'
+import { type FileView, hideValues, recordTypeOf, showDetection } from './views.js'
+
+@Resolver(() => SourceFileType)
+export class FilePreviewResolver {
+  @FieldResolver(() => FilePreview, {
+    complexity: 20,
+    description:
+      'The first rows as they would be read and, with a mapping, as they would become: what a mapping editor shows live. With ' +
+      '`recordType` null the type is guessed. Formats of columns are those of the beginning of the file; an import looks at all of it.',
+  })
+  preview(
+    @Root() file: FileView,
+    @Ctx() context: ApiContext,
+    @Arg('source', () => SourceOptionsInput, { nullable: true }) source?: SourceOptionsInput | null,
+    @Arg('recordType', () => RecordTypeEnum, { nullable: true }) recordType?: keyof typeof RecordTypeEnum | null,
+    @Arg('mapping', () => [ColumnMappingInput], { nullable: true }) mapping?: ColumnMappingInput[] | null,
+    @Arg('first', () => Int, { nullable: true, defaultValue: 20 }) first?: number | null,
+  ): Promise<FilePreview> {
+    requirePermission(context, 'Query.file')
+    return asked(async () => {
+      const count = first ?? 20
+      if (count < 1 || count > PREVIEW_ROWS_MAX) {
+        throw new Refusal('INVALID_INPUT', `A preview shows 1 to ${PREVIEW_ROWS_MAX} rows.`, ['first'])
+      }
+      // Looked up each time: what is kept of a file is shown as long as the file is there, and to its tenant.
+      const stored = await inTenant(context, (tx) => findFile(tx, decodeId('file', file.id)))
+      if (stored === null) {
+        throw new Refusal('NOT_FOUND', 'The retention of this file has ended: upload it again.')
+      }
+      const said = sourceOptions(source)
+      const head = await fileHead(context.services, stored, said)
+      const name = recordType == null ? guessRecordType(head.detection.columns).recordType : recordTypeOf(recordType)
+      const entries = mapping == null ? [] : columnMappings(mapping)
+      return shown(context, {
+        head,
+        type: recordTypes[name],
+        mapping: entries,
+        source: over(stored.sourceOptions as SourceOptions | null, said),
+        rows: head.rows.slice(0, count),
+      })
+    })
+  }
+}
+
+interface PreviewRequest {
+  readonly head: FileHead
+  readonly type: RecordType
+  readonly mapping: readonly ColumnMapping[]
+  readonly source: SourceOptions
+  readonly rows: readonly Row[]
+}
+
+/** Refuses a mapping that can never be right, as an import does. */
+function shown(context: ApiContext, { head, type, mapping, source, rows }: PreviewRequest): FilePreview {
+  const { resolved, conflicts } = resolveMapping({
+    type,
+    mapping,
+    evidence: head.evidence,
+    options: defaultImportOptions,
+    source,
+  })
+  const open = may(context, 'PII_READ')
+  const visible = open ? null : harmlessColumns(type, mapping)
+  const view = new RowPreview(type, resolved)
+  return {
+    detection: showDetection(context, head.detection),
+    // Without a mapping nobody has decided anything that could be wrong.
+    conflicts: mapping.length === 0 ? [] : conflicts.map((conflict) => (open ? conflict : hideValues(type, conflict))),
+    rows: rows.map((row): PreviewRow => {
+      const { values, issues } = view.show(row)
+      return {
+        rowNumber: row.number,
+        cells: head.detection.columns.map(({ index, name }) => ({
+          column: name,
+          value: visible === null || visible.has(name) ? (row.cells[index] ?? null) : null,
+        })),
+        values: values.map(({ key, text, sqlType, built }) => {
+          const value = text === null ? null : plain(text, sqlType)
+          // What is built from other fields may hold any of them.
+          return { key, value: open || (!built && !isSensitive(type, key)) ? value : masked(value) }
+        }),
+        issues: issues
+          .map(({ row: rowNumber, ...issue }) => ({ rowNumber, ...issue }))
+          .map((issue) => (open ? issue : maskIssue(type, issue))),
+      }
+    }),
+  }
+}
