@@ -14,7 +14,7 @@ export const CONCEPTS: Readonly<Record<string, string>> = {
   email:
     'email mail emailadresse mailadresse courriel correo mel emailadres mailadres emailaddress mailaddress eml emailid',
   number:
-    'number nummer numero nr no num nbr nro nbre nb anzahl anz aantal qtd quantidade cantidad cant qty count aant',
+    'number nummer numero nr no n num nbr nro nbre nb anzahl anz aantal qtd quantidade cantidad cant qty count aant',
   name: 'name nom nombre nome naam namen',
   date: 'date datum fecha data dt fec',
   address: 'address adresse adres direccion endereco indirizzo morada addr adr anschrift',
@@ -28,7 +28,7 @@ export const CONCEPTS: Readonly<Record<string, string>> = {
   modified:
     'modified updated changed edited geandert geaendert aktualisiert modifie modificado actualizado atualizado modificato aggiornato gewijzigd bijgewerkt modification update anderung aenderung anderungs aktualisierung modificacion actualizacion modificacao atualizacao modifica aggiornamento wijziging modif upd maj mod',
   last: 'last letzte letzter letztes zuletzt derniere dernier ultima ultimo laatste laatst latest most recent',
-  code: 'code kode codigo codice cod kod',
+  code: 'code kode codigo codice cod kod cd',
   company:
     'company firma firmen unternehmen unternehmens societe entreprise empresa azienda bedrijf bedrijfs organisation organization organisatie organizacion organizacao organizzazione org societa compania',
   note: 'note notiz nota notitie remark bemerkung comment kommentar commentaire comentario commento opmerking anmerkung remarque observacion observacao osservazione notizen notas bemerkungen commentaires comentarios commenti opmerkingen anmerkungen remarques observaciones observacoes osservazioni notities',
@@ -36,7 +36,8 @@ export const CONCEPTS: Readonly<Record<string, string>> = {
   price: 'price preis prix precio preco prezzo prijs kaufpreis koopprijs koopsom kaufsumme',
   year: 'year jahr annee ano anno jaar yr',
   built: 'built construction construccion construcao costruzione bouw bau constructed build',
-  bedroom: 'bedroom schlafzimmer schlafzi chambre dormitorio quarto qto qtos dorm dorms slaapkamer bdrm bedrm recamara',
+  bedroom:
+    'bedroom schlafzimmer schlafzi chambre dormitorio quarto qto qtos dorm dorms slaapkamer bdrm bedrm recamara habitacion hab bed bd br camere camera',
   bathroom: 'bathroom badezimmer badezi bano banheiro bagno badkamer baths bagni sdb',
   lot: 'lot plot grundstuck grundstuecks grundstucks grundstueck terrain terreno perceel parcela kavel',
   tax: 'tax taxes steuer impot imposto imposta belasting',
@@ -68,7 +69,7 @@ export const CONCEPTS: Readonly<Record<string, string>> = {
   reason: 'reason grund raison motif motivo razon razao reden cause causa',
   lost: 'lost loss verlust verloren perte perdu perdida perda perdita verlies',
   max: 'max maxi maximum maximal maximo massimo maximaal maximale',
-  min: 'min mini minimum minimal minimo minimaal minimale mindest',
+  min: 'min mini minimum minimal minimo minimaal minimale mindest mind mindestens',
   budget: 'budget presupuesto orcamento',
   campaign: 'campaign kampagne campagne campana campanha campagna',
   next: 'next nachste naechste nachster naechster prochain prochaine proximo proxima prossimo prossima volgende volgend',
@@ -116,15 +117,23 @@ export const IMPLIED_CONCEPTS: readonly (readonly [concept: string, implied: str
   ['website', 'url'],
   ['birth', 'date'],
   ['fax', 'number'],
+  ['bedroom', 'number'],
+  ['bathroom', 'number'],
+  ['room', 'number'],
+  ['bedroom', 'room'],
+  ['bathroom', 'room'],
 ]
 
 /** Words that single out the one that a record has room for: `Main phone number`, `Telefono principale`. */
 export const PRIMARY_WORDS =
-  'main primary principal principale preferred default haupt primar primaer primaire hoofd current aktuell aktuelle actuel actuelle actual atual attuale huidig huidige full complete'
+  'main best primary principal principale preferred default haupt primar primaer primaire hoofd current aktuell aktuelle actuel actuelle actual atual attuale huidig huidige full complete'
 
 /** Words that say nothing in a header: `Contact information: Email`, `Field email`. */
 export const EMPTY_WORDS =
   'info information informations infos informationen informacion informacao informazioni informatie field feld champ campo veld record datensatz entry eintrag details'
+
+/** What stands behind what happened on a day: `Completado el` is that day, `Completado` only whether. */
+export const DAY_WORDS = 'le el il em am op on at um du vom bis a'
 
 /** What joins the parts of a German or Dutch compound: `Objektsbaujahr`, `Kundentelefon`. */
 export const COMPOUND_LINKS = ['', 's', 'n', 'en', 'es', 'er', 'e'] as const

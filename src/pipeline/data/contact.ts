@@ -9,12 +9,12 @@ export const contactWords: Words = {
   ...personWords,
   kind: {
     en: 'kind, contact kind, record kind, person or company, person or organization, is company, entity type, person company',
-    de: 'kontaktart, person oder firma, person firma, personenart',
+    de: 'person oder firma, person firma, personenart',
     fr: 'personne ou société, nature du contact, type de personne',
     es: 'persona o empresa, tipo de persona',
     pt: 'pessoa ou empresa, tipo de pessoa, pessoa física jurídica',
     it: 'persona o azienda, tipo di persona, persona fisica giuridica',
-    nl: 'persoon of bedrijf, soort relatie',
+    nl: 'persoon of bedrijf',
   },
   department: {
     en: 'department, dept, organization department, business unit, organization department 1, department name',
@@ -108,12 +108,12 @@ export const contactWords: Words = {
   },
   contactType: {
     en: 'contact type, type, type of contact, client type, customer type, relationship type, contact category, person type, contact role, contact types',
-    de: 'kontakttyp, typ, kundentyp, kontaktkategorie, kundenkategorie, art des kontakts, kundenart',
+    de: 'kontakttyp, typ, kundentyp, kontaktkategorie, kundenkategorie, art des kontakts, kundenart, kontaktart, art des kunden, adressart',
     fr: 'type de contact, type, type de client, catégorie de contact, type contact, catégorie client',
     es: 'tipo de contacto, tipo, tipo de cliente, categoría de contacto, categoría cliente, tipo contacto',
     pt: 'tipo de contato, tipo de contacto, tipo, tipo de cliente, tipo contato',
     it: 'tipo di contatto, tipo, tipo di cliente, tipologia contatto, tipologia cliente, categoria cliente, tipo contatto, tipologia',
-    nl: 'type contact, contacttype, type, type klant, soort contact, klanttype, relatietype',
+    nl: 'type contact, contacttype, type, type klant, soort contact, klanttype, relatietype, soort relatie, soort klant, relatiesoort',
     weak: { relationship: [0.6, 0.7], category: [0.5, 0.6], kategorie: [0.5, 0.6], categoria: [0.55, 0.65] },
   },
   status: {

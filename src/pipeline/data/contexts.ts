@@ -94,6 +94,31 @@ export const CONTEXT_RULES: readonly ContextRule[] = [
   },
   {
     types: ['lead'],
+    headers: 'channel, kanal, canal, canale, kanaal, medio, mídia',
+    has: [],
+    lacks: ['source'],
+    field: 'source',
+    confidence: [0.9, 0.93],
+  },
+  {
+    types: ['lead'],
+    headers: 'budget, presupuesto, orçamento, price budget, budget eur, budgetrahmen, kaufbudget',
+    has: [],
+    lacks: ['budgetMin', 'budgetMax'],
+    field: 'budgetMax',
+    confidence: [0.9, 0.94],
+  },
+  {
+    types: ['contact', 'lead'],
+    headers:
+      'client, customer, kunde, cliente, klant, prospect, lead, buyer, contact, kontakt, contacto, contatto, contato, contactpersoon, interessent, acquéreur, acheteur, koper, käufer, comprador, acquirente, persona, person, personne, persoon, who, wer',
+    has: [],
+    lacks: ['firstName', 'lastName', 'displayName'],
+    field: 'displayName',
+    confidence: [0.9, 0.94],
+  },
+  {
+    types: ['lead'],
     headers: 'stage, lead stage, pipeline stage, phase, etapa, fase, étape',
     has: [],
     lacks: ['status'],

@@ -4,11 +4,11 @@
 export const ENTITY_WORDS = {
   contact:
     'contact contacts person persons people client clients customer customers kontakt kontakte kunde kunden personne persona pessoa persoon klant cliente member contato contatto contacto referente relatie relaties interlocuteur ansprechpartner contactpersoon',
-  lead: 'lead leads deal deals opportunity opportunities prospect prospects inquiry enquiry interessent buyer anfrage anfragen interessenten demande demandes richiesta richieste solicitud solicitudes aanvraag aanvragen pedido solicitacao prospecto prospectos inquiries enquiries affaire oportunidad oportunidade opportunita trattativa negocio acheteur acquereur comprador acquirente koper kaufer zoeker',
+  lead: 'lead leads deal deals opportunity opportunities prospect prospects inquiry enquiry interessent buyer anfrage anfragen interessenten demande demandes richiesta richieste solicitud solicitudes aanvraag aanvragen pedido solicitacao prospecto prospectos inquiries enquiries affaire oportunidad oportunidade opportunita trattativa negocio acheteur acquereur comprador acquirente koper kaufer zoeker interesado interessado interessato geinteresseerde enquirer inquirer demandeur',
   property:
     'property properties listing listings immobilie immobilien objekt objekte bien biens inmueble inmuebles propiedad imovel immobile woning object pand',
   activity:
-    'activity activities task tasks event events call calls meeting meetings note notes engagement engagements appointment showing aktivitat aufgabe termin actividad atividade attivita activiteit taak afspraak bezoek visite visita cita compromisso appuntamento rendezvous besichtigung bezichtiging tarea tarefa tache compito gesprek',
+    'activity activities task tasks event events call calls meeting meetings note notes engagement engagements appointment showing aktivitat aufgabe termin actividad atividade attivita activiteit taak afspraak bezoek visite visita cita compromisso appuntamento rendezvous besichtigung bezichtiging tarea tarefa tache compito gesprek rdv',
   organization:
     'organization organizations organisation organisations company companies account accounts firma unternehmen org societe entreprise empresa azienda bedrijf',
 } as const

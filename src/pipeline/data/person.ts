@@ -3,7 +3,7 @@ import type { Words } from './words.js'
 /** A person and how to reach them: contacts and leads have these alike. */
 export const personWords = {
   namePrefix: {
-    en: 'salutation, name prefix, prefix, honorific, name title, courtesy title, honorific prefix, mr mrs, personal title',
+    en: 'salutation, name prefix, prefix, honorific, name title, courtesy title, honorific prefix, mr mrs, personal title, salutation title, title salutation',
     de: 'anrede, namenspräfix, namenszusatz vorn, anrede titel, akademischer titel, titel anrede',
     fr: 'civilité, titre de civilité, formule de politesse, préfixe, civilite titre, préfixe du nom',
     es: 'tratamiento, saludo, prefijo, título de cortesía, prefijo del nombre',
@@ -21,7 +21,7 @@ export const personWords = {
     },
   },
   firstName: {
-    en: 'first name, given name, forename, fname, first, name first, christian name, given names, first names, legal first name, givenname, f name, contact first name',
+    en: 'first name, given name, forename, fname, first, name first, christian name, given names, first names, legal first name, givenname, f name, contact first name, given',
     de: 'vorname, vornamen, rufname, vorname(n)',
     fr: 'prénom, prénoms, prénom usuel, prenom du contact',
     es: 'nombre de pila, primer nombre, nombres, nombre propio',
@@ -40,7 +40,7 @@ export const personWords = {
     weak: { tussenvoegsel: [0.4, 0.5] },
   },
   lastName: {
-    en: 'last name, surname, family name, lname, last, name last, second surname name, legal last name, familyname, l name',
+    en: 'last name, surname, family name, lname, last, name last, second surname name, legal last name, familyname, l name, family',
     de: 'nachname, familienname, zuname, name nachname, hausname',
     fr: 'nom de famille, nom famille, nom usuel, nom patronymique, nom du contact de famille',
     es: 'apellido, apellidos, primer apellido, apellido(s), apellido paterno',
@@ -79,7 +79,7 @@ export const personWords = {
   jobTitle: {
     en: 'job title, position, job, occupation, profession, job position, job role, organization title, designation, function, work title, position title, title job, professional title, business title, organization title 1, title position',
     de: 'position, beruf, funktion, stellung, berufsbezeichnung, jobtitel, tätigkeit, rolle, stellenbezeichnung, position im unternehmen, job titel, positionsbezeichnung, job, funktion position',
-    fr: 'fonction, poste, intitulé du poste, profession, métier, titre du poste, rôle, emploi, intitulé de poste, titre professionnel, poste fonction, fonction poste, poste occupé',
+    fr: 'fonction, poste, intitulé du poste, profession, métier, titre du poste, rôle, emploi, intitulé de poste, titre professionnel, poste fonction, fonction poste, poste occupé, poste actuel',
     es: 'cargo, puesto, puesto de trabajo, ocupación, profesión, función, posición, rol, título del puesto, título profesional, cargo puesto, denominación del puesto, puesto cargo',
     pt: 'cargo, função, posição, profissão, ocupação, cargo função, título profissional, título do cargo, função cargo, cargo na empresa',
     it: 'posizione, ruolo, qualifica, professione, mansione, funzione, titolo professionale, posizione lavorativa, incarico, occupazione, ruolo aziendale',
@@ -90,7 +90,6 @@ export const personWords = {
       titre: [0.55, 0.7],
       título: [0.55, 0.7],
       titolo: [0.45, 0.6],
-      poste: [0.8, 0.93],
       role: [0.8, 0.86],
     },
   },
@@ -114,12 +113,12 @@ export const personWords = {
     weak: { number: [0.3, 0.75], 'contact number': [0.75, 0.95], contact: [0.3, 0.7], kontakt: [0.3, 0.7] },
   },
   mobilePhone: {
-    en: 'mobile, mobile phone, mobile number, cell, cell phone, cellphone, cell number, mobile phone number, phone mobile, cellular, mobile no, cell phone number, handphone, mobile tel, mobile telephone, phone cell, telephone mobile, cellular phone, mob, mobile cell, cell mobile, mobile nr, mobile phone 1, mobile 1',
-    de: 'mobil, mobiltelefon, handy, handynummer, mobilnummer, mobiltelefonnummer, telefon mobil, mobilfunk, handy nr, mobilfunknummer, mobile telefonnummer, tel mobil, mobilfunk nr, mobil nr, mobilrufnummer, handy mobil, natel',
+    en: 'mobile, mobile phone, mobile number, cell, cell phone, cellphone, cell number, mobile phone number, phone mobile, cellular, mobile no, cell phone number, handphone, mobile tel, mobile telephone, phone cell, telephone mobile, cellular phone, mob, mobile cell, cell mobile, mobile nr, mobile phone 1, mobile 1, mobile whatsapp, whatsapp mobile',
+    de: 'mobil, mobiltelefon, handy, handynummer, mobilnummer, mobiltelefonnummer, telefon mobil, mobilfunk, handy nr, mobilfunknummer, mobile telefonnummer, tel mobil, mobilfunk nr, mobil nr, mobilrufnummer, handy mobil, natel, handy whatsapp',
     fr: 'mobile, portable, téléphone portable, téléphone mobile, numéro de portable, tél portable, tél mobile, cellulaire, numéro de mobile, gsm, numéro de téléphone mobile, n portable, tel portable, tel mobile, numéro de téléphone portable, numéro mobile, numéro portable',
-    es: 'móvil, teléfono móvil, celular, teléfono celular, número de móvil, nº móvil, tel móvil, número de celular, número de teléfono móvil, tlf móvil, número móvil, tfno móvil, núm móvil, telf móvil, teléfono cel',
-    pt: 'celular, telemóvel, telefone celular, móvel, telefone móvel, número de telemóvel, número de celular, tel móvel, número de telefone celular, número do celular, tlm, cel, número de telefone móvel',
-    it: 'cellulare, telefono cellulare, mobile, numero cellulare, numero di cellulare, telefono mobile, tel cellulare, cell, tel mobile, n cellulare, num cellulare, numero di telefono cellulare',
+    es: 'móvil, teléfono móvil, celular, teléfono celular, número de móvil, nº móvil, tel móvil, número de celular, número de teléfono móvil, tlf móvil, número móvil, tfno móvil, núm móvil, telf móvil, teléfono cel, celular whatsapp, móvil whatsapp',
+    pt: 'celular, telemóvel, telefone celular, móvel, telefone móvel, número de telemóvel, número de celular, tel móvel, número de telefone celular, número do celular, tlm, cel, número de telefone móvel, celular whatsapp, telemóvel whatsapp',
+    it: 'cellulare, telefono cellulare, mobile, numero cellulare, numero di cellulare, telefono mobile, tel cellulare, cell, tel mobile, n cellulare, num cellulare, numero di telefono cellulare, cellulare whatsapp',
     nl: 'mobiel, mobiele telefoon, mobiel nummer, gsm, telefoon mobiel, mobiele nummer, gsm nummer, mobiel telefoonnummer, tel mobiel, 06 nummer, mobiele telefoonnummer, mobieltje, mobnummer, mobiel nr, gsm nr',
     weak: { whatsapp: [0.55, 0.75], 'whatsapp number': [0.6, 0.78], sms: [0.4, 0.6], 'text number': [0.5, 0.7] },
   },

@@ -182,7 +182,7 @@ export const placeWords = {
     },
   },
   postalCode: {
-    en: 'postal code, postcode, zip, zip code, zip postal code, postal zip code, post code, postal, zipcode, postal code zip, zip postcode, zip or postal code, zip post code, postcode zip, zip postal',
+    en: 'postal code, postcode, zip, zip code, zip postal code, postal zip code, post code, postal, zipcode, postal code zip, zip postcode, zip or postal code, zip post code, postcode zip, zip postal, eircode, zip5, zip 5, zip code 5',
     de: 'plz, postleitzahl, post leitzahl, plz code, postleitzahl plz',
     fr: 'code postal, cp, codepostal, code postal cp',
     es: 'código postal, cp, c.p., codigo postal zip, cód postal, código zip',

@@ -38,17 +38,24 @@ export function candidatesOf(columns: readonly ColumnLike[], type: RecordType, l
   const pack = recognise(headers, lexicon.packs)
   const packed = headers.map((header) => (pack === null ? undefined : packedMeaning(header, pack)))
   const ownNames = hasOwnNames(headers, lexicon)
-  const outright = inOneLanguage(
-    headers,
-    headers.map((header) => (ownNames ? ownMeanings(header, lexicon) : null) ?? exactMeanings(header, type, lexicon)),
+  const outright = headers.map(
+    (header) => (ownNames ? ownMeanings(header, lexicon) : null) ?? exactMeanings(header, type, lexicon),
   )
   const addresses = addressMeanings(
     columns.map(({ fillRate }, index) => ({ fillRate, header: headers[index]!, exact: outright[index]! })),
     type,
     lexicon,
   )
-  const exact = outright.map((meanings, index) =>
-    meanings.length > 0 || addresses.has(index) ? meanings : alikeMeanings(headers[index]!, type, lexicon),
+  const unknown = headers.map(
+    (header, index) => outright[index]!.length === 0 && header.readings.some(({ key }) => lexicon.placeless.has(key)),
+  )
+  const exact = inOneLanguage(
+    headers,
+    outright.map((meanings, index) =>
+      meanings.length > 0 || addresses.has(index) || unknown[index] === true
+        ? meanings
+        : alikeMeanings(headers[index]!, type, lexicon),
+    ),
   )
   const named = namedOutright(exact)
   const hasEmail = exact.some((meanings) =>
@@ -57,7 +64,7 @@ export function candidatesOf(columns: readonly ColumnLike[], type: RecordType, l
 
   const candidates = headers.map((header, index) => {
     const system = packed[index]
-    if (system === null) {
+    if (system === null || (system === undefined && unknown[index] === true && !addresses.has(index))) {
       return []
     }
     const values = new Values(columns[index]!)
@@ -126,6 +133,10 @@ export function exactMeanings(header: Header, type: RecordType, lexicon: Lexicon
   }
   if (header.unprefixed !== null && isOwn(header, type)) {
     const meanings = lexicon.exact.get(header.unprefixed.key) ?? []
+    const said = meanings.some(({ alone }) => alone >= CLEAR) ? [] : lexicon.alike(header, ownEntities(type))
+    if (said.some(({ alone }) => alone >= CLEAR)) {
+      return said
+    }
     return meanings.map((meaning) => ({
       ...meaning,
       alone: meaning.alone - PREFIX_COST,

@@ -2,6 +2,7 @@
 import {
   COMPOUND_LINKS,
   CONCEPTS,
+  DAY_WORDS,
   EMPTY_WORDS,
   IMPLIED_CONCEPTS,
   MODIFIER_CONCEPTS,
@@ -20,6 +21,7 @@ const wordSet = (list: string): ReadonlySet<string> => new Set(list.split(' '))
 const modifiers = new Set(MODIFIER_CONCEPTS.split(' ').map(mark))
 const implied = IMPLIED_CONCEPTS.map((pair) => pair.map(mark) as [string, string])
 const connectors = wordSet(`${CONNECTOR_WORDS} and und u et y e en ed`)
+const dayWords = wordSet(DAY_WORDS)
 const emptyWords = wordSet(EMPTY_WORDS)
 const primaryWords = wordSet(PRIMARY_WORDS)
 const harmlessWords = wordSet(`${HARMLESS_WORDS} ${AREA_UNITS}`)
@@ -37,7 +39,9 @@ const LONE_ABBREVIATION_LENGTH = 3
 
 /** `word` without the ending that number and gender give it. Crude, and the same for both sides of a comparison. */
 function stem(word: string): string {
-  return word.length < STEM_LENGTH ? word : word.replace(/(?:oes|aes)$/, 'ao').replace(/(?:en|es|er|e|s|n|i|o|a)$/, '')
+  return word.length < STEM_LENGTH
+    ? word
+    : word.replace(/(?:oes|aes)$/, 'ao').replace(/(?:ees|ee|en|es|er|e|s|n|i|o|a)$/, '')
 }
 
 function canonical(word: string): string {
@@ -50,11 +54,15 @@ interface Token {
   readonly word: string
 }
 
+const DAY = '=day'
+
 /** What `words` say. */
 function tokensOf(words: readonly string[], kept?: ReadonlySet<string>): readonly Token[] {
   const tokens = new Map<string, Token>()
-  for (const word of words) {
-    if (!connectors.has(word) || kept?.has(word) === true) {
+  for (const [index, word] of words.entries()) {
+    if (index > 0 && index === words.length - 1 && dayWords.has(word)) {
+      tokens.set(DAY, { canon: DAY, word })
+    } else if (!connectors.has(word) || kept?.has(word) === true) {
       const canon = canonical(word)
       tokens.set(canon, { canon, word })
     }
@@ -86,6 +94,8 @@ export interface Found<T> {
   readonly values: readonly T[]
   /** A word was cut short in the header, by a full stop or without one. */
   readonly abbreviated: 'no' | 'marked' | 'unmarked'
+  /** It is one word, known by its stem alone: it counts in the languages that have such a word. */
+  readonly lone: boolean
 }
 
 /** An index of phrases by what they say. */
@@ -105,7 +115,11 @@ export class Alike<T> {
     for (const [words, value] of list) {
       const apart = words.flatMap((word) => (conceptOf.has(word) ? [word] : (this.#split(word, 1) ?? [word])))
       for (const variant of apart.length === words.length ? [words] : [words, apart]) {
-        this.#add(tokensOf(variant), value)
+        const tokens = tokensOf(variant)
+        // `Valor de` is the lower end of a range; without its small word it is not.
+        if (tokens.length > 1 || variant.length === 1) {
+          this.#add(tokens, value)
+        }
       }
     }
   }
@@ -154,7 +168,11 @@ export class Alike<T> {
     for (const tokens of told) {
       const found = this.#byBag.get(bagOf(withoutImplied(tokens)))
       if (found !== undefined) {
-        return { values: closest(tokens, found), abbreviated: 'no' }
+        return {
+          values: closest(tokens, found),
+          abbreviated: 'no',
+          lone: tokens.length === 1 && !tokens[0]!.canon.startsWith('='),
+        }
       }
     }
     for (const tokens of told) {
@@ -164,6 +182,15 @@ export class Alike<T> {
       }
     }
     return null
+  }
+
+  /** The words of `header` without those for the record that it is about; null where there are none of these. */
+  bare(header: Header, own: readonly Entity[]): readonly string[] | null {
+    const words = header.words.flatMap((word) => this.#partsOf(word))
+    const rest = words.filter(
+      (word) => !connectors.has(word) && !own.some((entity) => entityWords.get(entity)!.has(word)),
+    )
+    return !header.foreign && rest.length > 0 && rest.length < words.length ? rest : null
   }
 
   /** The phrases that `words` say, with nothing left out. */
@@ -196,7 +223,11 @@ export class Alike<T> {
     }
     return values.length === 0
       ? null
-      : { values, abbreviated: short.every(({ word }) => marked.has(word)) ? 'marked' : 'unmarked' }
+      : {
+          values,
+          abbreviated: short.every(({ word }) => marked.has(word)) ? 'marked' : 'unmarked',
+          lone: tokens.length === 1,
+        }
   }
 
   /** The known words that an unknown one is made of: `objektbaujahr` is `objekt` and `baujahr`. */
@@ -213,6 +244,10 @@ export class Alike<T> {
   }
 
   #split(word: string, cuts: number): readonly string[] | null {
+    const numbered = /^(.{3,}?)s?(nr|id)$/.exec(word)
+    if (numbered !== null && this.#vocabulary.has(numbered[1]!)) {
+      return [numbered[1]!, numbered[2]!]
+    }
     for (let at = PART_LENGTH; at <= word.length - PART_LENGTH; at++) {
       const right = word.slice(at)
       if (!this.#vocabulary.has(right)) {

@@ -5,7 +5,9 @@ import type { FieldDefinition, RecordType, RecordTypeName } from '../../records/
 import { activityWords } from '../data/activity.js'
 import { contactWords } from '../data/contact.js'
 import { CONTEXT_RULES } from '../data/contexts.js'
+import { ENTITY_WORDS } from '../data/headers.js'
 import { leadWords } from '../data/lead.js'
+import { PLACELESS } from '../data/placeless.js'
 import { propertyWords } from '../data/property.js'
 import { SOURCE_PACKS } from '../data/sources.js'
 import { LANGUAGE_NAMES, type Language, type Words } from '../data/words.js'
@@ -54,12 +56,19 @@ export interface Pack {
   readonly telling: ReadonlySet<string>
 }
 
+/** Languages in which one of `said` is a word for `target`; null where no language is meant. */
+function languagesOf(said: readonly Said[], target: Target): readonly Language[] | null {
+  const languages = said.filter((one) => one.target === target).map(({ language }) => language)
+  return languages.some((language) => language === null) ? null : (languages as readonly Language[])
+}
+
 /** A synonym, ready to be compared with a header that is nearly the same. */
 interface Phrase {
   readonly target: Target
   readonly key: string
   readonly words: readonly string[]
   readonly text: string
+  readonly language: Language
   /** One bit per letter that occurs in `key`: words far apart are told apart without comparing them. */
   readonly letters: number
 }
@@ -69,6 +78,8 @@ export interface Lexicon {
   readonly exact: ReadonlyMap<string, readonly Meaning[]>
   readonly contexts: ReadonlyMap<string, readonly ContextMeaning[]>
   readonly packs: readonly Pack[]
+  /** Keys of headers that are known and that the record type has no field for. */
+  readonly placeless: ReadonlySet<string>
   /** Meanings of a header that says the same as a synonym in other words; `own` are the entities that the record is. */
   alike(header: Header, own: readonly Entity[]): readonly Meaning[]
   /** The same for bare words, with nothing left out. */
@@ -145,7 +156,7 @@ function build(type: RecordType): Lexicon {
     for (const text of target.name.includes('.') ? [] : [target.name, target.label]) {
       const words = wordsOf(text)
       add(keyOf(words), ownMeaning(target))
-      phrases.push(phraseOf(target, words, text))
+      phrases.push(phraseOf(target, words, text, 'en'))
     }
     for (const [language, list] of Object.entries(languages) as [Language, string][]) {
       for (const text of list.split(',').map((phrase) => phrase.trim())) {
@@ -154,7 +165,7 @@ function build(type: RecordType): Lexicon {
         for (const key of spellings(text, words, language)) {
           add(key, { target, alone: SYNONYM[0], withValues: SYNONYM[1], reason, languages: [language] })
         }
-        phrases.push(phraseOf(target, words, text))
+        phrases.push(phraseOf(target, words, text, language))
       }
     }
   }
@@ -228,11 +239,22 @@ function build(type: RecordType): Lexicon {
 
   const said: [readonly string[], Said][] = phrases.map((phrase) => [
     phrase.words,
-    { target: phrase.target, text: phrase.text, weak: null },
+    { target: phrase.target, text: phrase.text, weak: null, language: phrase.language },
   ])
   for (const target of targets) {
     for (const [text, weak] of Object.entries(wordsByType[type.name][target.name]?.weak ?? {})) {
-      said.push([wordsOf(text), { target, text, weak }])
+      said.push([wordsOf(text), { target, text, weak, language: null }])
+    }
+  }
+  // A number or code of the record itself is its id elsewhere. Those of a listing are its number there.
+  for (const { entities, field } of ID_OF[type.name]) {
+    const target = targetByName.get(field)!
+    for (const words of entities.map((entity) => ENTITY_WORDS[entity])) {
+      for (const word of words.split(' ')) {
+        for (const id of ['id', 'number', 'code', 'reference', 'ref', 'key']) {
+          said.push([[word, id], { target, text: `${word} ${id}`, weak: null, language: null }])
+        }
+      }
     }
   }
   const index = new Alike(said)
@@ -247,13 +269,38 @@ function build(type: RecordType): Lexicon {
     exact,
     contexts,
     packs,
+    placeless: placelessKeys(type.name),
     alike: (header, own) => {
       const found = index.find(header, own)
-      return found === null ? [] : meaningsSaid(found.values, header.text, found.abbreviated)
+      if (found !== null) {
+        return meaningsSaid(found, header.text)
+      }
+      const bare = index.bare(header, own)
+      const meanings = bare === null ? [] : (exact.get(keyOf(bare)) ?? [])
+      return meanings
+        .filter(({ alone }) => alone >= CLEAR)
+        .map((meaning) => ({ ...meaning, alone: ALIKE[0], withValues: ALIKE[1] }))
     },
-    same: (words) => meaningsSaid(index.same(words), words.join(' '), 'no'),
+    same: (words) => meaningsSaid({ values: index.same(words), abbreviated: 'no', lone: false }, words.join(' ')),
     nearly: (key, words) => nearly(phrases, phrasesByWord, key, words),
   }
+}
+
+function placelessKeys(type: RecordTypeName): ReadonlySet<string> {
+  return new Set(PLACELESS[type].split(',').map((text) => keyOf(wordsOf(text))))
+}
+
+/** Whose ids a file of each record type may name, and the target that they are. */
+const ID_OF: Readonly<
+  Record<RecordTypeName, readonly { readonly entities: readonly Entity[]; readonly field: string }[]>
+> = {
+  contact: [{ entities: ['contact'], field: 'externalId' }],
+  lead: [{ entities: ['lead'], field: 'externalId' }],
+  property: [],
+  activity: [
+    { entities: ['contact'], field: 'contact.externalId' },
+    { entities: ['lead'], field: 'lead.externalId' },
+  ],
 }
 
 /** A synonym as far as other words for it go; `weak` holds its confidences where it can mean other things. */
@@ -261,13 +308,11 @@ interface Said {
   readonly target: Target
   readonly text: string
   readonly weak: readonly [alone: number, withValues: number] | null
+  /** Null where no language is meant. */
+  readonly language: Language | null
 }
 
-function meaningsSaid(
-  said: readonly Said[],
-  header: string,
-  abbreviated: Found<Said>['abbreviated'],
-): readonly Meaning[] {
+function meaningsSaid({ values: said, abbreviated, lone }: Found<Said>, header: string): readonly Meaning[] {
   const best = new Map<Target, Said>()
   for (const one of said) {
     if (best.get(one.target)?.weak !== null) {
@@ -284,7 +329,7 @@ function meaningsSaid(
       alone: Math.min(weak?.[0] ?? 1, most),
       withValues: Math.min(weak?.[1] ?? 1, mostWithValues),
       reason: `“${header}” ${says} “${text}”, which ${weak === null ? 'is' : 'can mean'} ${target.label}.`,
-      languages: null,
+      languages: lone ? languagesOf(said, target) : null,
     }
   })
 }
@@ -339,9 +384,9 @@ function spellings(text: string, words: readonly string[], language: Language): 
   return [key, keyOf(wordsOf(spelled))]
 }
 
-function phraseOf(target: Target, words: readonly string[], text: string): Phrase {
+function phraseOf(target: Target, words: readonly string[], text: string, language: Language): Phrase {
   const key = keyOf(words)
-  return { target, key, words, text, letters: letterBits(key) }
+  return { target, key, words, text, language, letters: letterBits(key) }
 }
 
 function letterBits(key: string): number {
