@@ -150,6 +150,12 @@ export const PREVIEW_LOOKED_ROWS_MAX = 1_000
 /** Rows of one preview. */
 export const PREVIEW_ROWS_MAX = 50
 
+/** Mapping templates of a tenant that are not archived. */
+export const MAPPING_TEMPLATES_MAX = 500
+
+/** Versions of one mapping template: it has been saved so often. */
+export const MAPPING_TEMPLATE_VERSIONS_MAX = 1_000
+
 /** One argument of a transform; a longer one is refused. UTF-16 code units. */
 export const TRANSFORM_ARGUMENT_LENGTH_MAX = 1_000
 
@@ -309,7 +315,7 @@ export const LINK_SECONDS = 300
 /** Members of a tenant. */
 export const MEMBERS_MAX = 10_000
 
-/** Name of a file, a member or an API key; the name of a file is cut, the others are refused. Characters. */
+/** Name of a file, a member, an API key or a mapping template; the name of a file is cut, the others are refused. Characters. */
 export const NAME_LENGTH_MAX = 255
 
 // ------------------------------------------------------------------------------------------------ uploads

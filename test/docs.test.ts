@@ -321,6 +321,7 @@ test('prefixes of ids are those of the protocol', () => {
     'apiKey',
     'tenant',
     'uploadSession',
+    'mappingTemplate',
     'duplicatePair',
   ] as const
   const told = named(tableRows(section(protocol, 'Ids')))

@@ -9,10 +9,12 @@ import { first, one, withTenant } from '../db/tx.js'
 import { FatalError, Refusal } from '../errors.js'
 import { resolveMapping } from '../pipeline/resolve.js'
 import { suggestMapping } from '../pipeline/suggest.js'
+import { applyTemplate, signatureOf } from '../pipeline/template.js'
 import type { ColumnEvidence, ColumnMapping, ImportOptions, MappingConflict, SourceOptions } from '../pipeline/types.js'
 import { recordTypes } from '../records/index.js'
-import type { RecordTypeName } from '../records/types.js'
+import type { RecordType, RecordTypeName } from '../records/types.js'
 import { statusChanged } from '../runs/events.js'
+import { earlierMappings, learnHeader, type MappingTemplateRow, templateVersion } from '../runs/mapping-templates.js'
 import type { RunStatus } from '../runs/status.js'
 import type { StatusReason } from '../runs/types.js'
 import type { Claim } from './claim.js'
@@ -238,13 +240,17 @@ export async function analyzeImport(context: WorkerContext, claim: Claim, lost: 
       one<{
         record_type: RecordTypeName
         mapping: ColumnMapping[] | null
+        template_id: string | null
+        template_version: number
         evidence: ColumnEvidence[] | null
         total: number | null
         options: ImportOptions
-      }>(tx, 'select record_type, mapping, evidence, total, options from run where tenant_id = $1 and id = $2', [
-        claim.tenantId,
-        claim.runId,
-      ]),
+      }>(
+        tx,
+        `select record_type, mapping, mapping_template_id as template_id, mapping_template_version as template_version, evidence, total,
+           options from run where tenant_id = $1 and id = $2`,
+        [claim.tenantId, claim.runId],
+      ),
     ),
   )
   const started = performance.now()
@@ -254,27 +260,23 @@ export async function analyzeImport(context: WorkerContext, claim: Claim, lost: 
       : await firstPass(context, claim, lost)
 
   const type = recordTypes[run.record_type]
-  const mapping =
-    run.mapping ??
-    suggestMapping({
-      type,
-      columns: evidence.map((column) => ({
-        index: column.index,
-        name: column.name,
-        kind: column.kind,
-        kindConfidence: column.kindConfidence,
-        fillRate: rows === 0 ? 0 : column.filled / rows,
-        samples: column.samples,
-      })),
-      minConfidence: run.options.minConfidence,
-    })
-  const { conflicts, unmappedRequired, refusal } = resolve({
+  // Once a person has given the mapping, it is no longer the template's, nor compared with it.
+  const { mapping, template, drift } =
+    run.mapping === null
+      ? await mappingOf(context, claim, run, { type, rows, evidence })
+      : { mapping: run.mapping, template: null, drift: [] }
+  const {
+    conflicts: resolved,
+    unmappedRequired,
+    refusal,
+  } = resolve({
     type,
     mapping,
     evidence,
     options: run.options,
     source: file.source,
   })
+  const conflicts = [...drift, ...resolved]
   const waiting = refusal ?? waitingReason(mapping, conflicts, unmappedRequired)
   const to = await context.control.use((lane) =>
     withTenant(lane, claim.tenantId, async (tx) => {
@@ -304,11 +306,55 @@ export async function analyzeImport(context: WorkerContext, claim: Claim, lost: 
       if (moved === null) {
         throw new StoppedError('the run was stopped or taken over')
       }
+      if (template !== null && template.header === null && drift.length === 0 && refusal === null) {
+        const header = evidence.map(({ name }) => name)
+        await learnHeader(tx, template, header, signatureOf(header))
+      }
       await statusChanged(tx, claim.runId, 'IMPORT', 'ANALYZING', moved.status, waiting)
       return moved.status
     }),
   )
   return to === 'AWAITING_MAPPING' ? { kind: 'done' } : { kind: 'more', delayMs: 0 }
+}
+
+/** The mapping of an import that nobody has given one: from its template, or as suggested. */
+async function mappingOf(
+  context: WorkerContext,
+  claim: Claim,
+  run: {
+    readonly options: ImportOptions
+    readonly template_id: string | null
+    readonly template_version: number
+  },
+  file: { readonly type: RecordType; readonly rows: number; readonly evidence: readonly ColumnEvidence[] },
+): Promise<{
+  readonly mapping: readonly ColumnMapping[]
+  readonly template: MappingTemplateRow | null
+  readonly drift: readonly MappingConflict[]
+}> {
+  const { type, rows, evidence } = file
+  const { template, earlier } = await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, async (tx) => ({
+      template: run.template_id === null ? null : await templateVersion(tx, run.template_id, run.template_version),
+      earlier: await earlierMappings(tx, type.name),
+    })),
+  )
+  const suggested = suggestMapping({
+    type,
+    columns: evidence.map((column) => ({
+      index: column.index,
+      name: column.name,
+      kind: column.kind,
+      kindConfidence: column.kindConfidence,
+      fillRate: rows === 0 ? 0 : column.filled / rows,
+      samples: column.samples,
+    })),
+    minConfidence: run.options.minConfidence,
+    earlier,
+  })
+  return template === null
+    ? { mapping: suggested, template, drift: [] }
+    : { template, ...applyTemplate({ template, type, suggested }) }
 }
 
 /** What reading takes of a detection: a file's values stay in it, so that they go with it. */

@@ -6,6 +6,7 @@ import type { RecordType } from '../records/types.js'
 import { assign } from './suggest/assign.js'
 import { type Candidate, candidatesOf, LEAST_CONFIDENCE } from './suggest/candidates.js'
 import type { ColumnLike } from './suggest/column.js'
+import { type EarlierMapping, withEarlier } from './suggest/earlier.js'
 import { lexiconOf } from './suggest/lexicon.js'
 import type { ColumnMapping } from './types.js'
 
@@ -17,6 +18,8 @@ export interface SuggestionInput {
   readonly columns: readonly ColumnLike[]
   /** Below this no field is set: the best guess then stands first in `alternatives`. */
   readonly minConfidence: number
+  /** What the tenant's members said about columns in earlier imports; absent for nothing. */
+  readonly earlier?: readonly EarlierMapping[]
 }
 
 /** Alternatives shown per column. */
@@ -35,8 +38,9 @@ const TAKEN_FACTOR = 0.5
  * Suggests a field for each of `columns`, in their order: each field at most once, and `field: null` where nothing is
  * sure enough. `confidence` is that of the suggestion or, where `field` is null, of the best guess (0 for none).
  */
-export function suggestMapping({ type, columns, minConfidence }: SuggestionInput): ColumnMapping[] {
-  const { candidates, placeless } = candidatesOf(columns, type, lexiconOf(type))
+export function suggestMapping({ type, columns, minConfidence, earlier = [] }: SuggestionInput): ColumnMapping[] {
+  const lexicon = lexiconOf(type)
+  const { candidates, placeless } = withEarlier(candidatesOf(columns, type, lexicon), columns, lexicon.targets, earlier)
   const chosen = chooseEach(columns, candidates)
   const columnOf = new Map(
     chosen.flatMap((candidate, column) => (candidate === null ? [] : [[candidate.target.name, column]])),

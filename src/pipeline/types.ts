@@ -98,6 +98,7 @@ export interface MappingConflict {
     | 'UNKNOWN_VALUES'
     | 'MATCH_FIELD_UNMAPPED'
     | 'AMBIGUOUS_FORMAT'
+    | 'TEMPLATE_DRIFT'
   readonly field: string
   readonly columns: readonly string[]
   readonly message: string

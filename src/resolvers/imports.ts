@@ -11,6 +11,7 @@ import { decodeId } from '../ids.js'
 import type { ImportOptions, SourceOptions } from '../pipeline/types.js'
 import { recordTypes } from '../records/index.js'
 import { createImport, defaultImportOptions, updateImportMapping } from '../runs/imports.js'
+import { templateFor } from '../runs/mapping-templates.js'
 import { findRun } from '../runs/read.js'
 import type { ImportRunRow } from '../runs/types.js'
 import { ImportCreateInput, ImportCreatePayload, ImportMappingUpdateInput, ImportRunPayload } from '../schema/runs.js'
@@ -86,6 +87,9 @@ function checkStart(input: ImportCreateInput): void {
   if ((input.file == null) === (input.fileId == null)) {
     throw new Refusal('INVALID_INPUT', 'Give either `file` or `fileId`.', ['file'])
   }
+  if (input.mapping != null && input.mappingTemplateId != null) {
+    throw new Refusal('INVALID_INPUT', 'Give either `mapping` or `mappingTemplateId`.', ['mappingTemplateId'])
+  }
 }
 
 /** Imports a file that came with the request. File, key and run are recorded together or not at all. */
@@ -139,11 +143,14 @@ async function start(
   sha256: string,
   prepare: () => Promise<string>,
 ): Promise<{ readonly id: string; readonly repeated: boolean }> {
-  const { recordType, mapping, idempotencyKey } = input
-  const { confirmation } = input
-  const asked = { file: sha256, recordType, source, mapping, options: input.options, confirmation }
+  const { recordType, mapping, mappingTemplateId, idempotencyKey, confirmation } = input
+  const asked = { file: sha256, recordType, source, mapping, mappingTemplateId, options: input.options, confirmation }
   return once(tx, { key: idempotencyKey, operation: 'importCreate', input: asked }, async () => {
     await checkOwner(tx, options.defaultOwnerEmail)
+    const template =
+      mappingTemplateId == null
+        ? null
+        : await templateFor(tx, decodeId('mappingTemplate', mappingTemplateId), recordTypeOf(recordType))
     const sourceFileId = await prepare()
     return createImport(tx, {
       actor: context.caller.actor,
@@ -151,12 +158,14 @@ async function start(
       recordType: recordTypeOf(recordType),
       source,
       mapping: mapping == null ? null : columnMappings(mapping),
+      template,
       options,
       confirmation: input.confirmation ?? 'ALWAYS',
     })
   })
 }
 
+/** A template is laid over the file once all of it has been read: here the options alone are looked at. */
 function checkColumns(
   { input, options, source }: ImportRequest,
   columns: readonly DetectedColumn[],

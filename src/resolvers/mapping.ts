@@ -8,6 +8,7 @@ import { exampleText, transforms } from '../pipeline/transforms/index.js'
 import type { ColumnMapping, SourceOptions, TransformCall } from '../pipeline/types.js'
 import { recordTypes } from '../records/index.js'
 import { defaultImportOptions } from '../runs/imports.js'
+import { earlierMappings } from '../runs/mapping-templates.js'
 import { RecordTypeEnum } from '../schema/enums.js'
 import { SourceOptionsInput } from '../schema/files.js'
 import { ColumnMappingType, MappingSuggestion, Transform, TransformDefinition } from '../schema/mapping.js'
@@ -47,7 +48,8 @@ export class MappingResolver {
       const guess =
         recordType == null ? guessRecordType(columns) : { recordType: recordTypeOf(recordType), confidence: 1 }
       const type = recordTypes[guess.recordType]
-      const mapping = suggestMapping({ type, columns, minConfidence: defaultImportOptions.minConfidence })
+      const earlier = await inTenant(context, (tx) => earlierMappings(tx, type.name))
+      const mapping = suggestMapping({ type, columns, minConfidence: defaultImportOptions.minConfidence, earlier })
       const { conflicts, unmappedRequired } = checkMapping({
         type,
         columns,

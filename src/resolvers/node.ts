@@ -7,12 +7,14 @@ import { findRecord } from '../adapters/crm/read.js'
 import type { PoolTx } from '../db/database.js'
 import { parseId } from '../ids.js'
 import { findPair } from '../runs/duplicates.js'
+import { findTemplate } from '../runs/mapping-templates.js'
 import { findRun } from '../runs/read.js'
 import { Node, type Typed } from '../schema/common.js'
 import { showApiKey } from './api-keys.js'
 import { type ApiContext, inTenant } from './context.js'
 import { showPair } from './duplicates.js'
 import { findFile } from './files.js'
+import { showTemplate } from './mapping-templates.js'
 import { showMember } from './members.js'
 import { nodePermissions, requireOneOf, requirePermission } from './permission.js'
 import { showRecord } from './records.js'
@@ -59,6 +61,10 @@ async function find(
       return show(await findApiKey(tx, uuid), showApiKey)
     case 'duplicatePair':
       return show(await findPair(tx, uuid), showPair)
+    case 'mappingTemplate': {
+      const template = await findTemplate(tx, uuid)
+      return template === null ? null : showTemplate(tx, template)
+    }
     default:
       return kind satisfies never
   }

@@ -7,6 +7,7 @@ import type { ApiContext } from './context.js'
 export type Needed = readonly Permission[]
 
 const runs: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN']
+const mappings: Needed = ['IMPORT_RUN', 'MAPPING_MANAGE']
 
 /** Every operation of the API. A test compares it with the schema. */
 export const permissionTable = {
@@ -21,6 +22,8 @@ export const permissionTable = {
   'Query.file': ['IMPORT_RUN'],
   'Query.mappingSuggestion': ['IMPORT_RUN'],
   'Query.transforms': [],
+  // Who manages mappings need not import, and who imports may keep a mapping for the next file.
+  'Query.mappingTemplates': mappings,
   'Query.uploadSession': ['IMPORT_RUN'],
   'Query.run': runs,
   'Query.runs': runs,
@@ -36,6 +39,8 @@ export const permissionTable = {
   'Mutation.uploadComplete': ['IMPORT_RUN'],
   'Mutation.importCreate': ['IMPORT_RUN'],
   'Mutation.importMappingUpdate': ['IMPORT_RUN'],
+  'Mutation.mappingTemplateSave': mappings,
+  'Mutation.mappingTemplateArchive': mappings,
   'Mutation.importPlan': ['IMPORT_RUN'],
   'Mutation.importConfirm': ['IMPORT_RUN'],
   // A rollback in hand is its own kind of run: see `controlPermissions`.
@@ -66,6 +71,7 @@ export const nodePermissions = {
   run: runs,
   member: permissionTable['Query.members'],
   apiKey: permissionTable['Query.apiKeys'],
+  mappingTemplate: mappings,
   duplicatePair: permissionTable['Query.possibleDuplicates'],
 } as const satisfies Readonly<Record<string, Needed>>
 

@@ -7,6 +7,7 @@ import { EventResolver } from './events.js'
 import { DetectedColumnResolver, FileResolver, SourceFileResolver } from './files.js'
 import { ImportResolver } from './imports.js'
 import { ColumnMappingResolver, MappingResolver } from './mapping.js'
+import { MappingTemplateResolver, OfferedTemplateResolver } from './mapping-templates.js'
 import { MemberResolver } from './members.js'
 import { NodeResolver } from './node.js'
 import { ImportPlanResolver, PlannedRowResolver, PlanResolver, PlanRunResolver } from './plan.js'
@@ -31,6 +32,8 @@ const resolvers: NonEmptyArray<Function> = [
   DetectedColumnResolver,
   UploadSessionResolver,
   MappingResolver,
+  MappingTemplateResolver,
+  OfferedTemplateResolver,
   ColumnMappingResolver,
   ImportResolver,
   PlanResolver,

@@ -31,6 +31,8 @@ export interface NewImport {
   readonly source: SourceOptions | null
   /** Null: the mapping is suggested once the file has been read. */
   readonly mapping: readonly ColumnMapping[] | null
+  /** The version of a template that the mapping is made from once the file has been read; null or absent without one. */
+  readonly template?: { readonly id: string; readonly version: number } | null
   readonly options: ImportOptions
   /** ALWAYS: it starts by itself; otherwise it is planned first. */
   readonly confirmation: 'ASK' | 'IF_NO_ERRORS' | 'ALWAYS'
@@ -49,8 +51,8 @@ export async function createImport(tx: Tx, input: NewImport): Promise<string> {
   const id = newId()
   await tx.query(
     `insert into run (tenant_id, id, kind, status, created_by, record_type, source_file_id, source_options, mapping, options,
-                      confirmation, bytes_total)
-     values ($1, $2, 'IMPORT', 'ANALYZING', $3, $4, $5, $6::jsonb, $7::jsonb, $8::jsonb, $9, $10)`,
+                      confirmation, bytes_total, mapping_template_id, mapping_template_version)
+     values ($1, $2, 'IMPORT', 'ANALYZING', $3, $4, $5, $6::jsonb, $7::jsonb, $8::jsonb, $9, $10, $11, $12)`,
     [
       tx.tenantId,
       id,
@@ -62,6 +64,8 @@ export async function createImport(tx: Tx, input: NewImport): Promise<string> {
       json(input.options),
       input.confirmation,
       file.byte_size,
+      input.template?.id ?? null,
+      input.template?.version ?? null,
     ],
   )
   await statusChanged(tx, id, 'IMPORT', null, 'ANALYZING', null)

@@ -69,6 +69,7 @@ export const MappingConflictCode = enumOf('MappingConflictCode', [
   'UNKNOWN_VALUES',
   'MATCH_FIELD_UNMAPPED',
   'AMBIGUOUS_FORMAT',
+  'TEMPLATE_DRIFT',
 ])
 
 export const RunKindEnum = enumOf('RunKind', ['IMPORT', 'ROLLBACK'])

@@ -580,8 +580,8 @@ export class RollbackPreview {
 
 @InputType('ImportCreateInput', {
   description:
-    'Give `file` (multipart) or `fileId`. Without `mapping` the suggested mapping is used; a run whose mapping has a conflict or misses ' +
-    'a required field waits in AWAITING_MAPPING.',
+    'Give `file` (multipart) or `fileId`. Without `mapping` and `mappingTemplateId` the suggested mapping is used; a run whose mapping has ' +
+    'a conflict or misses a required field waits in AWAITING_MAPPING.',
 })
 export class ImportCreateInput {
   @Field(() => Upload, { nullable: true })
@@ -598,6 +598,13 @@ export class ImportCreateInput {
 
   @Field(() => [ColumnMappingInput], { nullable: true })
   readonly mapping?: ColumnMappingInput[] | null
+
+  @Field(() => ID, {
+    nullable: true,
+    description:
+      'In place of `mapping`: the newest version of this template. What has changed in the file since is TEMPLATE_DRIFT.',
+  })
+  readonly mappingTemplateId?: string | null
 
   @Field(() => ImportOptionsInput, { nullable: true })
   readonly options?: ImportOptionsInput | null

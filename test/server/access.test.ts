@@ -30,6 +30,7 @@ const calls: Readonly<Record<string, string>> = {
   'Query.file': `{ file(id: "${id('file')}") { id } }`,
   'Query.mappingSuggestion': `{ mappingSuggestion(fileId: "${id('file')}") { recordType } }`,
   'Query.transforms': '{ transforms { name } }',
+  'Query.mappingTemplates': '{ mappingTemplates { id } }',
   'Query.uploadSession': `{ uploadSession(id: "${id('uploadSession')}") { id } }`,
   'Query.run': `{ run(id: "${id('run')}") { id } }`,
   'Query.runs': '{ runs(first: 1) { nodes { id } } }',
@@ -43,6 +44,9 @@ const calls: Readonly<Record<string, string>> = {
   'Mutation.uploadComplete': `mutation { uploadComplete(input: { uploadSessionId: "${id('uploadSession')}" }) { userErrors { code } } }`,
   'Mutation.importCreate': `mutation { importCreate(input: { fileId: "${id('file')}", recordType: LEAD, idempotencyKey: "x" }) { userErrors { code } } }`,
   'Mutation.importMappingUpdate': `mutation { importMappingUpdate(input: { runId: "${id('run')}", mapping: [] }) { userErrors { code } } }`,
+  'Mutation.mappingTemplateSave':
+    'mutation { mappingTemplateSave(input: { name: "", recordType: LEAD, mapping: [] }) { userErrors { code } } }',
+  'Mutation.mappingTemplateArchive': `mutation { mappingTemplateArchive(input: { id: "${id('mappingTemplate')}" }) { userErrors { code } } }`,
   'Mutation.runPause': `mutation { runPause(input: { runId: "${id('run')}" }) { userErrors { code } } }`,
   'Mutation.runResume': `mutation { runResume(input: { runId: "${id('run')}" }) { userErrors { code } } }`,
   'Mutation.runCancel': `mutation { runCancel(input: { runId: "${id('run')}" }) { userErrors { code } } }`,
