@@ -35,18 +35,40 @@ const reading = ['format', 'encoding', 'delimiter', 'quote', 'headerRow', 'sheet
 
 interface Kept {
   readonly head: Promise<FileHead>
-  readonly since: number
   /** What it may take, until it is known what it takes. */
   bytes: number
 }
 
+/** What a cache holds at most; for tests others than those of limits.ts. */
+export interface HeadCacheLimits {
+  readonly bytesMax: number
+  readonly msMax: number
+  /** What is counted for a head while it is being read. */
+  readonly loadingBytes: number
+}
+
 /** Heads that one process keeps. Whoever asks has found the file in the tenant first: what is kept is no permission. */
-class HeadCache {
+export class HeadCache {
   readonly #kept = new Map<string, Kept>()
+  readonly #limits: HeadCacheLimits
   #bytes = 0
 
+  constructor(limits: Partial<HeadCacheLimits> = {}) {
+    this.#limits = {
+      bytesMax: PREVIEW_CACHE_BYTES_MAX,
+      msMax: PREVIEW_CACHE_MS_MAX,
+      loadingBytes: PREVIEW_LOOKED_BYTES_MAX,
+      ...limits,
+    }
+  }
+
+  /** Estimated bytes of what is kept. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** The head under `key`; where none is kept, the one that `load` reads. One that could not be read is not kept. */
   get(key: string, load: () => Promise<FileHead>): Promise<FileHead> {
-    this.#forgetOld()
     const found = this.#kept.get(key)
     if (found !== undefined) {
       // The last one asked for is the last one to go.
@@ -54,9 +76,10 @@ class HeadCache {
       this.#kept.set(key, found)
       return found.head
     }
-    const kept: Kept = { head: load(), since: performance.now(), bytes: PREVIEW_LOOKED_BYTES_MAX }
+    const kept: Kept = { head: load(), bytes: this.#limits.loadingBytes }
     this.#kept.set(key, kept)
     this.#bytes += kept.bytes
+    setTimeout(() => this.#forget(key, kept), this.#limits.msMax).unref()
     kept.head.then(
       (head) => {
         const bytes = sizeOf(head)
@@ -72,19 +95,10 @@ class HeadCache {
 
   #makeRoom(newest: string): void {
     for (const [key, kept] of this.#kept) {
-      if (this.#bytes <= PREVIEW_CACHE_BYTES_MAX) {
+      if (this.#bytes <= this.#limits.bytesMax) {
         return
       }
       if (key !== newest) {
-        this.#forget(key, kept)
-      }
-    }
-  }
-
-  #forgetOld(): void {
-    const now = performance.now()
-    for (const [key, kept] of this.#kept) {
-      if (now - kept.since > PREVIEW_CACHE_MS_MAX) {
         this.#forget(key, kept)
       }
     }
