@@ -10,6 +10,7 @@ npm run bench -- formats [--rows N] [--only xlsx ...]      reading each format a
 npm run bench -- memory [--only ndjson|xlsx] [--quick]     memory for files of 10 MB, 100 MB and 1 GB
 npm run bench -- mapping [--half tuning|unseen]             the mapping suggestion against labelled columns
 npm run bench -- plan [--rows N]                            plans beside the imports that they are about
+npm run bench -- hostile                                   a neighbour's answers while a hostile file is looked at
 npm run bench -- subscribers [--quick]                     1,000 subscribers of 50 tenants
 npm run bench -- profile [--rows N] [--in-flight 1|2]      where the time goes, by the engine alone`
 
@@ -85,6 +86,11 @@ switch (positionals[0]) {
   case 'plan': {
     const { benchPlan } = await import('./plan.js')
     await benchPlan(number(values.rows, values.quick ? 100_000 : 1_000_000))
+    break
+  }
+  case 'hostile': {
+    const { benchHostile } = await import('./hostile.js')
+    await benchHostile()
     break
   }
   case 'subscribers': {

@@ -12,7 +12,7 @@ export const ARCHIVE_ENTRIES_MAX = 10_000
 export const GZIP_SMALL_PART_BYTES = 512
 
 /** Small parts in a GZIP file; one with more is refused as unsafe. 36 microseconds each were measured. Parts. */
-export const GZIP_SMALL_PARTS_MAX = 50_000
+export const GZIP_SMALL_PARTS_MAX = 10_000
 
 /** A process that completes an upload says so often enough that its claim stands; without that, another may begin. Seconds. */
 export const UPLOAD_CLAIM_SECONDS = 30
