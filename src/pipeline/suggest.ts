@@ -2,15 +2,21 @@
  * Which column is which field: from the words of the header, the columns beside it and the values below it. A wrong
  * mapping is ten times worse than none, so what is not sure stays open and is only named among the alternatives.
  */
+
+import { fieldOf } from '../records/index.js'
 import type { RecordType } from '../records/types.js'
 import { assign } from './suggest/assign.js'
 import { type Candidate, candidatesOf, LEAST_CONFIDENCE } from './suggest/candidates.js'
+import { suggestValueMap } from './suggest/choices.js'
 import type { ColumnLike } from './suggest/column.js'
+import { customFieldReason } from './suggest/custom.js'
 import { type EarlierMapping, withEarlier } from './suggest/earlier.js'
 import { lexiconOf } from './suggest/lexicon.js'
+import { withParts } from './suggest/parts.js'
 import type { ColumnMapping } from './types.js'
 
 export type { ColumnLike } from './suggest/column.js'
+export { type CustomFieldProposal, customFieldFor } from './suggest/custom.js'
 export { guessRecordType, type RecordTypeGuess } from './suggest/guess.js'
 
 export interface SuggestionInput {
@@ -36,7 +42,7 @@ const TAKEN_FACTOR = 0.5
 
 /**
  * Suggests a field for each of `columns`, in their order: each field at most once, and `field: null` where nothing is
- * sure enough. `confidence` is that of the suggestion or, where `field` is null, of the best guess (0 for none).
+ * sure enough. A column with several fields in its cells has further entries behind those of all columns. `confidence` is that of the suggestion or, where `field` is null, of the best guess (0 for none).
  */
 export function suggestMapping({ type, columns, minConfidence, earlier = [] }: SuggestionInput): ColumnMapping[] {
   const lexicon = lexiconOf(type)
@@ -45,7 +51,7 @@ export function suggestMapping({ type, columns, minConfidence, earlier = [] }: S
   const columnOf = new Map(
     chosen.flatMap((candidate, column) => (candidate === null ? [] : [[candidate.target.name, column]])),
   )
-  return columns.map((column, index) => {
+  const mapping = columns.map((column, index): ColumnMapping => {
     const candidate = chosen[index]!
     const others = candidates[index]!.filter((other) => other !== candidate)
     const alternatives = others
@@ -85,16 +91,17 @@ export function suggestMapping({ type, columns, minConfidence, earlier = [] }: S
       field: sure ? guess.field : null,
       constant: null,
       defaultValue: null,
-      valueMap: [],
+      valueMap: sure ? valueMapOf(type, guess.field, column) : [],
       onBlank: null,
       format: null,
       confidence: rounded(best?.confidence ?? 0),
-      reasons: best?.reasons ?? [nothing(placeless[index]!, type)],
+      reasons: best?.reasons ?? nothing(placeless[index]!, type, column),
       alternatives: alternatives
         .slice(0, ALTERNATIVES_SHOWN)
         .map(({ field, confidence }) => ({ field, confidence: rounded(confidence) })),
     }
   })
+  return [...withParts(mapping, columns, type, minConfidence)]
 
   /** A column without a field of its own that fits the field of column `index` as well and holds other values; or null. */
   function rivalOf(index: number): ColumnLike | null {
@@ -131,10 +138,21 @@ function chooseEach(
   return candidates.map((list, column) => list.find(({ target }) => target === fields[assigned[column]!]) ?? null)
 }
 
-function nothing(system: string | null, type: RecordType): string {
-  return system === null
-    ? 'No field has a name like this, and the values show none.'
-    : `Files of ${system} have this column; the record type ${type.label} has no field for it.`
+function nothing(system: string | null, type: RecordType, column: ColumnLike): string[] {
+  const why =
+    system === null
+      ? 'No field has a name like this, and the values show none.'
+      : `Files of ${system} have this column; the record type ${type.label} has no field for it.`
+  const custom = customFieldReason(column)
+  return custom === null ? [why] : [why, custom]
+}
+
+/** How the values of `column` become choices of the field, as far as their words are known. */
+function valueMapOf(type: RecordType, name: string, column: ColumnLike): ColumnMapping['valueMap'] {
+  const field = fieldOf(type, name)
+  return field === null
+    ? []
+    : suggestValueMap(field, type.name, column.topValues?.map(({ value }) => value) ?? column.samples)
 }
 
 function sameValues(a: ColumnLike, b: ColumnLike): boolean {

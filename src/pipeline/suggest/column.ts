@@ -13,4 +13,6 @@ export interface ColumnLike {
   readonly fillRate: number
   /** First distinct values. */
   readonly samples: readonly string[]
+  /** Distinct values, the most frequent first, with their counts; absent where only samples are known. */
+  readonly topValues?: readonly { readonly value: string; readonly count: number }[]
 }

@@ -37,6 +37,9 @@ const STEM_LENGTH = 6
 /** An abbreviation that stands alone has more letters: `St.` can be anything. */
 const LONE_ABBREVIATION_LENGTH = 3
 
+/** Words whose comparison is remembered; far more than all synonyms have. */
+const CANONICALS_KEPT = 20_000
+
 /** `word` without the ending that number and gender give it. Crude, and the same for both sides of a comparison. */
 function stem(word: string): string {
   return word.length < STEM_LENGTH
@@ -44,8 +47,19 @@ function stem(word: string): string {
     : word.replace(/(?:oes|aes)$/, 'ao').replace(/(?:ees|ee|en|es|er|e|s|n|i|o|a)$/, '')
 }
 
+const canonicals = new Map<string, string>()
+
+/** `word` as it is compared; remembered for the words of synonyms, which all record types share. */
 function canonical(word: string): string {
-  return conceptOf.get(word) ?? conceptOf.get(word.replace(/(?:es|s|n)$/, '')) ?? stem(word)
+  const known = canonicals.get(word)
+  if (known !== undefined) {
+    return known
+  }
+  const canon = conceptOf.get(word) ?? conceptOf.get(word.replace(/(?:es|s|n)$/, '')) ?? stem(word)
+  if (canonicals.size < CANONICALS_KEPT) {
+    canonicals.set(word, canon)
+  }
+  return canon
 }
 
 /** One thing that a header or a phrase says, and the word by which it does. */
@@ -71,6 +85,9 @@ function tokensOf(words: readonly string[], kept?: ReadonlySet<string>): readonl
 }
 
 function withoutImplied(tokens: readonly Token[]): readonly Token[] {
+  if (tokens.length < 2) {
+    return tokens
+  }
   const concepts = new Set(tokens.map(({ canon }) => canon))
   const said = new Set(implied.filter(([concept]) => concepts.has(concept)).map(([, less]) => less))
   return tokens.filter(({ canon }) => !said.has(canon))
@@ -105,15 +122,18 @@ export class Alike<T> {
   readonly #vocabulary: ReadonlySet<string>
   readonly #parts = new Map<string, readonly string[]>()
 
-  constructor(phrases: Iterable<readonly [words: readonly string[], value: T]>) {
+  /** `compounds`: whether the language of a phrase writes words together that others write apart. */
+  constructor(phrases: Iterable<readonly [words: readonly string[], value: T, compounds: boolean]>) {
     const list = [...phrases]
     this.#vocabulary = new Set([
       ...list.flatMap(([words]) => words),
       ...conceptOf.keys(),
       ...[...entityWords.values()].flatMap((words) => [...words]),
     ])
-    for (const [words, value] of list) {
-      const apart = words.flatMap((word) => (conceptOf.has(word) ? [word] : (this.#split(word, 1) ?? [word])))
+    for (const [words, value, compounds] of list) {
+      const apart = compounds
+        ? words.flatMap((word) => (conceptOf.has(word) ? [word] : (this.#split(word, 1) ?? [word])))
+        : words
       for (const variant of apart.length === words.length ? [words] : [words, apart]) {
         const tokens = tokensOf(variant)
         // `Valor de` is the lower end of a range; without its small word it is not.
@@ -130,14 +150,8 @@ export class Alike<T> {
       return
     }
     const entry = { tokens, value }
-    const bag = bagOf(withoutImplied(tokens))
-    this.#byBag.set(bag, [...(this.#byBag.get(bag) ?? []), entry])
-    const counted = this.#byCount.get(tokens.length)
-    if (counted === undefined) {
-      this.#byCount.set(tokens.length, [entry])
-    } else {
-      counted.push(entry)
-    }
+    push(this.#byBag, bagOf(withoutImplied(tokens)), entry)
+    push(this.#byCount, tokens.length, entry)
   }
 
   /**
@@ -266,6 +280,15 @@ export class Alike<T> {
       }
     }
     return null
+  }
+}
+
+function push<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+  const list = lists.get(key)
+  if (list === undefined) {
+    lists.set(key, [value])
+  } else {
+    list.push(value)
   }
 }
 

@@ -109,13 +109,24 @@ const NEARLY_MOST = 0.89
 
 const lexicons = new WeakMap<RecordType, Lexicon>()
 
-/** The lexicon of `type`, built once. */
+/** Lexicons of record types with fields of a tenant that are kept: building one takes a blink, and a tenant comes again. */
+const KEPT = 8
+const kept = new Map<string, Lexicon>()
+
+/** The lexicon of `type`, built once; of record types with custom fields the latest few are kept. */
 export function lexiconOf(type: RecordType): Lexicon {
-  let lexicon = lexicons.get(type)
-  if (lexicon === undefined) {
-    lexicon = build(type)
-    lexicons.set(type, lexicon)
+  const known = lexicons.get(type)
+  if (known !== undefined) {
+    return known
   }
+  const key = JSON.stringify([type.name, mappableNames(type).map((name) => [name, fieldOf(type, name)?.label])])
+  const lexicon = kept.get(key) ?? build(type)
+  kept.delete(key)
+  kept.set(key, lexicon)
+  if (kept.size > KEPT) {
+    kept.delete(kept.keys().next().value!)
+  }
+  lexicons.set(type, lexicon)
   return lexicon
 }
 
@@ -237,13 +248,14 @@ function build(type: RecordType): Lexicon {
     }
   }
 
-  const said: [readonly string[], Said][] = phrases.map((phrase) => [
+  const said: [readonly string[], Said, boolean][] = phrases.map((phrase) => [
     phrase.words,
     { target: phrase.target, text: phrase.text, weak: null, language: phrase.language },
+    COMPOUNDING.has(phrase.language),
   ])
   for (const target of targets) {
     for (const [text, weak] of Object.entries(wordsByType[type.name][target.name]?.weak ?? {})) {
-      said.push([wordsOf(text), { target, text, weak, language: null }])
+      said.push([wordsOf(text), { target, text, weak, language: null }, true])
     }
   }
   // A number or code of the record itself is its id elsewhere. Those of a listing are its number there.
@@ -252,7 +264,7 @@ function build(type: RecordType): Lexicon {
     for (const words of entities.map((entity) => ENTITY_WORDS[entity])) {
       for (const word of words.split(' ')) {
         for (const id of ['id', 'number', 'code', 'reference', 'ref', 'key']) {
-          said.push([[word, id], { target, text: `${word} ${id}`, weak: null, language: null }])
+          said.push([[word, id], { target, text: `${word} ${id}`, weak: null, language: null }, false])
         }
       }
     }
@@ -261,7 +273,12 @@ function build(type: RecordType): Lexicon {
   const phrasesByWord = new Map<string, Phrase[]>()
   for (const phrase of phrases) {
     for (const word of new Set(phrase.words)) {
-      phrasesByWord.set(word, [...(phrasesByWord.get(word) ?? []), phrase])
+      const list = phrasesByWord.get(word)
+      if (list === undefined) {
+        phrasesByWord.set(word, [phrase])
+      } else {
+        list.push(phrase)
+      }
     }
   }
   return {
@@ -289,6 +306,9 @@ function build(type: RecordType): Lexicon {
 function placelessKeys(type: RecordTypeName): ReadonlySet<string> {
   return new Set(PLACELESS[type].split(',').map((text) => keyOf(wordsOf(text))))
 }
+
+/** Languages that write words together which others write apart. */
+const COMPOUNDING: ReadonlySet<Language> = new Set(['de', 'nl'])
 
 /** Whose ids a file of each record type may name, and the target that they are. */
 const ID_OF: Readonly<
