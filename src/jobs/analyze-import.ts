@@ -348,6 +348,7 @@ async function mappingOf(
       kindConfidence: column.kindConfidence,
       fillRate: rows === 0 ? 0 : column.filled / rows,
       samples: column.samples,
+      topValues: column.topValues,
     })),
     minConfidence: run.options.minConfidence,
     earlier,
