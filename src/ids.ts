@@ -15,6 +15,7 @@ const prefixes = {
   apiKey: 'key',
   tenant: 'tnt',
   uploadSession: 'upl',
+  customField: 'cfd',
   mappingTemplate: 'mpt',
   duplicatePair: 'dup',
 } as const

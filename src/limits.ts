@@ -165,6 +165,26 @@ export const TRANSFORM_VALUE_LENGTH_MAX = 1024 * 1024
 /** Transforms of one column of a mapping. */
 export const TRANSFORMS_PER_COLUMN_MAX = 20
 
+// ------------------------------------------------------------------------------------------------ fields and rules of a tenant
+
+/** Custom fields that a record type has at a time. */
+export const CUSTOM_FIELDS_MAX = 200
+
+/** Keys of custom fields of one record type, archived ones with them: each keeps its meaning for ever. */
+export const CUSTOM_FIELD_KEYS_MAX = 1_000
+
+/** Key of a custom field. Characters. */
+export const CUSTOM_FIELD_KEY_LENGTH_MAX = 40
+
+/** Label of a custom field. UTF-16 code units. */
+export const CUSTOM_FIELD_LABEL_LENGTH_MAX = 100
+
+/** One option of a custom field. UTF-16 code units. */
+export const CUSTOM_FIELD_OPTION_LENGTH_MAX = 100
+
+/** Options of one custom field. */
+export const CUSTOM_FIELD_OPTIONS_MAX = 200
+
 // ------------------------------------------------------------------------------------------------ duplicates
 
 /** A key that more records of a tenant share says too little of who they are, and is passed over. Records. */

@@ -9,6 +9,7 @@ import { Migration20261122000005_row_files } from '../../migrations/Migration202
 import { Migration20261122000006_wakeups } from '../../migrations/Migration20261122000006_wakeups.js'
 import { Migration20261122000007_run_detection } from '../../migrations/Migration20261122000007_run_detection.js'
 import { Migration20261122000008_plans } from '../../migrations/Migration20261122000008_plans.js'
+import { Migration20261122000009_custom_fields } from '../../migrations/Migration20261122000009_custom_fields.js'
 import { Migration20261122000010_mapping_templates } from '../../migrations/Migration20261122000010_mapping_templates.js'
 import { Migration20261122000011_duplicates } from '../../migrations/Migration20261122000011_duplicates.js'
 import { Migration20261122000012_upload_claims } from '../../migrations/Migration20261122000012_upload_claims.js'
@@ -24,6 +25,7 @@ const migrations = [
   Migration20261122000006_wakeups,
   Migration20261122000007_run_detection,
   Migration20261122000008_plans,
+  Migration20261122000009_custom_fields,
   Migration20261122000010_mapping_templates,
   Migration20261122000011_duplicates,
   Migration20261122000012_upload_claims,

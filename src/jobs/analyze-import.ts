@@ -1,4 +1,5 @@
 /** The first pass of an import: reads the whole file once, then decides whether it can go on by itself. */
+import { loadRecordTypeOf, noteRecordType } from '../adapters/crm/custom-fields.js'
 import { type Converted, convert } from '../adapters/files/convert.js'
 import type { Detection } from '../adapters/files/detection.js'
 import { inspectFile } from '../adapters/files/inspect.js'
@@ -11,7 +12,6 @@ import { resolveMapping } from '../pipeline/resolve.js'
 import { suggestMapping } from '../pipeline/suggest.js'
 import { applyTemplate, signatureOf } from '../pipeline/template.js'
 import type { ColumnEvidence, ColumnMapping, ImportOptions, MappingConflict, SourceOptions } from '../pipeline/types.js'
-import { recordTypes } from '../records/index.js'
 import type { RecordType, RecordTypeName } from '../records/types.js'
 import { statusChanged } from '../runs/events.js'
 import { earlierMappings, learnHeader, type MappingTemplateRow, templateVersion } from '../runs/mapping-templates.js'
@@ -259,7 +259,13 @@ export async function analyzeImport(context: WorkerContext, claim: Claim, lost: 
       ? { file: await openImportFile(context, claim), rows: run.total, evidence: run.evidence }
       : await firstPass(context, claim, lost)
 
-  const type = recordTypes[run.record_type]
+  const type = await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, (tx) =>
+      run.mapping === null
+        ? noteRecordType(tx, { id: claim.runId, recordType: run.record_type })
+        : loadRecordTypeOf(tx, { id: claim.runId, recordType: run.record_type }),
+    ),
+  )
   // Once a person has given the mapping, it is no longer the template's, nor compared with it.
   const { mapping, template, drift } =
     run.mapping === null

@@ -1,11 +1,11 @@
 /** What an import is made of, read once by whoever is about to rehearse or to write it. */
+import { loadRecordTypeOf } from '../adapters/crm/custom-fields.js'
 import type { WritePlan } from '../adapters/crm/stage.js'
 import type { Cursor } from '../adapters/source.js'
 import { first, one, withTenant } from '../db/tx.js'
 import { compileMapping, createDefaults } from '../pipeline/map.js'
 import { effectiveMatchRules, resolveMapping } from '../pipeline/resolve.js'
 import type { ColumnEvidence, ColumnMapping, ImportOptions, ResolvedMapping } from '../pipeline/types.js'
-import { recordTypes } from '../records/index.js'
 import type { RecordTypeName } from '../records/types.js'
 import type { ImportFile } from './analyze-import.js'
 import type { Claim } from './claim.js'
@@ -44,7 +44,7 @@ export async function loadImport(context: WorkerContext, claim: Claim, file: Imp
          from run r where r.tenant_id = $1 and r.id = $2`,
         [claim.tenantId, claim.runId],
       )
-      const type = recordTypes[run.record_type]
+      const type = await loadRecordTypeOf(tx, { id: claim.runId, recordType: run.record_type })
       const { resolved } = resolveMapping({
         type,
         mapping: run.mapping,

@@ -10,6 +10,7 @@ import type { Cursor } from '../adapters/source.js'
 import { EvidenceCollector } from '../pipeline/evidence.js'
 import { compileMapping } from '../pipeline/map.js'
 import type { ColumnEvidence, ResolvedMapping } from '../pipeline/types.js'
+import { withCustomFields } from '../records/custom.js'
 import { recordTypes } from '../records/index.js'
 import { ChunkBuilder, type ReadChunk } from './chunk-builder.js'
 import { newIds } from './ids.js'
@@ -99,7 +100,7 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
     return credits.shift() ?? task.chunkRows
   }
 
-  const type = recordTypes[task.resolved.recordType]
+  const type = withCustomFields(recordTypes[task.resolved.recordType], task.resolved.customFields ?? [])
   const plan: WritePlan = { ...task.plan, recordType: type }
   const mapper = compileMapping(task.resolved, type)
   const { slots, keysOf } = keyExtractor(plan)

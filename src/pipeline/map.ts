@@ -124,7 +124,7 @@ class Step {
     this.mappedName = column.field
     this.stageColumn =
       path === null
-        ? { name: field.column, sqlType: field.sqlType, field: field.name, role: 'value', key: null }
+        ? { name: stageName(field), sqlType: field.sqlType, field: field.name, role: 'value', key: null }
         : {
             name: `${field.column}__by_${snakeCase(path.key)}`,
             sqlType: 'text',
@@ -140,13 +140,19 @@ class Step {
     })
     this.valueMap = compileValueMap(read, column, resolved)
     this.keepsText = textKinds.has(read.kind)
-    this.onClear = field.sqlType.endsWith('[]')
-      ? 'EMPTY_LIST'
-      : field.required || field.neverCleared === true
-        ? 'KEEP'
-        : 'CLEAR'
+    this.onClear =
+      field.sqlType.endsWith('[]') && field.customKey === undefined
+        ? 'EMPTY_LIST'
+        : field.required || field.neverCleared === true
+          ? 'KEEP'
+          : 'CLEAR'
     this.clearsBlank = column.onBlank === 'CLEAR' && this.onClear !== 'KEEP'
   }
+}
+
+/** Custom fields have no column whose name the stage could take, but a name that has to be quoted. */
+function stageName(field: FieldDefinition): string {
+  return field.customKey === undefined ? field.column : `"${field.column}"`
 }
 
 const textKinds: ReadonlySet<FieldKind> = new Set(['TEXT', 'LONG_TEXT', 'EMAIL', 'PHONE', 'URL', 'MULTI_ENUM'])

@@ -78,6 +78,7 @@ export function resolveMapping(request: ResolveRequest): Resolution {
   const unmappedRequired = missingFields(type, options, used)
   conflicts.push(...unmappedRequired.map((name) => requiredConflict(type, name)))
   const names = used.filter((column) => column.path === null).map((column) => column.name)
+  const customFields = type.fields.filter(({ name, customKey }) => customKey !== undefined && names.includes(name))
   const matchConflict = unmatchable(type, options, names)
   if (matchConflict !== null) {
     conflicts.push(matchConflict)
@@ -89,6 +90,7 @@ export function resolveMapping(request: ResolveRequest): Resolution {
       options,
       timeZone,
       defaultCountry,
+      ...(customFields.length === 0 ? {} : { customFields }),
     },
     conflicts,
     unmappedRequired,

@@ -1,5 +1,5 @@
 /** Words that the stages of the pipeline share. All of it is plain data that crosses threads and fits in jsonb. */
-import type { FieldKind, RecordTypeName } from '../records/types.js'
+import type { FieldDefinition, FieldKind, RecordTypeName } from '../records/types.js'
 
 export type IssueSeverity = 'ERROR' | 'WARNING'
 
@@ -187,6 +187,8 @@ export interface ResolvedMapping {
   readonly options: ImportOptions
   readonly timeZone: string
   readonly defaultCountry: string | null
+  /** Custom fields that columns are mapped to: whoever has only this knows the tenant's record type well enough. Absent for none. */
+  readonly customFields?: readonly FieldDefinition[]
 }
 
 export interface ResolvedColumn {

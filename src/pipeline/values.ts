@@ -115,7 +115,7 @@ function reader(field: FieldDefinition, options: ReadingOptions): (text: string)
     case 'ENUM':
       return choiceReader(field)
     case 'MULTI_ENUM':
-      return tagsReader(max)
+      return tagsReader(max, field.options === null ? null : choiceReader(field))
     case 'REFERENCE':
       throw new Error(`${field.name} is a reference: its keys are read, not itself`)
   }
@@ -459,7 +459,9 @@ export function booleanReader(): (text: string) => string | null {
 
 function choiceReader(field: Choices): (text: string) => string | null {
   const words = choiceWords(field)
-  const read = remembering((text) => words.get(wordKey(text)) ?? null)
+  // Options of custom fields may differ in nothing but signs (`C`, `C#`), which words do without.
+  const options = new Set(field.options)
+  const read = remembering((text) => (options.has(text) ? text : (words.get(wordKey(text)) ?? null)))
   return (text) => (text.length > CHOICE_LENGTH_MAX ? null : read(text))
 }
 
@@ -486,12 +488,14 @@ function nearestOption(field: FieldDefinition, text: string): string | null {
 
 const listSeparators = /[;,|]|:::/
 
-function tagsReader(max: number): (text: string) => string | null {
+/** `choose`: what an entry has to be one of; null for any text. */
+function tagsReader(max: number, choose: ((text: string) => string | null) | null): (text: string) => string | null {
   return remembering((text) => {
     const tags = new Map<string, string>()
     for (const part of text.split(listSeparators)) {
-      const tag = trimmed(part)
-      if (tag.length > max) {
+      const said = trimmed(part)
+      const tag = choose === null || said === '' ? said : choose(said)
+      if (tag === null || tag.length > max) {
         return null
       }
       if (tag !== '' && !tags.has(tag.toLowerCase())) {
@@ -570,6 +574,13 @@ function faultOf(field: FieldDefinition, options: ReadingOptions, text: string):
       }
     }
     case 'MULTI_ENUM':
+      if (field.options !== null) {
+        return {
+          code: 'INVALID_ENUM_VALUE',
+          message: `${value} holds an entry that is none of: ${field.options.join(', ')}.`,
+          suggestion: 'Separate entries by ; or , and write them as they are listed.',
+        }
+      }
       return {
         code: 'VALUE_TOO_LONG',
         message: `One of the entries has more than ${maxLength} characters.`,

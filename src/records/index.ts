@@ -35,9 +35,8 @@ export interface ReferencePath {
 
 const memberEmail = email('email', 'E-mail', 'E-mail address of a member.')
 
-const fieldsByType = new Map<RecordTypeName, ReadonlyMap<string, FieldDefinition>>(
-  Object.values(recordTypes).map((type) => [type.name, new Map(type.fields.map((field) => [field.name, field]))]),
-)
+/** By the type itself and not by its name: a tenant's type has custom fields besides. */
+const fieldsByType = new WeakMap<RecordType, ReadonlyMap<string, FieldDefinition>>()
 
 const pathsByType = new Map<RecordTypeName, ReadonlyMap<string, ReferencePath>>(
   Object.values(recordTypes).map((type) => [
@@ -58,7 +57,12 @@ const pathsByType = new Map<RecordTypeName, ReadonlyMap<string, ReferencePath>>(
 
 /** The field called `name`, references included (`contact`, not `contact.email`); null if there is none. */
 export function fieldOf(type: RecordType, name: string): FieldDefinition | null {
-  return fieldsByType.get(type.name)?.get(name) ?? null
+  let fields = fieldsByType.get(type)
+  if (fields === undefined) {
+    fields = new Map(type.fields.map((field) => [field.name, field]))
+    fieldsByType.set(type, fields)
+  }
+  return fields.get(name) ?? null
 }
 
 /** The reference and key that a mappable name stands for: `contact.email`, or `ownerEmail` itself; null for other names. */

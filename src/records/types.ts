@@ -27,7 +27,10 @@ export interface FieldDefinition {
   readonly label: string
   readonly description: string
   readonly kind: FieldKind
-  /** Column of the record's table, e.g. `address_line1`; references and owners store an id, e.g. `contact_id`. */
+  /**
+   * Column of the record's table, e.g. `address_line1`; references and owners store an id, e.g. `contact_id`. A custom field
+   * has none: this is then its name, under which its changes are kept; see `customKey`.
+   */
   readonly column: string
   /** PostgreSQL type of that column, e.g. `text`, `numeric(14,2)`, `timestamptz`, `text[]`, `uuid`. */
   readonly sqlType: string
@@ -58,6 +61,8 @@ export interface FieldDefinition {
   readonly synonyms?: Readonly<Record<string, readonly string[]>>
   /** A yes that no import takes back, e.g. an opt-out: only `t` is ever imported, and a blank never clears it. */
   readonly neverCleared?: true
+  /** Of a field that a tenant made: its key in the record's `custom_fields`. Absent for fields with a column. */
+  readonly customKey?: string
 }
 
 export interface ReferenceDefinition {
@@ -85,7 +90,10 @@ export interface RecordType {
   readonly name: RecordTypeName
   readonly table: RecordTypeName
   readonly label: string
-  /** Own fields in the order in which the API shows them, `sourceSystem` and `externalId` first. */
+  /**
+   * Own fields in the order in which the API shows them, `sourceSystem` and `externalId` first; the custom fields of a tenant
+   * come last (`withCustomFields`), and those that everybody has stand alone in `recordTypes`.
+   */
   readonly fields: readonly FieldDefinition[]
   readonly checks: readonly RecordCheck[]
   /** Fields with an index, which may carry a match rule, e.g. `externalId`, `email`, `phone`. */

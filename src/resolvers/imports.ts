@@ -3,21 +3,33 @@ import type { FileUpload } from 'graphql-upload-ts'
 import { Arg, Ctx, Mutation, Resolver } from 'type-graphql'
 import { once } from '../access/idempotency.js'
 import { findMemberByEmail } from '../access/members.js'
+import { addCustomFields, loadRecordType } from '../adapters/crm/custom-fields.js'
 import type { DetectedColumn, Detection } from '../adapters/files/detection.js'
 import type { PoolTx } from '../db/database.js'
 import type { SourceFile } from '../db/entities.js'
 import { Refusal } from '../errors.js'
 import { decodeId } from '../ids.js'
 import type { ImportOptions, SourceOptions } from '../pipeline/types.js'
-import { recordTypes } from '../records/index.js'
+import { customDefinition, withCustomFields } from '../records/custom.js'
+import { fieldOf } from '../records/index.js'
+import type { RecordType } from '../records/types.js'
 import { createImport, defaultImportOptions, updateImportMapping } from '../runs/imports.js'
 import { templateFor } from '../runs/mapping-templates.js'
 import { findRun } from '../runs/read.js'
 import type { ImportRunRow } from '../runs/types.js'
+import type { ColumnMappingInput } from '../schema/mapping.js'
 import { ImportCreateInput, ImportCreatePayload, ImportMappingUpdateInput, ImportRunPayload } from '../schema/runs.js'
 import { type ApiContext, inTenant } from './context.js'
 import { findFile } from './files.js'
-import { checkMapping, columnMappings, importOptions, over, sourceOptions } from './inputs.js'
+import {
+  checkMapping,
+  columnMappings,
+  importOptions,
+  type NewCustomField,
+  newCustomFields,
+  over,
+  sourceOptions,
+} from './inputs.js'
 import { requirePermission } from './permission.js'
 import { settled } from './refusals.js'
 import { detect, discard, receive, record } from './uploads.js'
@@ -65,8 +77,10 @@ export class ImportResolver {
       if (before === null || before.kind !== 'IMPORT') {
         throw new Refusal('NOT_FOUND', 'There is no import with this id.', ['runId'])
       }
-      await checkUpdate(context, before, { mapping, options, source: said })
+      const custom = newFields(context, input.mapping)
+      await checkUpdate(context, before, { mapping, options, source: said, custom })
       const importRun = await inTenant(context, async (tx) => {
+        await addCustomFields(tx, before.recordType, custom, { actor: context.caller.actor, known: 'USE' })
         await checkOwner(tx, options.defaultOwnerEmail ?? null)
         const source = said === null ? null : over(before.sourceOptions, said)
         await updateImportMapping(tx, { runId, mapping, options, source })
@@ -100,7 +114,7 @@ async function importUpload(context: ApiContext, request: ImportRequest, file: P
   try {
     return await inTenant(context, async (tx) => {
       const { id, repeated } = await start(context, tx, request, received.stored.sha256, async () => {
-        checkColumns(request, received.detection.columns, null)
+        checkColumns(request, received.detection.columns, null, await typeOf(tx, request.input))
         return record(context, tx, received)
       })
       const run = await showImport(context, tx, id)
@@ -128,7 +142,7 @@ async function importStored(context: ApiContext, request: ImportRequest): Promis
       if ((await findFile(tx, fileId)) === null) {
         throw new Refusal('NOT_FOUND', 'The retention of this file has ended: upload it again.', ['fileId'])
       }
-      checkColumns(request, columns, file.sourceOptions as SourceOptions | null)
+      checkColumns(request, columns, file.sourceOptions as SourceOptions | null, await typeOf(tx, request.input))
       return fileId
     })
     return showImport(context, tx, id)
@@ -151,6 +165,8 @@ async function start(
       mappingTemplateId == null
         ? null
         : await templateFor(tx, decodeId('mappingTemplate', mappingTemplateId), recordTypeOf(recordType))
+    const custom = newFields(context, mapping ?? [])
+    await addCustomFields(tx, recordTypeOf(recordType), custom, { actor: context.caller.actor, known: 'USE' })
     const sourceFileId = await prepare()
     return createImport(tx, {
       actor: context.caller.actor,
@@ -170,9 +186,10 @@ function checkColumns(
   { input, options, source }: ImportRequest,
   columns: readonly DetectedColumn[],
   before: SourceOptions | null,
+  type: RecordType,
 ): void {
   checkMapping({
-    type: recordTypes[recordTypeOf(input.recordType)],
+    type,
     columns,
     mapping: columnMappings(input.mapping ?? []),
     options,
@@ -187,6 +204,7 @@ async function checkUpdate(
     readonly mapping: ReturnType<typeof columnMappings>
     readonly options: Partial<ImportOptions>
     readonly source: SourceOptions | null
+    readonly custom: readonly NewCustomField[]
   },
 ): Promise<void> {
   const file = await context.loaders.file(run.sourceFileId)
@@ -194,8 +212,12 @@ async function checkUpdate(
     throw new Refusal('INVALID_STATE', 'The retention of the file has ended: import it again.', ['runId'])
   }
   const source = over(over(file.sourceOptions as SourceOptions | null, run.sourceOptions), update.source)
+  const standing = await inTenant(context, (tx) => loadRecordType(tx, run.recordType))
+  const made = update.custom
+    .map(({ field }) => customDefinition(field))
+    .filter(({ name }) => fieldOf(standing, name) === null)
   checkMapping({
-    type: recordTypes[run.recordType],
+    type: withCustomFields(standing, made),
     columns: await columnsOf(context, file, source),
     mapping: update.mapping,
     options: { ...run.options, ...update.options },
@@ -220,6 +242,19 @@ async function columnsOf(
     options,
   )
   return detection.columns
+}
+
+/** The custom fields that a mapping makes. Making them is not part of importing, and needs a permission of its own. */
+function newFields(context: ApiContext, mapping: readonly ColumnMappingInput[]): NewCustomField[] {
+  const fields = newCustomFields(mapping)
+  if (fields.length > 0) {
+    requirePermission(context, 'Mutation.customFieldCreate')
+  }
+  return fields
+}
+
+function typeOf(tx: PoolTx, input: ImportCreateInput): Promise<RecordType> {
+  return loadRecordType(tx, recordTypeOf(input.recordType))
 }
 
 async function checkOwner(tx: PoolTx, email: string | null): Promise<void> {

@@ -5,6 +5,7 @@ import { Refusal } from '../errors.js'
 import { MATCH_RULES_MAX, NAME_LENGTH_MAX } from '../limits.js'
 import { resolveMapping } from '../pipeline/resolve.js'
 import type { ColumnEvidence, ColumnMapping, ImportOptions, MappingConflict, SourceOptions } from '../pipeline/types.js'
+import { type CustomField, checkedCustomField, customName } from '../records/custom.js'
 import type { RecordType } from '../records/types.js'
 import type { SourceOptionsInput } from '../schema/files.js'
 import type { ColumnMappingInput } from '../schema/mapping.js'
@@ -101,7 +102,7 @@ export function columnMappings(input: readonly ColumnMappingInput[]): ColumnMapp
   return input.map((entry) => ({
     column: entry.column ?? null,
     columnIndex: entry.columnIndex ?? null,
-    field: entry.field ?? null,
+    field: entry.createCustomField == null ? (entry.field ?? null) : customName(entry.createCustomField.key),
     constant: entry.constant ?? null,
     defaultValue: entry.defaultValue ?? null,
     ...transformCalls(entry),
@@ -123,6 +124,34 @@ function transformCalls({ transforms }: ColumnMappingInput): Pick<ColumnMapping,
           arguments: (call.arguments ?? []).map(({ name, value }) => ({ name, value })),
         })),
       }
+}
+
+/** A custom field that a mapping makes, and where in the input it stands. */
+export interface NewCustomField {
+  readonly field: CustomField
+  readonly path: readonly string[]
+}
+
+/** The custom fields that a mapping makes. Refuses INVALID_INPUT. */
+export function newCustomFields(input: readonly ColumnMappingInput[]): NewCustomField[] {
+  const fields = input.flatMap(({ createCustomField, field }, index): NewCustomField[] => {
+    if (createCustomField == null) {
+      return []
+    }
+    const path = ['mapping', String(index), 'createCustomField']
+    const custom = checkedCustomField(createCustomField, path)
+    const name = customName(custom.key)
+    if (field != null && field !== name) {
+      throw new Refusal('INVALID_INPUT', `The column is mapped to ${name} and to ${field}. Leave one of them.`, path)
+    }
+    return [{ field: custom, path }]
+  })
+  const keys = fields.map(({ field }) => field.key)
+  const twice = fields.find(({ field }, index) => keys.indexOf(field.key) !== index)
+  if (twice !== undefined) {
+    throw new Refusal('INVALID_INPUT', `The custom field ${twice.field.key} is made twice.`, [...twice.path, 'key'])
+  }
+  return fields
 }
 
 export interface MappingRequest {

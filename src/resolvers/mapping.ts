@@ -1,12 +1,12 @@
 import 'reflect-metadata'
 import { Arg, Ctx, FieldResolver, ID, Query, Resolver, Root } from 'type-graphql'
+import { loadRecordType } from '../adapters/crm/custom-fields.js'
 import type { Detection } from '../adapters/files/detection.js'
 import { Refusal } from '../errors.js'
 import { decodeId } from '../ids.js'
 import { guessRecordType, suggestMapping } from '../pipeline/suggest.js'
 import { exampleText, transforms } from '../pipeline/transforms/index.js'
 import type { ColumnMapping, SourceOptions, TransformCall } from '../pipeline/types.js'
-import { recordTypes } from '../records/index.js'
 import { defaultImportOptions } from '../runs/imports.js'
 import { earlierMappings } from '../runs/mapping-templates.js'
 import { RecordTypeEnum } from '../schema/enums.js'
@@ -47,7 +47,7 @@ export class MappingResolver {
       const { columns } = detection
       const guess =
         recordType == null ? guessRecordType(columns) : { recordType: recordTypeOf(recordType), confidence: 1 }
-      const type = recordTypes[guess.recordType]
+      const type = await inTenant(context, (tx) => loadRecordType(tx, guess.recordType))
       const earlier = await inTenant(context, (tx) => earlierMappings(tx, type.name))
       const mapping = suggestMapping({ type, columns, minConfidence: defaultImportOptions.minConfidence, earlier })
       const { conflicts, unmappedRequired } = checkMapping({

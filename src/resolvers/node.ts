@@ -27,7 +27,7 @@ export class NodeResolver {
   async node(@Ctx() context: ApiContext, @Arg('id', () => ID) id: string): Promise<Typed | null> {
     requirePermission(context, 'Query.node')
     const parsed = parseId(id)
-    if (parsed === null || parsed.kind === 'tenant') {
+    if (parsed === null || parsed.kind === 'tenant' || parsed.kind === 'customField') {
       return null
     }
     const { kind, uuid } = parsed
@@ -59,12 +59,12 @@ async function find(
       return show(await findMember(tx, uuid), showMember)
     case 'apiKey':
       return show(await findApiKey(tx, uuid), showApiKey)
-    case 'duplicatePair':
-      return show(await findPair(tx, uuid), showPair)
     case 'mappingTemplate': {
       const template = await findTemplate(tx, uuid)
       return template === null ? null : showTemplate(tx, template)
     }
+    case 'duplicatePair':
+      return show(await findPair(tx, uuid), showPair)
     default:
       return kind satisfies never
   }

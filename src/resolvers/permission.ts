@@ -48,6 +48,9 @@ export const permissionTable = {
   'Mutation.runResume': runs,
   'Mutation.runCancel': runs,
   'Mutation.runRollback': ['ROLLBACK_RUN'],
+  // Mappings can make fields, too: see `newFields`.
+  'Mutation.customFieldCreate': ['MAPPING_MANAGE'],
+  'Mutation.customFieldArchive': ['MAPPING_MANAGE'],
   'Mutation.recordUpdate': ['RECORD_WRITE'],
   'Mutation.recordDelete': ['RECORD_WRITE'],
   'Mutation.possibleDuplicateDecide': ['RECORD_WRITE'],

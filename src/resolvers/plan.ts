@@ -2,6 +2,7 @@ import 'reflect-metadata'
 import { Arg, Ctx, FieldResolver, Int, Mutation, Resolver, Root } from 'type-graphql'
 import { once } from '../access/idempotency.js'
 import { harmlessColumns, isSensitive, masked, maskIssue } from '../access/privacy.js'
+import { loadRecordTypeOf } from '../adapters/crm/custom-fields.js'
 import type { Row } from '../adapters/source.js'
 import type { PoolTx } from '../db/database.js'
 import { Refusal } from '../errors.js'
@@ -111,6 +112,8 @@ type PlannedRowView = Omit<ImportRowView, 'byte'> & {
 interface RowsAgain {
   readonly columns: readonly { readonly index: number; readonly name: string }[]
   readonly rows: ReadonlyMap<number, Row>
+  /** With the custom fields that the mapping was made for. */
+  readonly type: RecordType
   readonly mapper: RowMapper
   readonly defaults: Readonly<Record<string, string>>
 }
@@ -150,7 +153,8 @@ export class ImportPlanResolver {
 
   @FieldResolver(() => [ColumnFormat], { description: 'One for each column of dates and numbers that is mapped.' })
   async columnFormats(@Root() { run }: PlanView, @Ctx() context: ApiContext): Promise<ColumnFormat[]> {
-    const resolved = await resolvedMapping(context, run)
+    const type = await inTenant(context, (tx) => loadRecordTypeOf(tx, run))
+    const resolved = await resolvedMapping(context, run, type)
     return resolved.columns.flatMap(({ index, columnName, field, format }) => {
       if (format === null || columnName === null) {
         return []
@@ -192,7 +196,7 @@ export class PlannedRowResolver {
   async changes(@Root() row: PlannedRowView, @Ctx() context: ApiContext): Promise<FieldChange[]> {
     const type = recordTypes[row.run.recordType]
     if (row.outcome === 'CREATED') {
-      return created(context, type, await row.read(), row.rowNumber)
+      return created(context, await row.read(), row.rowNumber)
     }
     const changes = await Promise.all(
       row.changes.map(async (change): Promise<FieldChange[]> => {
@@ -211,7 +215,8 @@ export class PlannedRowResolver {
 }
 
 /** The fields that a new record gets from its row and from the mapping. References are named as the file names them. */
-function created(context: ApiContext, type: RecordType, again: RowsAgain, number: number): FieldChange[] {
+function created(context: ApiContext, again: RowsAgain, number: number): FieldChange[] {
+  const { type } = again
   const row = again.rows.get(number)
   if (row === undefined) {
     return []
@@ -252,10 +257,10 @@ export function plain(value: string, sqlType: string): string {
   return items.map((item) => (item.startsWith('"') ? item.slice(1, -1).replaceAll(/\\(.)/g, '$1') : item)).join('; ')
 }
 
-async function resolvedMapping(context: ApiContext, run: ImportRunRow): Promise<ResolvedMapping> {
+async function resolvedMapping(context: ApiContext, run: ImportRunRow, type: RecordType): Promise<ResolvedMapping> {
   const file = await context.loaders.file(run.sourceFileId)
   return resolveMapping({
-    type: recordTypes[run.recordType],
+    type,
     mapping: run.mapping,
     evidence: run.evidence ?? [],
     options: run.options,
@@ -265,8 +270,8 @@ async function resolvedMapping(context: ApiContext, run: ImportRunRow): Promise<
 
 /** Reads rows of the file again: plain creations of a plan are not kept, but made anew when somebody looks. */
 async function readAgain(context: ApiContext, run: ImportRunRow, numbers: readonly number[]): Promise<RowsAgain> {
-  const resolved = await resolvedMapping(context, run)
-  const type = recordTypes[run.recordType]
+  const type = await inTenant(context, (tx) => loadRecordTypeOf(tx, run))
+  const resolved = await resolvedMapping(context, run, type)
   const rows = new Map<number, Row>()
   const opened = await openRunSource(context, run)
   if (opened !== null) {
@@ -278,6 +283,7 @@ async function readAgain(context: ApiContext, run: ImportRunRow, numbers: readon
   return {
     columns: opened?.source.columns ?? [],
     rows,
+    type,
     mapper: compileMapping(resolved, type),
     defaults: createDefaults(resolved, type),
   }

@@ -16,6 +16,7 @@ import {
   type Touch,
 } from '../adapters/crm/read.js'
 import { decodeId, encodeId } from '../ids.js'
+import { customKeyOf } from '../records/custom.js'
 import { fieldOf, recordTypes } from '../records/index.js'
 import type { RecordType, RecordTypeName } from '../records/types.js'
 import { searchRecord } from '../runs/duplicates.js'
@@ -101,7 +102,7 @@ async function list(
     if (!may(context, 'PII_READ')) {
       // Asking about a value, or sorting by it, would tell it bit by bit.
       const hidden = fieldsAskedAbout(filter ?? null, orderBy ?? null).some(
-        (field) => fieldBehind(type, field) !== null && isSensitive(type, field),
+        (field) => customKeyOf(field) !== null || (fieldBehind(type, field) !== null && isSensitive(type, field)),
       )
       if (hidden) {
         throw forbidden('PII_READ')

@@ -4,6 +4,7 @@ import type { DetectedColumn, Detection } from '../adapters/files/detection.js'
 import type { SourceFile } from '../db/entities.js'
 import { encodeId } from '../ids.js'
 import type { MappingConflict } from '../pipeline/types.js'
+import { customDefinition, customKeyOf } from '../records/custom.js'
 import { recordTypes } from '../records/index.js'
 import type { FieldDefinition, RecordType, RecordTypeName } from '../records/types.js'
 import type { ImportRunRow, RollbackRunRow, RunRow } from '../runs/types.js'
@@ -129,6 +130,11 @@ function hideQuotes({ message, values, readings, columns, field }: MappingConfli
 
 /** The field that a change is about. Changes name columns, `contactId` for what the API calls `contact`; null for a column of our own. */
 export function storedField(type: RecordType, column: string): FieldDefinition | null {
+  const key = customKeyOf(column)
+  if (key !== null) {
+    // The tenant may have archived it since; all that matters of it here is its name, and that it is sensitive.
+    return customDefinition({ key, label: key, kind: 'TEXT', options: null })
+  }
   return (
     type.fields.find(
       (field) => field.column.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()) === column,

@@ -4,6 +4,7 @@
  * look like an edit. Changes of one record are folded: oldest before, newest after.
  */
 import { one, type Tx } from '../db/tx.js'
+import { customKeyOf, customName } from '../records/custom.js'
 import { recordTypes } from '../records/index.js'
 import type { RecordType, RecordTypeName } from '../records/types.js'
 import type { OnRollbackConflict } from './types.js'
@@ -76,6 +77,15 @@ export function references(type: RecordType): { table: RecordTypeName; column: s
   )
 }
 
+/** Where the values of custom fields stand; changes name each by itself, `custom.<key>`. */
+const CUSTOM_COLUMN = 'custom_fields'
+
+/** Position of the key in such a name, counted from 1. */
+const KEY_START = customName('').length + 1
+
+/** SQL for the value that the record `r.j` holds under the name `k.key` of a change: a custom field that has none has no key. */
+const currently = `case when k.key like 'custom.%' then coalesce(r.j -> '${CUSTOM_COLUMN}' -> substr(k.key, ${KEY_START}), 'null') else r.j -> k.key end`
+
 export interface UndoRequest {
   readonly rollbackId: string
   readonly importId: string
@@ -137,10 +147,11 @@ async function undoChanged(tx: Tx, request: UndoRequest, after: string): Promise
   // A field is restored if it holds what was imported, left if it holds what it held before, and a conflict otherwise.
   await tx.query(
     `update undo u set (restore, conflicts) = (
-       select coalesce(jsonb_object_agg(k.key, u.before -> k.key) filter (where now.j -> k.key = u.after -> k.key and now.j -> k.key <> u.before -> k.key), '{}'),
-         coalesce(jsonb_object_agg(k.key, now.j -> k.key) filter (where now.j -> k.key <> u.after -> k.key and now.j -> k.key <> u.before -> k.key), '{}')
-       from (select to_jsonb(r) as j from ${type.table} r where r.tenant_id = $1 and r.id = u.record_id offset 0) as now
-         cross join lateral jsonb_object_keys(u.after) as k (key))
+       select coalesce(jsonb_object_agg(k.key, u.before -> k.key) filter (where now.value = u.after -> k.key and now.value <> u.before -> k.key), '{}'),
+         coalesce(jsonb_object_agg(k.key, now.value) filter (where now.value <> u.after -> k.key and now.value <> u.before -> k.key), '{}')
+       from (select to_jsonb(r) as j from ${type.table} r where r.tenant_id = $1 and r.id = u.record_id offset 0) as r
+         cross join lateral jsonb_object_keys(u.after) as k (key)
+         cross join lateral (select ${currently} as value offset 0) as now)
      where not u.done`,
     [tx.tenantId],
   )
@@ -166,6 +177,9 @@ async function restore(tx: Tx, type: RecordType, request: UndoRequest): Promise<
   )
   const known = new Set([...type.fields.map((field) => field.column), 'deleted_at'])
   const columns = keys.map((row) => row.key).filter((key) => known.has(key))
+  if (keys.some((row) => customKeyOf(row.key) !== null)) {
+    columns.push(CUSTOM_COLUMN)
+  }
   if (columns.length > 0) {
     // A restore that its own table refuses (its external id was taken since) is a conflict of that record alone.
     await guarded(tx, type, columns)
@@ -234,8 +248,8 @@ async function guarded(
     if (ids.length === 1) {
       await tx.query(
         `update undo u set restore = '{}', refused = true, conflicts = (
-           select jsonb_object_agg(k.key, now.j -> k.key)
-           from (select to_jsonb(r) as j from ${type.table} r where r.tenant_id = $1 and r.id = u.record_id offset 0) as now
+           select jsonb_object_agg(k.key, ${currently})
+           from (select to_jsonb(r) as j from ${type.table} r where r.tenant_id = $1 and r.id = u.record_id offset 0) as r
              cross join lateral jsonb_object_keys(u.restore) as k (key))
          where u.record_id = $2`,
         [tx.tenantId, only],
@@ -251,6 +265,10 @@ async function guarded(
 
 /** SQL for the value of a column of `r` once `u.restore` has been applied to it. */
 function restored(type: RecordType, column: string): string {
+  if (column === CUSTOM_COLUMN) {
+    return `jsonb_strip_nulls(r.custom_fields || coalesce((
+      select jsonb_object_agg(substr(x.key, ${KEY_START}), x.value) from jsonb_each(u.restore) x where x.key like 'custom.%'), '{}'))`
+  }
   const sqlType = type.fields.find((field) => field.column === column)?.sqlType ?? 'timestamptz'
   const value = sqlType.endsWith('[]')
     ? `array(select jsonb_array_elements_text(u.restore -> '${column}'))::${sqlType}`

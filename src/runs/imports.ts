@@ -68,6 +68,7 @@ export async function createImport(tx: Tx, input: NewImport): Promise<string> {
       input.template?.version ?? null,
     ],
   )
+  await noteSchema(tx, id)
   await statusChanged(tx, id, 'IMPORT', null, 'ANALYZING', null)
   await tx.query('select wake_run($1)', [id])
   return id
@@ -116,8 +117,18 @@ export async function updateImportMapping(
      where tenant_id = $1 and id = $2`,
     [tx.tenantId, input.runId, json(input.mapping), JSON.stringify(input.options ?? {}), json(input.source)],
   )
+  await noteSchema(tx, input.runId)
   await statusChanged(tx, input.runId, 'IMPORT', 'AWAITING_MAPPING', 'ANALYZING', null)
   await tx.query('select wake_run($1)', [input.runId])
+}
+
+/** Notes which custom fields the mapping of a run was made for: those that stand now. A run from before there were any has none. */
+async function noteSchema(tx: Tx, runId: string): Promise<void> {
+  await tx.query(
+    `update run r set schema_version = s.version from record_schema s
+     where r.tenant_id = $1 and r.id = $2 and s.tenant_id = $1 and s.record_type = r.record_type and s.version <> r.schema_version`,
+    [tx.tenantId, runId],
+  )
 }
 
 function json(value: unknown): string | null {

@@ -1,6 +1,7 @@
 import 'reflect-metadata'
 import { Field, Float, InputType, Int, ObjectType } from 'type-graphql'
 import type { MappingConflict as Conflict } from '../pipeline/types.js'
+import { CustomFieldInput } from './custom-fields.js'
 import { MappingConflictCode, OnBlankCell, RecordTypeEnum } from './enums.js'
 
 @InputType('ValueMapEntryInput')
@@ -67,6 +68,14 @@ export class ColumnMappingInput {
     description: 'Replaces whole cells, as transforms have left them, before they are read.',
   })
   readonly valueMap?: ValueMapEntryInput[] | null
+
+  @Field(() => CustomFieldInput, {
+    nullable: true,
+    description:
+      'Makes the custom field that the column becomes, in place of `field`, unless there is one with this key and kind. ' +
+      'Needs what customFieldCreate needs.',
+  })
+  readonly createCustomField?: CustomFieldInput | null
 
   @Field(() => OnBlankCell, { nullable: true, description: 'As in the options of the import by default.' })
   readonly onBlank?: keyof typeof OnBlankCell | null

@@ -102,7 +102,10 @@ export class RecordInterface {
   @Field(() => DateTime)
   readonly updatedAt!: Date
 
-  @Field(() => [CustomFieldValue])
+  @Field(() => [CustomFieldValue], {
+    description:
+      'Those of the custom fields of recordSchema that have a value, in its order. Lists are separated by `; `.',
+  })
   readonly customFields!: readonly CustomFieldValue[]
 }
 
@@ -211,8 +214,15 @@ export const ActivityConnection = connectionOf('Activity', () => recordClasses.a
 
 @ObjectType('RecordField')
 export class RecordField {
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Of a custom field, as customFieldArchive takes it; null for others.',
+  })
+  readonly id!: string | null
+
   @Field(() => String, {
-    description: 'Stable name used in mappings, filters and exports, e.g. `email`, `addressLine1`.',
+    description:
+      'Stable name used in mappings, filters and exports, e.g. `email`, `addressLine1`, `custom.favouriteColour`.',
   })
   readonly name!: string
 
@@ -235,7 +245,7 @@ export class RecordField {
   })
   readonly unique!: boolean
 
-  @Field(() => Boolean)
+  @Field(() => Boolean, { description: 'Made by this tenant: see customFieldCreate.' })
   readonly custom!: boolean
 
   @Field(() => Int, { nullable: true })
@@ -256,7 +266,7 @@ export class RecordSchema {
   @Field(() => RecordTypeEnum)
   readonly recordType!: string
 
-  @Field(() => Int, { description: 'Goes up when a field is added or changed.' })
+  @Field(() => Int, { description: 'Goes up when a field is added, archived or changed.' })
   readonly version!: number
 
   @Field(() => [RecordField])

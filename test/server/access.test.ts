@@ -51,6 +51,9 @@ const calls: Readonly<Record<string, string>> = {
   'Mutation.runResume': `mutation { runResume(input: { runId: "${id('run')}" }) { userErrors { code } } }`,
   'Mutation.runCancel': `mutation { runCancel(input: { runId: "${id('run')}" }) { userErrors { code } } }`,
   'Mutation.runRollback': `mutation { runRollback(input: { runId: "${id('run')}", idempotencyKey: "y" }) { userErrors { code } } }`,
+  'Mutation.customFieldCreate':
+    'mutation { customFieldCreate(input: { recordType: LEAD, field: { key: "", label: "", kind: TEXT } }) { userErrors { code } } }',
+  'Mutation.customFieldArchive': `mutation { customFieldArchive(input: { id: "${id('customField')}" }) { userErrors { code } } }`,
   'Mutation.recordUpdate': `mutation { recordUpdate(input: { recordType: LEAD, id: "${id('lead')}", fields: [] }) { userErrors { code } } }`,
   'Mutation.recordDelete': `mutation { recordDelete(input: { recordType: LEAD, id: "${id('lead')}" }) { userErrors { code } } }`,
   'Mutation.memberSave': 'mutation { memberSave(input: { email: "none" }) { userErrors { code } } }',

@@ -3,8 +3,11 @@ import { constraintOf, sqlState } from '../../db/lane.js'
 import { first, type Tx } from '../../db/tx.js'
 import { Refusal } from '../../errors.js'
 import { valueParser } from '../../pipeline/values.js'
+import { customKeyOf } from '../../records/custom.js'
 import { checkOfConstraint, fieldOf, recordTypes } from '../../records/index.js'
 import type { FieldDefinition, RecordType, RecordTypeName } from '../../records/types.js'
+import { loadRecordType } from './custom-fields.js'
+import { customValue, text } from './sql.js'
 
 /** A field and its new value as text; null or a blank text empties it. A reference takes the id of a record, `ownerEmail` an address. */
 export interface FieldValue {
@@ -30,7 +33,8 @@ export async function updateRecord(
   name: RecordTypeName,
   change: RecordChange & { readonly values: readonly FieldValue[] },
 ): Promise<void> {
-  const type = recordTypes[name]
+  const custom = change.values.some(({ field }) => customKeyOf(field) !== null)
+  const type = custom ? await loadRecordType(tx, name) : recordTypes[name]
   const current = await lockRecord(tx, type, change)
   const columns = new Map<string, unknown>()
   for (const [index, { field: fieldName, value }] of change.values.entries()) {
@@ -52,20 +56,38 @@ export async function updateRecord(
   if (columns.size === 0) {
     return
   }
-  const assignments = [...columns.keys()].map((column, index) => {
-    const sqlType = type.fields.find((field) => field.column === column)?.sqlType ?? 'text'
-    return { column, bind: `$${index + 3}::${sqlType}` }
-  })
   try {
     await tx.query(
-      `update ${type.table} r set ${assignments.map(({ column, bind }) => `${column} = ${bind}`).join(', ')}
+      `update ${type.table} r set ${assignments(type, [...columns.keys()])
+        .map(({ column, value }) => `${column} = ${value}`)
+        .join(', ')}
        where tenant_id = $1 and id = $2
-         and (${assignments.map(({ column, bind }) => `r.${column} is distinct from ${bind}`).join(' or ')})`,
+         and (${assignments(type, [...columns.keys()])
+           .map(({ column, value }) => `r.${column} is distinct from ${value}`)
+           .join(' or ')})`,
       [tx.tenantId, change.id, ...columns.values()],
     )
   } catch (error) {
     throw refusalOf(type, error) ?? error
   }
+}
+
+/** What the columns become; `$3` and on hold the new values, in this order. Custom fields share one column. */
+function assignments(type: RecordType, columns: readonly string[]): { column: string; value: string }[] {
+  const found: { column: string; value: string }[] = []
+  let custom = 'r.custom_fields'
+  for (const [index, column] of columns.entries()) {
+    const field = type.fields.find((candidate) => candidate.column === column)
+    const bind = `$${index + 3}::${field?.sqlType ?? 'text'}`
+    if (field?.customKey === undefined) {
+      found.push({ column, value: bind })
+    } else {
+      custom += ` || jsonb_build_object(${text(field.customKey)}, ${customValue(field, bind)})`
+    }
+  }
+  return custom === 'r.custom_fields'
+    ? found
+    : [...found, { column: 'custom_fields', value: `jsonb_strip_nulls(${custom})` }]
 }
 
 /** Deletes softly: the record is gone for everyone, and a rollback of what made it still knows it. Refuses NOT_FOUND, VERSION_CONFLICT. */
@@ -119,7 +141,7 @@ async function columnValue(
   if (parsed !== '') {
     return parsed
   }
-  if (field.kind === 'MULTI_ENUM') {
+  if (field.kind === 'MULTI_ENUM' && field.customKey === undefined) {
     return '{}'
   }
   if (field.required) {

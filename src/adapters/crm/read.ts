@@ -6,9 +6,12 @@
 import { one, type Tx } from '../../db/tx.js'
 import { Refusal } from '../../errors.js'
 import { FILTER_CONDITIONS_MAX, FILTER_DEPTH_MAX, LIST_LENGTH_MAX, ORDER_FIELDS_MAX } from '../../limits.js'
+import { customFieldsOf, customKeyOf } from '../../records/custom.js'
 import { fieldOf, keyField, recordTypes, referencePath } from '../../records/index.js'
 import type { FieldDefinition, FieldKind, RecordType, RecordTypeName } from '../../records/types.js'
 import type { Page, PageRequest, RowOutcome } from '../../runs/types.js'
+import { loadRecordType } from './custom-fields.js'
+import { storedValue } from './sql.js'
 
 /** A record as it stands. */
 export interface RecordRow {
@@ -22,7 +25,8 @@ export interface RecordRow {
    * reference holds the id of the record, `ownerEmail` the e-mail address of the member.
    */
   readonly values: Readonly<Record<string, unknown>>
-  readonly customFields: readonly { readonly key: string; readonly value: string | null }[]
+  /** Those of the custom fields that stand, in their order, which have a value; in the text form of changes, lists with `; ` between. */
+  readonly customFields: readonly { readonly key: string; readonly value: string }[]
 }
 
 export type FilterOperator =
@@ -114,16 +118,28 @@ export async function listRecords(
   filter: RecordFilter | null,
   orderBy: readonly RecordOrder[] | null,
 ): Promise<Page<RecordRow>> {
-  const type = recordTypes[name]
+  const type = await typeAskedAbout(tx, name, filter, orderBy)
   if (orderBy === null || orderBy.length === 0) {
     return filter === null ? listByRun(tx, type, page) : listOrdered(tx, type, page, filter, runOrder)
   }
   return listOrdered(tx, type, page, filter, orderKeys(type, orderBy))
 }
 
+/** The record type, with the tenant's fields where a filter or an order asks about one. */
+async function typeAskedAbout(
+  tx: Tx,
+  name: RecordTypeName,
+  filter: RecordFilter | null,
+  orderBy: readonly RecordOrder[] | null,
+): Promise<RecordType> {
+  return fieldsAskedAbout(filter, orderBy).some((field) => customKeyOf(field) !== null)
+    ? loadRecordType(tx, name)
+    : recordTypes[name]
+}
+
 /** How many records the filter finds. */
 export async function countRecords(tx: Tx, name: RecordTypeName, filter: RecordFilter | null): Promise<number> {
-  const type = recordTypes[name]
+  const type = await typeAskedAbout(tx, name, filter, null)
   const binds = new Binds(tx.tenantId)
   const condition = filter === null ? 'true' : compileFilter(type, filter, binds)
   const { n } = await one<{ n: number }>(
@@ -150,7 +166,8 @@ export async function findRecords(
     `select ${selection(type)} from ${type.table} r where r.tenant_id = $1 and r.deleted_at is null and r.id = any ($2::uuid[])`,
     [tx.tenantId, ids],
   )
-  return new Map(rows.map((row) => [row.id, toRecord(type, row)]))
+  const record = await recordReader(tx, type, rows)
+  return new Map(rows.map((row) => [row.id, record(row)]))
 }
 
 /** What runs did to each of these records, newest first, `limit` touches of each. */
@@ -199,7 +216,9 @@ export async function provenanceOf(
       rowNumber: row.row_number,
       action: row.action,
       at: row.at,
-      changedFields: (row.columns ?? []).flatMap((column) => names.get(column) ?? []),
+      changedFields: (row.columns ?? []).flatMap(
+        (column) => names.get(column) ?? (customKeyOf(column) === null ? [] : column),
+      ),
     }),
   )
 }
@@ -246,12 +265,13 @@ type Stored = { readonly id: string; readonly '#': Readonly<Record<string, unkno
   Record<string, unknown>
 >
 
-const OWN =
-  'id, r.version, r.created_at as "#createdAt", r.updated_at as "#updatedAt", r.custom_fields as "#customFields"'
+/** Custom values come as text: a number of JSON would lose digits on its way. */
+const OWN = `id, r.version, r.created_at as "#createdAt", r.updated_at as "#updatedAt", case when r.custom_fields <> '{}' then
+  (select jsonb_object_agg(e.key, e.value) from jsonb_each_text(r.custom_fields) e) end as "#customFields"`
 
 /** The columns of a record by names of fields; our own ones are marked so that no field can collide with them. */
 function selection(type: RecordType): string {
-  const columns = type.fields.map((field) =>
+  const columns = recordTypes[type.name].fields.map((field) =>
     field.reference?.to === 'member'
       ? `(select m.email from member m where m.tenant_id = r.tenant_id and m.id = r.${field.column}) as "${field.name}"`
       : `r.${field.column} as "${field.name}"`,
@@ -259,8 +279,25 @@ function selection(type: RecordType): string {
   return [`r.${OWN}`, ...columns].join(', ')
 }
 
-function toRecord(type: RecordType, row: Stored): RecordRow {
-  const custom = row['#customFields'] as Record<string, unknown>
+type CustomValues = Readonly<Record<string, string>> | null
+
+/** Makes records of rows. The tenant's fields are looked up only if there is a value of one. */
+async function recordReader(tx: Tx, type: RecordType, rows: readonly Stored[]): Promise<(row: Stored) => RecordRow> {
+  const some = rows.some((row) => row['#customFields'] !== null)
+  const fields = some ? customFieldsOf(await loadRecordType(tx, type.name)) : []
+  return (row) => toRecord(type, row, fields)
+}
+
+/** A custom value as the API gives it: what the same text in a file would be read as again. */
+function customText(field: FieldDefinition, value: string): string {
+  if (field.kind === 'MULTI_ENUM') {
+    return (JSON.parse(value) as string[]).join('; ')
+  }
+  return field.kind === 'DATE_TIME' ? new Date(value).toISOString() : value
+}
+
+function toRecord(type: RecordType, row: Stored, fields: readonly FieldDefinition[]): RecordRow {
+  const custom = row['#customFields'] as CustomValues
   return {
     type: type.name,
     id: row.id,
@@ -268,10 +305,11 @@ function toRecord(type: RecordType, row: Stored): RecordRow {
     createdAt: row['#createdAt'] as Date,
     updatedAt: row['#updatedAt'] as Date,
     values: row,
-    customFields: Object.entries(custom).map(([key, value]) => ({
-      key,
-      value: value === null ? null : typeof value === 'string' ? value : JSON.stringify(value),
-    })),
+    customFields: fields.flatMap((field) => {
+      const key = field.customKey ?? ''
+      const value = custom === null || !Object.hasOwn(custom, key) ? undefined : custom[key]
+      return value === undefined ? [] : [{ key, value: customText(field, value) }]
+    }),
   }
 }
 
@@ -323,7 +361,7 @@ async function listOrdered(
      order by ${order.join(', ')} limit ${binds.add(page.first + 1)}::int`,
     binds.values,
   )
-  return toPage(type, rows, page)
+  return toPage(tx, type, rows, page)
 }
 
 /**
@@ -378,14 +416,13 @@ async function listByRun(tx: Tx, type: RecordType, page: PageRequest): Promise<P
       )),
     )
   }
-  return toPage(type, rows, page)
+  return toPage(tx, type, rows, page)
 }
 
-function toPage(type: RecordType, rows: readonly Stored[], page: PageRequest): Page<RecordRow> {
+async function toPage(tx: Tx, type: RecordType, rows: readonly Stored[], page: PageRequest): Promise<Page<RecordRow>> {
+  const record = await recordReader(tx, type, rows)
   return {
-    items: rows
-      .slice(0, page.first)
-      .map((row) => ({ cursor: encodeCursor(row['#keys'] as Key[]), node: toRecord(type, row) })),
+    items: rows.slice(0, page.first).map((row) => ({ cursor: encodeCursor(row['#keys'] as Key[]), node: record(row) })),
     hasNext: rows.length > page.first,
     hasPrevious: page.after !== null,
     totalCount: null,
@@ -500,7 +537,8 @@ function targetOf(type: RecordType, name: string): Target {
     return { ...describe(field), name, scalar, holds: (test) => test(`r.${field.column}`) }
   }
   if (field !== null) {
-    return { ...describe(field), name, scalar: `r.${field.column}`, holds: (test) => test(`r.${field.column}`) }
+    const stored = storedValue(field)
+    return { ...describe(field), name, scalar: stored, holds: (test) => test(stored) }
   }
   const mine = Object.hasOwn(own, name) ? own[name] : undefined
   if (mine === undefined) {

@@ -5,7 +5,7 @@
  * shadow then holds it as the rows so far would have left it.
  */
 import type { RecordType } from '../../records/types.js'
-import { text } from './sql.js'
+import { storedValue, text } from './sql.js'
 import { fieldNamed, type WritePlan } from './stage.js'
 
 /** Where the real tables are. */
@@ -74,10 +74,10 @@ export function shadowRecords(plan: WritePlan): string[] {
           and r.deleted_at is null limit 1) r
       where ${rows} and ${value} is not null`)
   }
-  const byFields = (fields: readonly { readonly column: string; readonly value: string }[]): void => {
+  const byFields = (fields: readonly { readonly stored: string; readonly value: string }[]): void => {
     copy(`select r.* from stage s cross join lateral (
         select * from ${REAL}.${table} r where r.tenant_id = $1
-          and ${fields.map(({ column, value }) => `r.${column} = ${value}`).join(' and ')} and r.deleted_at is null
+          and ${fields.map(({ stored, value }) => `${stored} = ${value}`).join(' and ')} and r.deleted_at is null
         limit ${ALIKE_RECORDS}) r
       where ${rows} and ${fields.map(({ value }) => `${value} is not null`).join(' and ')}`)
   }
@@ -89,7 +89,7 @@ export function shadowRecords(plan: WritePlan): string[] {
   }
   for (const rule of plan.rules) {
     if (!(rule.length === 1 && rule[0] === 'externalId')) {
-      byFields(rule.map((name) => ({ column: fieldNamed(type, name).column, value: staged.get(name) ?? '' })))
+      byFields(rule.map((name) => ({ stored: storedValue(fieldNamed(type, name)), value: staged.get(name) ?? '' })))
     }
   }
   for (const column of plan.stageColumns) {
@@ -98,7 +98,7 @@ export function shadowRecords(plan: WritePlan): string[] {
       if (column.key === 'externalId') {
         byExternalId(`s.${column.name}`)
       } else {
-        byFields([{ column: fieldNamed(type, column.key).column, value: `s.${column.name}` }])
+        byFields([{ stored: storedValue(fieldNamed(type, column.key)), value: `s.${column.name}` }])
       }
     }
   }

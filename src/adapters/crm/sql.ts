@@ -100,11 +100,11 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
   const match = (number: number, inTheWay: { readonly hits: boolean; readonly verdicts: boolean }): string => {
     const rule = plan.rules[number] ?? []
     const byExternalId = rule.length === 1 && rule[0] === 'externalId'
-    const keys = rule.map((name) => {
-      const column = fieldNamed(type, name).column
-      return { column, staged: `s.${staged.get(name) ?? column}` }
-    })
-    const conditions = keys.map((key) => `r.${key.column} = ${key.staged}`)
+    const keys = rule.map((name) => ({
+      stored: storedValue(fieldNamed(type, name)),
+      staged: `s.${staged.get(name) ?? name}`,
+    }))
+    const conditions = keys.map((key) => `${key.stored} = ${key.staged}`)
     if (byExternalId) {
       conditions.push(`r.source_system = ${system}`)
     }
@@ -194,6 +194,15 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
     `(select l.record_id from link l where l.row_number = s.row_number and l.field = ${text(field.name)} and l.n = 1)`
   const given = (field: FieldDefinition) => (linked.has(field.name) ? linkValue(field) : `s.${staged.get(field.name)}`)
 
+  /** Of a custom field as it stands in `custom_fields`: no value is no key, so there is neither null nor an empty list. */
+  const mergedCustom = (field: FieldDefinition, key: string): string => {
+    const value = `to_jsonb(${customValue(field, given(field))})`
+    const current = `(r.custom_fields -> ${text(key)})`
+    return plan.onDuplicate === 'FILL_BLANKS'
+      ? `coalesce(${current}, ${value})`
+      : `case when ${text(field.name)} = any (s.cleared) then null else coalesce(${value}, ${current}) end`
+  }
+
   const merged = (field: FieldDefinition): string => {
     const value = given(field)
     if (sticky.has(field.name)) {
@@ -211,7 +220,14 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
     return `case when ${text(field.name)} = any (s.cleared) then ${empty} else coalesce(${value}, r.${field.column}) end`
   }
 
-  const targets = writable.map((field) => ({ field: field.name, column: field.column, value: merged(field) }))
+  const targets = writable
+    .filter((field) => field.customKey === undefined)
+    .map((field) => ({ field: field.name, column: field.column, value: merged(field) }))
+  const customTargets = writable.flatMap((field) =>
+    field.customKey === undefined
+      ? []
+      : [{ column: field.column, key: field.customKey, value: mergedCustom(field, field.customKey) }],
+  )
   if (externalId !== null) {
     // A record without an external id takes the row's; one with another id keeps it and gets a further identity.
     targets.push({ field: 'externalId', column: 'external_id', value: `coalesce(r.external_id, ${externalId})` })
@@ -222,25 +238,44 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
     })
   }
 
+  /** Everything that an update may change, each with its name in changes: `r` is the record, `old` and `new` are its images. */
+  const changing = [
+    ...targets.map((target) => ({
+      ...target,
+      value: `(${target.value})::${sqlTypeOf(target.field)}`,
+      of: (record: string) => `${record}.${target.column}`,
+    })),
+    ...customTargets.map((target) => ({
+      ...target,
+      of: (record: string) => `${record}.custom_fields -> ${text(target.key)}`,
+    })),
+  ]
+  const differences = (operator: 'is distinct from' | 'is not distinct from') =>
+    `(${changing.map((target) => target.value).join(', ')}, 0)
+            ${operator} (${changing.map((target) => target.of('r')).join(', ')}, 0)`
+  const assignments = targets.map((target) => `${target.column} = ${target.value}`)
+  if (customTargets.length > 0) {
+    assignments.push(`custom_fields = jsonb_strip_nulls(r.custom_fields || ${jsonbObject(customTargets)})`)
+  }
+
   // Row by row: `update ... from` with the merged values compared first, so that a row that changes nothing is not written.
   const update =
-    targets.length === 0
+    changing.length === 0
       ? ''
       : `with u as (
-        update ${table} r set ${targets.map((target) => `${target.column} = ${target.value}`).join(', ')},
+        update ${table} r set ${assignments.join(', ')},
           pristine_version = case when r.created_run_id = $6 and r.pristine_version = r.version then r.version + 1 else r.pristine_version end
         from hit h join stage s on s.row_number = h.row_number
         where ${stretch} and ${oneRecord} and r.tenant_id = $1 and r.id = h.record_id and ${open}
-          and (${targets.map((target) => `(${target.value})::${sqlTypeOf(target.field)}`).join(', ')}, 0)
-            is distinct from (${targets.map((target) => `r.${target.column}`).join(', ')}, 0)
+          and ${differences('is distinct from')}
         returning s.row_number, r.id, old.version as before_version, new.version as after_version,
-          ${targets.map((target, i) => `old.${target.column} as o${i}, new.${target.column} as n${i}`).join(', ')}),
+          ${changing.map((target, i) => `${target.of('old')} as o${i}, ${target.of('new')} as n${i}`).join(', ')}),
       c as (
         insert into run_change (tenant_id, run_id, record_id, row_number, record_type, before, after, before_version, after_version)
         select $1, $6, u.id, u.row_number, ${text(type.name)}, d.before, d.after, u.before_version, u.after_version
         from u cross join lateral (
           select jsonb_object_agg(f, o) as before, jsonb_object_agg(f, n) as after
-          from (values ${targets.map((target, i) => `(${text(target.column)}, to_jsonb(u.o${i}), to_jsonb(u.n${i}))`).join(', ')}) as x (f, o, n)
+          from (values ${changing.map((target, i) => `(${text(target.column)}, to_jsonb(u.o${i}), to_jsonb(u.n${i}))`).join(', ')}) as x (f, o, n)
           where o is distinct from n) d)
       insert into verdict (row_number, outcome, record_id) select row_number, 'UPDATED', id from u`
 
@@ -248,13 +283,12 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
     byExternalIdRule !== 0 || externalId === null || links.length > 0 || plan.operation === 'DELETE' || changesNothing
       ? null
       : `select count(*)::int as rows from stage s cross join lateral (
-          select ${[...new Set([...targets.map((target) => target.column), 'external_id', 'source_system'])].map((column) => `r.${column}`).join(', ')}
+          select ${[...new Set([...targets.map((target) => target.column), ...(customTargets.length > 0 ? ['custom_fields'] : []), 'external_id', 'source_system'])].map((column) => `r.${column}`).join(', ')}
           from ${glanced} r
           where r.tenant_id = $1 and r.external_id = ${externalId} and r.source_system = ${system} and r.deleted_at is null${inShadow}
           limit 1) r
         where s.row_number between $2 and $3
-          and (${targets.map((target) => `(${target.value})::${sqlTypeOf(target.field)}`).join(', ')}, 0)
-            is not distinct from (${targets.map((target) => `r.${target.column}`).join(', ')}, 0)`
+          and ${differences('is not distinct from')}`
 
   function sqlTypeOf(field: string): string {
     return fieldNamed(type, field).sqlType
@@ -309,12 +343,22 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
   const insert = ({ clean, yielding }: { readonly clean: boolean; readonly yielding: boolean }): string => {
     const columns: string[] = ['tenant_id', 'id', 'created_run_id', 'created_row']
     const values: string[] = ['$1', 's.id', '$6', 's.row_number']
+    const custom: { key: string; value: string }[] = []
     for (const field of type.fields) {
       const value = createdValue(field)
-      if (value !== null) {
+      if (value === null) {
+        continue
+      }
+      if (field.customKey === undefined) {
         columns.push(field.column)
         values.push(value)
+      } else {
+        custom.push({ key: field.customKey, value: customValue(field, value) })
       }
+    }
+    if (custom.length > 0) {
+      columns.push('custom_fields')
+      values.push(`jsonb_strip_nulls(${jsonbObject(custom)})`)
     }
     return `insert into ${table} (${columns.join(', ')})
       select ${values.join(', ')} from stage s
@@ -345,7 +389,7 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
     const fallback = plan.createDefaults[field.column] ?? field.defaultValue
     if (fallback !== null && fallback !== undefined) {
       candidates.push(`${text(fallback)}::${field.sqlType}`)
-    } else if (field.sqlType.endsWith('[]')) {
+    } else if (field.sqlType.endsWith('[]') && field.customKey === undefined) {
       candidates.push(`'{}'::${field.sqlType}`)
     }
     if (candidates.length === 0) {
@@ -357,11 +401,14 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
   /** What the row would be as a created record, or its record after the update: every column of the type by name. */
   const projection = (of: 'created' | 'updated'): string => {
     const targeted = new Map(targets.map((target) => [target.column, target.value]))
-    const columns = type.fields.map((field) => {
-      const value =
-        of === 'created' ? (createdValue(field) ?? 'null') : (targeted.get(field.column) ?? `r.${field.column}`)
-      return `(${value})::${field.sqlType} as ${field.column}`
-    })
+    // Constraints are about columns, and custom fields have none.
+    const columns = type.fields
+      .filter((field) => field.customKey === undefined)
+      .map((field) => {
+        const value =
+          of === 'created' ? (createdValue(field) ?? 'null') : (targeted.get(field.column) ?? `r.${field.column}`)
+        return `(${value})::${field.sqlType} as ${field.column}`
+      })
     return of === 'created'
       ? `select s.row_number, ${columns.join(', ')} from stage s
          where ${stretch} and ${open} and not exists (select from hit h where h.row_number = s.row_number)`
@@ -370,6 +417,36 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
   }
 
   return { match, matchIdentities, near, links, unchanged, update, lockHits, remove, identities, insert, projection }
+}
+
+/** Pairs of key and value that one call of a function can be given: it takes 100 arguments. */
+const OBJECT_PAIRS = 50
+
+/** SQL for a jsonb object of these values. */
+function jsonbObject(entries: readonly { readonly key: string; readonly value: string }[]): string {
+  const objects: string[] = []
+  for (let at = 0; at < entries.length; at += OBJECT_PAIRS) {
+    const pairs = entries.slice(at, at + OBJECT_PAIRS).map(({ key, value }) => `${text(key)}, ${value}`)
+    objects.push(`jsonb_build_object(${pairs.join(', ')})`)
+  }
+  return objects.join(' || ')
+}
+
+/** SQL for a value as `custom_fields` takes it: an exact number without the zeros that its column's scale would add. */
+export function customValue(field: FieldDefinition, value: string): string {
+  return field.kind === 'DECIMAL' ? `trim_scale(${value})` : value
+}
+
+/** SQL for the value of a field in the record `r`, in the field's own type; NULL for none. */
+export function storedValue(field: FieldDefinition): string {
+  const { customKey, column, sqlType } = field
+  if (customKey === undefined) {
+    return `r.${column}`
+  }
+  const value = `r.custom_fields -> ${text(customKey)}`
+  return sqlType.endsWith('[]')
+    ? `array(select jsonb_array_elements_text(${value}))`
+    : `(r.custom_fields ->> ${text(customKey)})${sqlType === 'text' ? '' : `::${sqlType}`}`
 }
 
 /** A SQL text literal. Names and values here come from the record types and from options that were validated. */
