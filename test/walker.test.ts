@@ -118,7 +118,16 @@ async function populate(actor: Actor, mark: string): Promise<Ids> {
     field('In', 'linkedinUrl'),
     field('Boss', 'organization.email'),
     ...contactFields.map((name) =>
-      field(`The ${name}`, name, name === 'city' ? { valueMap: [{ from: `from ${mark}`, to: `to ${mark}` }] } : {}),
+      field(
+        `The ${name}`,
+        name,
+        name === 'city'
+          ? {
+              valueMap: [{ from: `from ${mark}`, to: `to ${mark}` }],
+              transforms: [{ name: 'removeSuffix', arguments: [{ name: 'suffix', value: ` not ${mark}` }] }],
+            }
+          : {},
+      ),
     ),
   ]
   const contactRow = (key: string, mail: string, boss: string, city = `City ${mark}`) =>
@@ -386,6 +395,7 @@ const queryCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> = {
     `(fileId: "${ids.file}")`,
     `(fileId: "${ids.file}", recordType: LEAD, source: { delimiter: "," })`,
   ],
+  transforms: () => [''],
   run: (ids) => [`(id: "${ids.import}")`, `(id: "${ids.rollback}")`, `(id: "${ids.waiting}")`],
   importRun: (ids) => [`(id: "${ids.import}")`, `(id: "${ids.waiting}")`],
   runs: () => ['(first: 10)', '(first: 10, kinds: [ROLLBACK])'],

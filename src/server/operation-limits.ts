@@ -231,7 +231,10 @@ function fieldOf(schema: GraphQLSchema, typeName: string, name: string): GraphQL
   return isObjectType(type) || isInterfaceType(type) ? (type.getFields()[name] ?? null) : null
 }
 
-/** How many objects a field is taken to answer: its `first`; of a bare list a fixed guess; the lists of a connection were counted with it. */
+/**
+ * How many objects a field is taken to answer: its `first`; of a bare list a fixed guess; the lists of a connection or a preview
+ * were counted with it.
+ */
 function listLength(
   field: GraphQLField<unknown, unknown>,
   node: FieldNode,
@@ -249,7 +252,7 @@ function listLength(
     return first
   }
   const bare = isNonNullType(field.type) ? field.type.ofType : field.type
-  return isListType(bare) && !parent.endsWith('Connection') ? LIST_LENGTH_ASSUMED : 1
+  return isListType(bare) && !/(?:Connection|Preview)$/.test(parent) ? LIST_LENGTH_ASSUMED : 1
 }
 
 function valueOf(node: ValueNode, variables: Variables): unknown {
