@@ -44,6 +44,8 @@ interface Candidates {
   readonly truth: readonly number[]
   /** Pairs that meet in a block. */
   readonly pairs: readonly (readonly [number, number])[]
+  /** How many records have names that sound like those of a record. */
+  readonly namesakes: (one: Person | undefined) => number
   /** Pairs that are one person, whether or not they meet. */
   readonly same: number
 }
@@ -82,7 +84,9 @@ function candidates(options: PeopleOptions): Candidates {
     Math.floor(code / people.length),
     code % people.length,
   ])
-  return { people, truth, pairs, same }
+  const named = Map.groupBy(people, ({ nameKey }) => nameKey)
+  const namesakes = (one: Person | undefined): number => named.get(one?.nameKey ?? null)?.length ?? 1
+  return { people, truth, pairs, same, namesakes }
 }
 
 /** How well pairs are found. */
@@ -98,7 +102,7 @@ export interface Quality {
 
 /** Measures one set. */
 export function quality(options: PeopleOptions, least = DUPLICATE_SCORE_MIN): Quality {
-  const { people, truth, pairs, same } = candidates(options)
+  const { people, truth, pairs, same, namesakes } = candidates(options)
   let found = 0
   let right = 0
   let met = 0
@@ -106,7 +110,11 @@ export function quality(options: PeopleOptions, least = DUPLICATE_SCORE_MIN): Qu
     const isSame = truth[a] === truth[b]
     met += isSame ? 1 : 0
     const [left, other] = [people[a], people[b]]
-    if (left !== undefined && other !== undefined && (comparePeople(left, other)?.score ?? 0) >= least) {
+    if (
+      left !== undefined &&
+      other !== undefined &&
+      (comparePeople(left, other, namesakes(left))?.score ?? 0) >= least
+    ) {
       found += 1
       right += isSame ? 1 : 0
     }
@@ -127,11 +135,11 @@ export function fit(): void {
   const names = new Map<string, number>([['bias', 0]])
   const rows: { readonly features: readonly number[]; readonly same: boolean; readonly weight: number }[] = []
   for (const options of fitting) {
-    const { people, truth, pairs } = candidates(options)
+    const { people, truth, pairs, namesakes } = candidates(options)
     for (const [a, b] of pairs) {
       const [left, right] = [people[a], people[b]]
       if (left !== undefined && right !== undefined) {
-        const features = personFeatures(left, right).map((feature) => {
+        const features = personFeatures(left, right, namesakes(left)).map((feature) => {
           const index = names.get(feature) ?? names.size
           names.set(feature, index)
           return index

@@ -12,6 +12,7 @@ npm run bench -- mapping [--half tuning|unseen]             the mapping suggesti
 npm run bench -- plan [--rows N]                            plans beside the imports that they are about
 npm run bench -- hostile                                   a neighbour's answers while a hostile file is looked at
 npm run bench -- subscribers [--quick]                     1,000 subscribers of 50 tenants
+npm run bench -- duplicates [--rows N] [--quick] [--fit]    possible duplicates: how well they are found, and the cost
 npm run bench -- profile [--rows N] [--in-flight 1|2]      where the time goes, by the engine alone`
 
 const { positionals, values } = parseArgs({
@@ -24,6 +25,7 @@ const { positionals, values } = parseArgs({
     flaw: { type: 'string', default: 'none' },
     'keep-log': { type: 'string' },
     quick: { type: 'boolean', default: false },
+    fit: { type: 'boolean', default: false },
     engine: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true },
     half: { type: 'string' },
@@ -99,6 +101,12 @@ switch (positionals[0]) {
       ? { tenants: 10, subscribers: 100, importing: 3 }
       : { tenants: 50, subscribers: 1000, importing: 8 }
     await benchSubscribers({ ...size, rows: number(values.rows, 20_000) })
+    break
+  }
+  case 'duplicates': {
+    const { benchDuplicates } = await import('./duplicates.js')
+    const rows = number(values.rows, values.quick ? 10_000 : 100_000)
+    await benchDuplicates({ rows, base: rows * 10, fit: values.fit })
     break
   }
   case 'profile': {

@@ -16,7 +16,14 @@ import { Lane } from '../db/lane.js'
 import { first, type Tx, withTenant } from '../db/tx.js'
 import { DUPLICATE_BLOCK_RECORDS_MAX, DUPLICATE_CANDIDATES_MAX, DUPLICATE_SCORE_MIN } from '../limits.js'
 import type { Log } from '../log.js'
-import { comparePeople, type Likeness, type Person, person, personKeys } from '../pipeline/similarity/person.js'
+import {
+  comparePeople,
+  type Likeness,
+  namesakesKey,
+  type Person,
+  person,
+  personKeys,
+} from '../pipeline/similarity/person.js'
 import { comparePlaces, type Place, place, placeKeys } from '../pipeline/similarity/property.js'
 import { type FoundPair, insertLookAlikes, keepPairs, type LookAlike, openPairsOf } from '../runs/duplicates.js'
 import { heldByLiving } from './claim.js'
@@ -205,10 +212,14 @@ function nextTargets(tx: Tx, item: Search, type: ComparedType, cursor: Cursor): 
       )
 }
 
-type Compared = { readonly keys: readonly number[]; like(other: Compared): Likeness | null } & (
-  | { readonly person: Person }
-  | { readonly place: Place }
-)
+type Compared = {
+  readonly keys: readonly number[]
+  /** The key that all have whose names sound like this one's; null for what has no such names. */
+  readonly nameKey: number | null
+  /** How many have that key. */
+  namesakes: number
+  like(other: Compared): Likeness | null
+} & ({ readonly person: Person } | { readonly place: Place })
 
 /** Gives the records their blocks, and keeps the pairs in which they are now. `runId`: the import whose rows are told of it. */
 async function search(tx: Tx, type: ComparedType, targets: readonly Target[], runId: string | null): Promise<void> {
@@ -246,6 +257,8 @@ async function candidatesOf(tx: Tx, mine: ReadonlyMap<string, Compared>): Promis
   const blocks = await recordsByKey(tx, keys, DUPLICATE_BLOCK_RECORDS_MAX)
   const chosen = new Map<string, Set<string>>()
   for (const [id, one] of mine) {
+    // A key that is passed over is that of a frequent name.
+    one.namesakes = one.nameKey === null ? 0 : (blocks.get(one.nameKey)?.length ?? Number.POSITIVE_INFINITY)
     const common = new Map<string, number>()
     for (const key of one.keys) {
       for (const other of blocks.get(key) ?? []) {
@@ -362,6 +375,8 @@ function compared(type: ComparedType, row: ComparedRow): Compared {
     return {
       place: one,
       keys: placeKeys(one),
+      nameKey: null,
+      namesakes: 0,
       like: (other) => ('place' in other ? comparePlaces(one, other.place) : null),
     }
   }
@@ -385,7 +400,11 @@ function compared(type: ComparedType, row: ComparedRow): Compared {
   return {
     person: one,
     keys: personKeys(type, one),
-    like: (other) => ('person' in other ? comparePeople(one, other.person) : null),
+    nameKey: namesakesKey(type, one),
+    namesakes: 0,
+    like(other) {
+      return 'person' in other ? comparePeople(one, other.person, this.namesakes) : null
+    },
   }
 }
 

@@ -120,9 +120,10 @@ export async function keepPairs(
 ): Promise<Set<string>> {
   await tx.query(
     `delete from duplicate_pair p where p.tenant_id = $1 and p.decision = 'OPEN' and p.decided_at is null
-       and p.id in (
-         select id from duplicate_pair where tenant_id = $1 and left_id = any ($2::uuid[])
-         union select id from duplicate_pair where tenant_id = $1 and right_id = any ($2::uuid[]))
+       and p.id = any (array(
+         select o.id from unnest($2::uuid[]) as i (id) cross join lateral (
+           select id from duplicate_pair where tenant_id = $1 and left_id = i.id
+           union all select id from duplicate_pair where tenant_id = $1 and right_id = i.id) o))
        and (p.left_id, p.right_id) not in (select * from unnest($3::uuid[], $4::uuid[]))`,
     [tx.tenantId, searched, found.map((pair) => pair.leftId), found.map((pair) => pair.rightId)],
   )
@@ -146,8 +147,12 @@ export async function keepPairs(
 /** Open pairs that these records are in, as `left right`: they are looked at again whether or not their records still meet. */
 export async function openPairsOf(tx: Tx, ids: readonly string[]): Promise<[string, string][]> {
   const rows = await tx.query<{ left_id: string; right_id: string }>(
-    `select left_id, right_id from duplicate_pair where tenant_id = $1 and decision = 'OPEN' and left_id = any ($2::uuid[])
-     union select left_id, right_id from duplicate_pair where tenant_id = $1 and decision = 'OPEN' and right_id = any ($2::uuid[])`,
+    // The decision is looked at last: by it the planner would read all open pairs for each record.
+    `select distinct p.left_id, p.right_id from unnest($2::uuid[]) as i (id) cross join lateral (
+       select * from (select left_id, right_id, decision from duplicate_pair where tenant_id = $1 and left_id = i.id offset 0) l
+       union all
+       select * from (select left_id, right_id, decision from duplicate_pair where tenant_id = $1 and right_id = i.id offset 0) r) p
+     where p.decision = 'OPEN'`,
     [tx.tenantId, ids],
   )
   return rows.map(({ left_id, right_id }) => [left_id, right_id])

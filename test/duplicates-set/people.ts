@@ -198,13 +198,15 @@ type Mutable = { -readonly [K in keyof GeneratedPerson]: GeneratedPerson[K] }
 export function generatePeople(options: PeopleOptions): GeneratedPerson[] {
   const random = new Random(options.seed)
   const firsts = new Vocabulary(random, given, 400)
-  const lasts = new Vocabulary(random, family, 4000)
-  const streets = new Vocabulary(random, [], 3000)
+  // As many rare names and places as so many people have.
+  const size = Math.max(1, options.records / 50_000)
+  const lasts = new Vocabulary(random, family, Math.round(4000 * size))
+  const streets = new Vocabulary(random, [], Math.round(3000 * size))
   const cities = Array.from(
     { length: 1200 },
     () => word(random, 2 + random.below(2)) + (random.chance(0.2) ? ` ${word(random, 1)}` : ''),
   )
-  const postals = cities.map(() => String(2000 + random.below(7000)))
+  const postals = cities.map(() => String(2000 + random.below(Math.round(7000 * size))))
   const crm = options.kind === 'crm'
 
   const place = (): Pick<Mutable, 'houseNumber' | 'street' | 'addressLine2' | 'city' | 'postalCode' | 'state'> => {

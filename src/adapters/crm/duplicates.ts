@@ -38,7 +38,13 @@ export async function replaceBlocks(
   ids: readonly string[],
   keys: readonly { readonly id: string; readonly key: number }[],
 ): Promise<void> {
-  await tx.query('delete from record_block where tenant_id = $1 and record_id = any ($2::uuid[])', [tx.tenantId, ids])
+  // One index probe per record, whatever the planner knows of a table that has just grown.
+  await tx.query(
+    `delete from record_block where ctid = any (array(
+       select b.ctid from unnest($2::uuid[]) as i (id) cross join lateral (
+         select r.ctid from record_block r where r.tenant_id = $1 and r.record_id = i.id offset 0) b))`,
+    [tx.tenantId, ids],
+  )
   await tx.query(
     `insert into record_block (tenant_id, key, record_id)
      select $1, key, record_id from unnest($2::bigint[], $3::uuid[]) as k (key, record_id) order by 2, 3 on conflict do nothing`,

@@ -45,6 +45,8 @@ export interface Person {
   /** `YYYYMMDD`, or what digits a field of the tenant's own has for it. */
   readonly birth: string
   readonly custom: Readonly<Record<string, string>>
+  /** The key of how first and last name sound, in either order; null without both. How many share it tells how rare the name is. */
+  readonly nameKey: number | null
 }
 
 /** What was found alike, for a person to read: names fields, never values. */
@@ -128,7 +130,12 @@ export function person(fields: PersonFields): Person {
     postal: fold(fields.postalCode).replaceAll(' ', ''),
     birth: digitsOf(fields.birthDate ?? ''),
     custom: fields.custom,
+    nameKey: first === '' || last === '' ? null : textKey([firstSound(first), sound(last)].toSorted().join('|')),
   }
+}
+
+function firstSound(first: string): string {
+  return sound(plainName(first.split(' ')[0] ?? ''))
 }
 
 function unique(values: readonly string[]): string[] {
@@ -161,22 +168,26 @@ export function personKeys(recordType: string, p: Person): number[] {
     add('y', words.map((word) => word.slice(0, 4)).join(' '), p.city.slice(0, 5))
     add('z', p.postal, p.houseNumber, p.street.slice(0, 4))
   } else {
-    const first = p.first === '' ? '' : sound(plainName(p.first.split(' ')[0] ?? ''))
+    const first = p.first === '' ? '' : firstSound(p.first)
     const last = p.last === '' ? '' : sound(p.last)
     const town = sound(p.city)
     const street = sound(p.street)
     // What two names begin with, and how they sound, in order of the alphabet, so that names in each other's places meet.
+    add('n', p.nameKey === null ? '' : String(p.nameKey))
     add('b', p.birth)
     add('f', ...[p.first.slice(0, 3), p.last.slice(0, 3)].toSorted())
     add('s', p.postal, street)
     add('c', town, last)
     add('c', town, first)
     add('h', p.houseNumber, street)
-    add('n', ...[first, last].toSorted())
     add('p', p.postal, last)
     add('y', p.birth.slice(0, 4), first)
     add('e', p.last.slice(-4), p.first.slice(0, 2))
     add('u', p.street.slice(0, 6), last)
+    // Where there is no e-mail and no phone there is room for these.
+    add('d', town, street)
+    add('q', p.postal, p.houseNumber)
+    add('z', p.birth.slice(0, 4), last)
   }
   return [...new Set(texts)].slice(0, MAX_KEYS).map(textKey)
 }
@@ -313,8 +324,11 @@ function emailStep(a: string, b: string): 'same' | 'shared' | 'local' | 'near' |
   return oneSlip(a, b) || (domainA === domainB && localA.length > 4 && oneSlip(localA, localB)) ? 'near' : 'other'
 }
 
-/** The levels at which two people agree and differ, `what:level`; what one of them does not have is left out. */
-export function personFeatures(a: Person, b: Person): string[] {
+/**
+ * The levels at which two people agree and differ, `what:level`; what one of them does not have is left out. `namesakes`: how
+ * many records have names that sound like theirs, if theirs sound alike.
+ */
+export function personFeatures(a: Person, b: Person, namesakes: number): string[] {
   const found: string[] = []
   const add = (what: string, level: string): void => {
     if (level !== 'none') {
@@ -335,6 +349,21 @@ export function personFeatures(a: Person, b: Person): string[] {
   }
   add('first', first)
   add('last', last)
+  if (a.nameKey !== null && a.nameKey === b.nameKey && value(first) >= 0.8 && value(last) >= 0.8) {
+    // Two people of a rare name are more likely one than two John Smiths.
+    add(
+      'name',
+      namesakes <= 3
+        ? 'rare'
+        : namesakes <= 8
+          ? 'seldom'
+          : namesakes <= 20
+            ? 'usual'
+            : namesakes <= 60
+              ? 'frequent'
+              : 'common',
+    )
+  }
   const birth = dateStep(a.birth, b.birth)
   add('birth', birth)
   const email = anyPair(a.emails, b.emails, emailStep, ['same', 'shared', 'near', 'local', 'other'], 'none' as never)
@@ -440,17 +469,26 @@ const handWeights: Readonly<Record<string, number>> = {
   'company:other': -0.5,
   'email:shared': 0.3,
   'last:part': 1,
+  'name:common': -2.2,
 }
 
-/** How likely two people, or two organizations, are one; null for a person and an organization, which never are. */
-export function comparePeople(a: Person, b: Person): Likeness | null {
+/** The key, among those of `personKeys`, under which all records meet whose names sound like this one's; null without a name. */
+export function namesakesKey(recordType: string, p: Person): number | null {
+  return p.organization || p.nameKey === null ? null : textKey(`${recordType} pn|${p.nameKey}`)
+}
+
+/**
+ * How likely two people, or two organizations, are one; null for a person and an organization, which never are. `namesakes`:
+ * how many records have names that sound like theirs, if theirs sound alike.
+ */
+export function comparePeople(a: Person, b: Person, namesakes: number): Likeness | null {
   if (a.organization !== b.organization) {
     return null
   }
   if (a.organization) {
     return compareOrganizations(a, b)
   }
-  const features = personFeatures(a, b)
+  const features = personFeatures(a, b, namesakes)
   const sum = features.reduce(
     (total, feature) => total + (weights[feature] ?? handWeights[feature] ?? 0),
     weights['bias'] ?? 0,
