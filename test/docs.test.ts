@@ -20,6 +20,7 @@ const documents = [
   'docs/OPERATIONS.md',
   'docs/SECURITY.md',
   'docs/FORMATS.md',
+  'docs/MAPPING.md',
   'docs/PROTOCOL.md',
   'docs/TRANSFORMS.md',
 ]

@@ -2,6 +2,7 @@
 import { distance } from 'fastest-levenshtein'
 import { mappableNames } from '../records/index.js'
 import type { RecordType } from '../records/types.js'
+import { columnsRead } from './transforms/check.js'
 import type { ColumnMapping, MappingConflict } from './types.js'
 
 /** Names as similar as this, from 0 to 1, may be one name for people; less is chance. */
@@ -45,8 +46,12 @@ export function signatureOf(names: readonly string[]): string[] {
   return [...new Set(names.map((name) => headerKey(name) || name))].toSorted()
 }
 
-/** The columns that a mapping names. */
+/** The columns that a mapping names, those that its transforms read among them. */
 export function namedColumns(mapping: readonly ColumnMapping[]): string[] {
+  return [...new Set([...ownColumns(mapping), ...mapping.flatMap(({ transforms = [] }) => columnsRead(transforms))])]
+}
+
+function ownColumns(mapping: readonly ColumnMapping[]): string[] {
   return [...new Set(mapping.flatMap(({ column }) => (column === null ? [] : [column])))]
 }
 
@@ -61,7 +66,8 @@ export function headerOf(mapping: readonly ColumnMapping[]): string[] | null {
 /** Lays a template over a file. Never fails: what does not fit is drift. */
 export function applyTemplate({ template, type, suggested }: TemplateRequest): AppliedTemplate {
   const known = new Set(mappableNames(type))
-  const places = placesOf(namedColumns(template.mapping), suggested)
+  const names = new Set(suggested.map(({ column }) => column))
+  const places = placesOf(ownColumns(template.mapping), suggested)
   const taken = new Set(places.values())
   const fresh = suggested.filter((column) => !taken.has(column) && isNew(template, column))
   const drift: MappingConflict[] = []
@@ -72,15 +78,18 @@ export function applyTemplate({ template, type, suggested }: TemplateRequest): A
       drift.push(fieldGone(template, type, entry))
       return entry.column === null ? [] : placed({ ...entry, field: null })
     }
-    if (entry.column === null || places.has(entry.column)) {
+    // Transforms name columns within their texts, which are left as they are: a name has to be the very same.
+    const unread = columnsRead(entry.transforms ?? []).find((name) => !names.has(name))
+    const gone = entry.column === null || places.has(entry.column) ? unread : entry.column
+    if (gone === undefined) {
       return placed(entry)
     }
     if (entry.field !== null) {
-      const like = successorOf(entry, fresh)
+      const like = successorOf(gone, entry, suggested, fresh)
       if (like !== null) {
         explained.add(like)
       }
-      drift.push(columnGone(template, entry.field, entry.column, like?.column ?? null))
+      drift.push(columnGone(template, entry.field, gone, like?.column ?? null))
     }
     return []
   })
@@ -139,14 +148,21 @@ function isNew({ header }: SavedMapping, { column }: ColumnMapping): boolean {
   return header === null || !header.some((name) => headerKey(name) === headerKey(column ?? ''))
 }
 
-/** The new column that most likely is the one that is missing; null for none. */
-function successorOf(entry: ColumnMapping, fresh: readonly ColumnMapping[]): ColumnMapping | null {
-  const meant = fresh.find(({ field }) => field !== null && field === entry.field)
+/** The column that most likely is the one that is missing: the same but for spelling, or a new one; null for none. */
+function successorOf(
+  gone: string,
+  entry: ColumnMapping,
+  columns: readonly ColumnMapping[],
+  fresh: readonly ColumnMapping[],
+): ColumnMapping | null {
+  const meant =
+    columns.find(({ column }) => headerKey(column ?? '') === headerKey(gone)) ??
+    fresh.find(({ field }) => field !== null && field === entry.field && gone === entry.column)
   if (meant !== undefined) {
     return meant
   }
   const [best] = fresh
-    .map((column) => ({ column, likeness: likenessOf(column.column ?? '', entry.column ?? '') }))
+    .map((column) => ({ column, likeness: likenessOf(column.column ?? '', gone) }))
     .toSorted((a, b) => b.likeness - a.likeness)
   return best !== undefined && best.likeness >= ALIKE_MIN ? best.column : null
 }
@@ -176,7 +192,7 @@ function columnGone(template: SavedMapping, field: string, column: string, like:
   const found =
     like === null
       ? `Map another column to ${field} with importMappingUpdate, or leave it out there.`
-      : `“${like}” is new, looks like “${column}”: map it to ${field} with importMappingUpdate, or leave it out there.`
+      : `“${like}” is new, looks like “${column}”: take it for ${field} with importMappingUpdate, or leave it out there.`
   return conflictOf(
     field,
     like === null ? [column] : [column, like],

@@ -1,5 +1,6 @@
 import 'reflect-metadata'
 import { Arg, Ctx, FieldResolver, Mutation, Query, Resolver, Root } from 'type-graphql'
+import { loadRecordType, loadSchema } from '../adapters/crm/custom-fields.js'
 import type { DetectedColumn } from '../adapters/files/detection.js'
 import { noSourceOptions } from '../adapters/files/sniff.js'
 import type { Tx } from '../db/tx.js'
@@ -8,8 +9,7 @@ import { decodeId, encodeId } from '../ids.js'
 import { COLUMN_NAME_LENGTH_MAX } from '../limits.js'
 import { applyTemplate, headerOf, namedColumns, noLongerRight, signatureOf } from '../pipeline/template.js'
 import type { ColumnMapping } from '../pipeline/types.js'
-import { recordTypes } from '../records/index.js'
-import type { RecordType } from '../records/types.js'
+import type { RecordType, RecordTypeName } from '../records/types.js'
 import { defaultImportOptions } from '../runs/imports.js'
 import {
   archiveTemplate,
@@ -37,8 +37,8 @@ import { recordTypeEnum, recordTypeOf } from './views.js'
 export type MappingTemplateView = MappingTemplate & { readonly __typename: 'MappingTemplate'; readonly id: string }
 
 /** What everybody who may see templates sees of one. */
-export async function showTemplate(_tx: Tx, template: MappingTemplateRow): Promise<MappingTemplateView> {
-  return viewOf(template, recordTypes[template.recordType])
+export async function showTemplate(tx: Tx, template: MappingTemplateRow): Promise<MappingTemplateView> {
+  return viewOf(template, await loadRecordType(tx, template.recordType))
 }
 
 function viewOf(template: MappingTemplateRow, type: RecordType): MappingTemplateView {
@@ -65,7 +65,14 @@ export class MappingTemplateResolver {
     requirePermission(context, 'Query.mappingTemplates')
     return inTenant(context, async (tx) => {
       const templates = await listTemplates(tx, recordType == null ? null : recordTypeOf(recordType))
-      return templates.map((template) => viewOf(template, recordTypes[template.recordType]))
+      const types = new Map<RecordTypeName, RecordType>()
+      for (const { recordType: name } of templates) {
+        types.set(name, types.get(name) ?? (await loadRecordType(tx, name)))
+      }
+      return templates.flatMap((template) => {
+        const type = types.get(template.recordType)
+        return type === undefined ? [] : [viewOf(template, type)]
+      })
     })
   }
 
@@ -79,7 +86,7 @@ export class MappingTemplateResolver {
     requirePermission(context, 'Mutation.mappingTemplateSave')
     return settled({ mappingTemplate: null }, async () => {
       const mappingTemplate = await inTenant(context, async (tx) => {
-        const type = recordTypes[recordTypeOf(input.recordType)]
+        const { type, version } = await loadSchema(tx, recordTypeOf(input.recordType))
         const mapping = savable(type, columnMappings(input.mapping))
         const header = headerOf(mapping)
         const id = await saveTemplate(tx, {
@@ -89,7 +96,7 @@ export class MappingTemplateResolver {
           mapping,
           header,
           signature: signatureOf(header ?? namedColumns(mapping)),
-          schemaVersion: 0,
+          schemaVersion: version,
           actor: context.caller.actor,
         })
         return found(tx, id)
@@ -173,7 +180,7 @@ function savable(type: RecordType, mapping: readonly ColumnMapping[]): ColumnMap
 
 /** The mapping with what can be said about it without a file. */
 function mappingOf(template: MappingTemplateRow, type: RecordType): Mapping {
-  const suggested = columnsOf(template.mapping).map(unmapped)
+  const suggested = namedColumns(template.mapping).map(unmapped)
   const { mapping, drift } = applyTemplate({ template: { ...template, header: null }, type, suggested })
   const shown = mapping.map((entry) => ({ ...entry, columnIndex: null, reasons: [] }))
   try {
@@ -192,20 +199,10 @@ function imagined(type: RecordType, mapping: readonly ColumnMapping[]): Paramete
   return {
     type,
     mapping,
-    columns: columnsOf(mapping).map(emptyColumn),
+    columns: namedColumns(mapping).map(emptyColumn),
     options: defaultImportOptions,
     source: noSourceOptions,
   }
-}
-
-/** Columns that entries name, and those that their transforms may read. */
-function columnsOf(mapping: readonly ColumnMapping[]): string[] {
-  const read = mapping.flatMap(({ transforms = [] }) =>
-    transforms.flatMap((transform) =>
-      transform.arguments.flatMap(({ name, value }) => (name === 'column' ? [value] : [])),
-    ),
-  )
-  return [...new Set([...namedColumns(mapping), ...read])]
 }
 
 function emptyColumn(name: string, index: number): DetectedColumn {

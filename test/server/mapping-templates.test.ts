@@ -299,24 +299,45 @@ test('what can be right for no file is refused when it is saved', async () => {
   assert.equal((await save(ada, { id: lead.id, name: 'of leads' })).userErrors[0].code, 'INVALID_INPUT')
 })
 
-test('a field that is gone since the template was saved is drift, and never another field', async () => {
-  const tenantId = await world.tenant()
-  const ada = await world.actor(tenantId)
-  const template = await saved(ada, { name: 'from before' })
-  // As a version of the record types saved it that had another field.
-  await world.oracle.query(
-    `update mapping_template_version set mapping = replace(mapping::text, '"phone"', '"telex"')::jsonb, schema_version = 0
-     where template_id = (select id from mapping_template where name = 'from before')`,
+test('a custom field that is archived since the template was saved is drift, and never another field', async () => {
+  const ada = await world.actor(await world.tenant())
+  const create = await world.ask(
+    ada,
+    `mutation ($input: CustomFieldCreateInput!) { customFieldCreate(input: $input) {
+      recordSchema { version fields { id name } } userErrors { code message } } }`,
+    { input: { recordType: 'CONTACT', field: { key: 'shortName', label: 'Short name', kind: 'TEXT' } } },
+  )
+  const { recordSchema } = create.customFieldCreate
+  const template = await saved(ada, {
+    name: 'with a field of ours',
+    mapping: [...mapping.slice(0, 4), { column: 'Kürzel', field: 'custom.shortName' }],
+  })
+  assert.deepEqual(template.mapping.conflicts, [])
+  const { rows } = await world.oracle.query(
+    `select v.schema_version as version from mapping_template t join mapping_template_version v on v.template_id = t.id
+     where t.name = 'with a field of ours'`,
+  )
+  // The API counts the fields that everybody has as the first version.
+  assert.deepEqual(rows, [{ version: recordSchema.version - 1 }])
+  const before = await importWith(ada, template.id, people)
+  assert.equal(before.status, 'COMPLETED', JSON.stringify(before.statusReason))
+  assert.equal(fieldsOf(before)['Kürzel'], 'custom.shortName')
+
+  await world.ask(
+    ada,
+    'mutation ($id: ID!) { customFieldArchive(input: { id: $id }) { userErrors { code message } } }',
+    { id: recordSchema.fields.find(({ name }: Json) => name === 'custom.shortName').id },
   )
   const [shown] = await templates(ada)
   assert.deepEqual(
-    shown.mapping.conflicts.map(({ code }: Json) => code),
-    ['TEMPLATE_DRIFT'],
+    shown.mapping.conflicts.map(({ code, field }: Json) => [code, field]),
+    [['TEMPLATE_DRIFT', 'custom.shortName']],
   )
   const run = await importWith(ada, template.id, people)
+  assert.equal(run.status, 'AWAITING_MAPPING')
   assert.equal(run.statusReason.code, 'TEMPLATE_DRIFT')
-  assert.match(run.statusReason.message, /gives telex, which is no field/)
-  assert.equal(fieldsOf(run).Phone, null)
+  assert.match(run.statusReason.message, /gives custom\.shortName, which is no field/)
+  assert.equal(fieldsOf(run)['Kürzel'], null)
 })
 
 test('what members mapped before is suggested again, with its reason, and to no neighbour', async () => {

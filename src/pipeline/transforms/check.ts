@@ -166,6 +166,14 @@ function bounded({ min, max }: Parameter): boolean {
   return Number.isFinite(min) && Number.isFinite(max)
 }
 
+/** Columns that calls read by name, in order, their own among them where it is named; none of transforms that are not known. */
+export function columnsRead(calls: readonly TransformCall[]): string[] {
+  return calls.flatMap((call) => {
+    const definition = transformNamed(call.name)
+    return definition === null ? [] : columnNames(definition, call.arguments).map(({ name }) => name)
+  })
+}
+
 /** Names of columns in the arguments of a call, each with the position of its argument. */
 function columnNames(
   { parameters }: TransformDefinition,
