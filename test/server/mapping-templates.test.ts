@@ -11,7 +11,7 @@ before(async () => {
 after(() => world.close())
 
 const templateFields = `id name recordType version archivedAt createdAt updatedAt
-  mapping { columns { column columnIndex field constant confidence } conflicts { code message } unmappedRequiredFields }`
+  mapping { columns { column columnIndex field constant confidence } conflicts { code field message } unmappedRequiredFields }`
 
 const saveMutation = `mutation ($input: MappingTemplateSaveInput!) { mappingTemplateSave(input: $input) {
   mappingTemplate { ${templateFields} } userErrors { code field message } } }`
