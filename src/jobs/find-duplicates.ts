@@ -419,7 +419,9 @@ function number(value: unknown): number | null {
 /** Custom fields of a record that tell people apart: what holds six digits or more, of up to four fields. */
 function numbersOf(custom: unknown): Record<string, string> {
   const found: Record<string, string> = {}
-  for (const [field, value] of Object.entries((custom ?? {}) as Record<string, unknown>).toSorted()) {
+  for (const [field, value] of Object.entries((custom ?? {}) as Record<string, unknown>).toSorted(([a], [b]) =>
+    a < b ? -1 : 1,
+  )) {
     const digits = (typeof value === 'string' || typeof value === 'number' ? String(value) : '')
       .slice(0, 40)
       .replaceAll(/\D/g, '')

@@ -173,7 +173,7 @@ test('a merge keeps identities, links and what each of both had, and can be undo
   assert.deepEqual(merged.userErrors, [])
   assert.equal(merged.pair.decision, 'MERGED')
   const after = await contacts(actor)
-  assert.deepEqual(after.map((contact) => contact.externalId).toSorted(), ['d1', 'k1'])
+  assert.deepEqual(new Set(after.map((contact) => contact.externalId)), new Set(['d1', 'k1']))
   const survivor = after.find((contact) => contact.id === pair.leftId)
   assert.deepEqual(survivor.tags, ['math', 'nasa'])
   assert.equal(survivor.emailOptOut, true, 'an opt-out of either is one of both')

@@ -99,13 +99,25 @@ export function comparePlaces(a: Place, b: Place): Likeness {
   }
   if (a.parcel !== '' && b.parcel !== '') {
     // A building has one parcel and many flats.
-    a.parcel === b.parcel ? weigh(5, 'same parcel number') : weigh(-4)
+    if (a.parcel === b.parcel) {
+      weigh(5, 'same parcel number')
+    } else {
+      weigh(-4)
+    }
   }
   if (a.listing !== '' && b.listing !== '') {
-    a.listing === b.listing ? weigh(6, 'same listing id') : weigh(-1)
+    if (a.listing === b.listing) {
+      weigh(6, 'same listing id')
+    } else {
+      weigh(-1)
+    }
   }
   if (a.number !== '' && b.number !== '') {
-    a.number === b.number ? weigh(2.5, 'same house number') : weigh(-6)
+    if (a.number === b.number) {
+      weigh(2.5, 'same house number')
+    } else {
+      weigh(-6)
+    }
   }
   if (a.street !== '' && b.street !== '') {
     const likeness = a.street === b.street ? 1 : jaroWinkler(a.street, b.street)
@@ -123,10 +135,18 @@ export function comparePlaces(a: Place, b: Place): Likeness {
     weigh(a.unit === '' || b.unit === '' ? -1.5 : -8)
   }
   if (a.postal !== '' && b.postal !== '') {
-    a.postal === b.postal ? weigh(2, 'same postal code') : weigh(oneSlip(a.postal, b.postal) ? 0.5 : -3)
+    if (a.postal === b.postal) {
+      weigh(2, 'same postal code')
+    } else {
+      weigh(oneSlip(a.postal, b.postal) ? 0.5 : -3)
+    }
   }
   if (a.city !== '' && b.city !== '') {
-    a.city === b.city ? weigh(1.5, 'same city') : weigh(jaroWinkler(a.city, b.city) >= 0.88 ? 0.7 : -2)
+    if (a.city === b.city) {
+      weigh(1.5, 'same city')
+    } else {
+      weigh(jaroWinkler(a.city, b.city) >= 0.88 ? 0.7 : -2)
+    }
   }
   if (a.bedrooms !== null && b.bedrooms !== null) {
     weigh(a.bedrooms === b.bedrooms ? 0.5 : -1)
