@@ -88,6 +88,15 @@ export const KIND_WORDS = 'type label typ tipo etiqueta rotulo libelle etichetta
 export const ADDRESS_WORDS =
   'address addresses adresse anschrift direccion domicilio endereco morada indirizzo adres addr'
 
+/** Headers of columns that may hold a whole place or address; a header with two of these words holds both. */
+export const PLACE_WORDS =
+  'location, place, address, full address, city, town, state, zip, postal code, postcode, city state zip, csz, plz, ort, stadt, anschrift, adresse, ville, cp, code postal, localité, commune, ciudad, localidad, población, dirección, ubicación, código postal, provincia, estado, cidade, cep, endereço, morada, localização, città, cap, comune, indirizzo, località, luogo, plaats, woonplaats, adres, locatie, unparsed address, vollständige adresse, adresse complète, dirección completa, endereço completo, indirizzo completo, volledig adres, lage, standort'
+
+/** Headers of the number of a house beside its street. Those with a word of the second list write it before the street. */
+export const HOUSE_NUMBER_WORDS =
+  'house number, house no, house nr, street number, street no, building number, number, no, hausnummer, haus nr, hausnr, hnr, nr, nummer, numéro, n°, numéro de rue, numéro de voie, número, núm, nº, número exterior, num ext, n exterior, numero civico, civico, n civico, numero, huisnummer, huisnr, huis nr'
+export const NUMBER_FIRST_WORDS = 'house, street, building, numéro de rue, voie, rue'
+
 /** What sources call a column without a name. */
 export const NAMELESS =
   /^(?:column|unnamed|field|spalte|feld|colonne|champ|columna|coluna|colonna|campo|kolom|veld|col|var|f|c|x)?[\s:_-]*\d*$/

@@ -182,7 +182,12 @@ export function readHeader(name: string): Header {
     ordinal,
     // A third phone number is no near miss of the second one.
     foreign: labelled || question || (ordinal !== null && ordinal > 1) || words.some((word) => foreignWords.has(word)),
-    abbreviated: new Set([...bare.matchAll(/(\p{L}{2,})\./gu)].map(([, word]) => fold(word!))),
+    abbreviated: new Set(
+      [...bare.matchAll(/(\p{L}{2,})\./gu)]
+        .map(([, word]) => fold(word!))
+        // `Klantnr.` is a compound of a word and one that everybody knows.
+        .filter((word) => word === 'nr' || !word.endsWith('nr')),
+    ),
     choices: /\p{L}[).]?\s*\/\s*\p{L}/u.test(bare) ? bare.split('/').map((part) => wordsOf(part)) : [],
     nameless: NAMELESS.test(fold(text)),
   }

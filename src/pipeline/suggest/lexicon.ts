@@ -52,6 +52,8 @@ export interface Pack {
   readonly source: string
   /** Meaning by header key; null for a header that is known and has no place. */
   readonly meanings: ReadonlyMap<string, Meaning | null>
+  /** Names of several words, such as `hs_createdate`: they mean the same in files of others. */
+  readonly own: ReadonlySet<string>
   /** Headers that are no common words: what tells this system's files from others. */
   readonly telling: ReadonlySet<string>
 }
@@ -203,6 +205,7 @@ function build(type: RecordType): Lexicon {
 
   const packs = SOURCE_PACKS.filter((pack) => pack.recordType === type.name).map(({ source, fields, none }): Pack => {
     const meanings = new Map<string, Meaning | null>()
+    const own = new Set<string>()
     for (const [name, headers] of Object.entries(fields)) {
       const target = targetByName.get(name)
       if (target === undefined) {
@@ -214,6 +217,9 @@ function build(type: RecordType): Lexicon {
         const key = packKey(header)
         if (!meanings.has(key)) {
           meanings.set(key, { target, alone: PACKED[0] - cost, withValues: PACKED[1] - cost, reason, languages: null })
+          if (wordsOf(header).length > 1) {
+            own.add(key)
+          }
         }
       }
     }
@@ -226,6 +232,7 @@ function build(type: RecordType): Lexicon {
     return {
       source,
       meanings,
+      own,
       telling: new Set(
         [...meanings.keys()].filter(
           (key) => !contexts.has(key) && !exact.get(key)?.some(({ alone }) => alone >= CLEAR),
@@ -234,9 +241,9 @@ function build(type: RecordType): Lexicon {
     }
   })
   // Names that only one system uses are good synonyms in any file, where nothing else claims them.
-  for (const { meanings } of packs) {
+  for (const { meanings, own } of packs) {
     for (const [key, meaning] of meanings) {
-      if (meaning !== null && !exact.has(key) && !contexts.has(key)) {
+      if (meaning !== null && own.has(key) && !exact.has(key) && !contexts.has(key)) {
         exact.set(key, [
           {
             ...meaning,

@@ -122,7 +122,8 @@ function withHouseNumber(mapping: readonly ColumnMapping[], columns: readonly Co
     number === undefined ||
     street.samples.length === 0 ||
     // Where the street has its number already, another number is that of something else.
-    street.samples.filter((sample) => /\d/.test(sample)).length > (1 - SPLIT_SHARE) * street.samples.length ||
+    street.samples.filter((sample) => /^\d+\S*\s|\s\d+\s?[a-z]?$/iu.test(sample.trim())).length >
+      (1 - SPLIT_SHARE) * street.samples.length ||
     columns.some(({ name }, at) => at !== streetAt && at !== numberAt && [street.name, number.name].includes(name))
   ) {
     return mapping

@@ -1,0 +1,93 @@
+/** Headers that are no synonym as they stand: other words, other order, cut short, glued together. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { suggestMapping } from '../../../src/pipeline/suggest.js'
+import { recordTypes } from '../../../src/records/index.js'
+import type { RecordTypeName } from '../../../src/records/types.js'
+
+function field(type: RecordTypeName, name: string, ...samples: string[]): string | null {
+  const column = { index: 0, name, kind: 'TEXT' as const, kindConfidence: 0, fillRate: 1, samples }
+  return suggestMapping({ type: recordTypes[type], columns: [column], minConfidence: 0.9 })[0]!.field
+}
+
+test('the order of words, their endings and small words do not matter', () => {
+  assert.equal(field('contact', 'Tel. (Mobile)'), 'mobilePhone')
+  assert.equal(field('contact', 'Date of Last Modification'), 'sourceUpdatedAt')
+  assert.equal(field('property', 'Precio de la venta'), 'listPrice')
+  assert.equal(field('activity', 'Réalisée le'), 'completedAt')
+})
+
+test('words cut short are read in full where they can mean one field alone', () => {
+  assert.equal(field('contact', 'Nachn.'), 'lastName')
+  assert.equal(field('contact', 'Tel. gesch.'), 'phone')
+  assert.equal(field('property', 'Surf. terrain'), 'lotSizeArea')
+  assert.equal(field('property', 'Vraagpr.'), 'listPrice')
+  assert.equal(field('contact', 'Ind.'), null, 'industria or indirizzo')
+})
+
+test('compounds are read by their parts', () => {
+  assert.equal(field('property', 'Objektbaujahr'), 'yearBuilt')
+  assert.equal(field('contact', 'Kundentelefon'), 'phone')
+  assert.equal(field('lead', 'Aanvraagnr.'), 'externalId')
+})
+
+test('what a slash joins is one field only if both sides are', () => {
+  assert.equal(field('contact', 'Town/City'), 'city')
+  assert.equal(field('contact', 'Tel./Fax'), null)
+})
+
+test('the number of the record itself is its id, that of another is not', () => {
+  assert.equal(field('lead', 'N° demande'), 'externalId')
+  assert.equal(field('contact', 'Kd.-Nr.'), 'externalId')
+  assert.equal(field('contact', 'Deal number'), null)
+})
+
+test('a word that only says more about another one says nothing alone', () => {
+  assert.equal(field('contact', 'Letzte Änd.'), 'sourceUpdatedAt')
+  assert.equal(field('contact', 'Latest'), null)
+  assert.equal(field('lead', 'Deal value'), null)
+  assert.equal(field('activity', 'Realizada'), null, 'whether, not when')
+})
+
+test('known columns without a place are no near misses of fields', () => {
+  assert.equal(field('property', 'Suítes', '1', '2', '3'), null)
+  assert.equal(field('contact', 'IBAN'), null)
+  assert.equal(field('lead', 'Wunschort', 'Ulm', 'Köln', 'Bonn'), null)
+})
+
+test('of two fields that a word is known for, the values choose', () => {
+  assert.equal(field('property', 'Condomínio', '1041', '718', '841'), 'associationFee')
+  assert.equal(field('property', 'Condomínio', 'Vila Nova', 'Jardim Sul', 'Alto da Serra'), 'subdivisionName')
+  assert.equal(
+    field(
+      'contact',
+      'Profil',
+      'https://www.linkedin.com/in/ana',
+      'https://www.linkedin.com/in/bo',
+      'https://www.linkedin.com/in/cy',
+    ),
+    'linkedinUrl',
+  )
+  assert.equal(
+    field(
+      'contact',
+      'Website',
+      'https://www.linkedin.com/in/ana',
+      'https://www.linkedin.com/in/bo',
+      'https://www.linkedin.com/in/cy',
+    ),
+    null,
+  )
+  assert.equal(field('lead', 'Estado', 'Jalisco', 'Puebla', 'Sonora'), 'stateOrProvince')
+  assert.equal(field('lead', 'Estado', 'Contactado', 'Perdida', 'Nueva'), 'status')
+})
+
+test('names of firms are no names of people', () => {
+  assert.equal(field('contact', 'Last name', 'Keller GmbH', 'Acme Realty LLC', 'Casa Bella S.r.l.'), null)
+})
+
+test('reasons name the word that was recognised', () => {
+  const column = { index: 0, name: 'Tel. gesch.', kind: 'TEXT' as const, kindConfidence: 0, fillRate: 1, samples: [] }
+  const [entry] = suggestMapping({ type: recordTypes.contact, columns: [column], minConfidence: 0.9 })
+  assert.match(entry!.reasons[0]!, /^“Tel\. gesch\.” looks like a short form of “.+”, which is Phone\.$/)
+})
