@@ -20,9 +20,10 @@ const TIMED_ROUNDS = 15
 /** Above this the suggestion would be felt. Milliseconds. */
 const TIMED_MOST_MS = 300
 
-/** A full name may as well be split. */
+/** A full name or address may as well be split: then its parts are right, each of them beside the others. */
 const partsOf: Readonly<Record<string, readonly string[]>> = {
-  displayName: ['firstName', 'middleName', 'lastName'],
+  displayName: ['namePrefix', 'firstName', 'middleName', 'lastName', 'nameSuffix'],
+  addressLine1: ['addressLine2', 'unitNumber', 'city', 'stateOrProvince', 'postalCode', 'country'],
 }
 
 interface Answer {
@@ -162,14 +163,15 @@ function suggested(layout: Layout, columns: Parameters<typeof suggestMapping>[0]
   })
 }
 
-function isRight({ accepted }: LabelledColumn, field: string): boolean {
-  return accepted.some((each) => each === field || (each !== null && (partsOf[each]?.includes(field) ?? false)))
+/** Whether a column may become these fields; none of them is none. */
+function isRight({ accepted }: LabelledColumn, fields: readonly string[]): boolean {
+  const isPart = (field: string): boolean =>
+    fields.length > 1 && accepted.some((each) => each !== null && partsOf[each]?.includes(field) === true)
+  return fields.every((field) => accepted.includes(field) || isPart(field))
 }
 
 function sum(answers: readonly Answer[]): Sums {
-  const rightly = answers.filter(
-    ({ label, fields }) => fields.length > 0 && fields.every((field) => isRight(label, field)),
-  )
+  const rightly = answers.filter(({ label, fields }) => fields.length > 0 && isRight(label, fields))
   const applied = answers.filter(({ fields }) => fields.length > 0).length
   const must = ({ label }: Answer): boolean => !label.accepted.includes(null)
   const wanted = answers.filter(must).length
@@ -183,9 +185,9 @@ function sum(answers: readonly Answer[]): Sums {
 function reliabilityOf(answers: readonly Answer[]) {
   return BINS.map((from, at) => {
     const to = BINS[at + 1] ?? Number.POSITIVE_INFINITY
-    const inBin = answers.flatMap(({ label, guess }) =>
+    const inBin = answers.flatMap(({ label, guess, fields }) =>
       guess !== null && guess.confidence >= from && guess.confidence < to
-        ? [{ confidence: guess.confidence, right: isRight(label, guess.field) }]
+        ? [{ confidence: guess.confidence, right: isRight(label, fields.length > 0 ? fields : [guess.field]) }]
         : [],
     )
     return {
@@ -200,7 +202,7 @@ function reliabilityOf(answers: readonly Answer[]) {
 function listWrong(answers: readonly Answer[]): void {
   console.log('\nwrong:')
   for (const { layout, label, fields, guess } of answers) {
-    if (fields.some((field) => !isRight(label, field))) {
+    if (!isRight(label, fields)) {
       console.log(
         `  ${layout.id}, "${label.header}": ${fields.join(' + ')} (${guess?.confidence}), expected ${shown(label)}`,
       )

@@ -25,7 +25,7 @@ export interface SavedMapping {
 export interface TemplateRequest {
   readonly template: SavedMapping
   readonly type: RecordType
-  /** What is suggested for each column of the file, in order: the columns, and what new ones may be. */
+  /** What is suggested for the columns of the file, in order, an entry for each at least: the columns, and what new ones may be. */
   readonly suggested: readonly ColumnMapping[]
 }
 
@@ -64,7 +64,8 @@ export function headerOf(mapping: readonly ColumnMapping[]): string[] | null {
 }
 
 /** Lays a template over a file. Never fails: what does not fit is drift. */
-export function applyTemplate({ template, type, suggested }: TemplateRequest): AppliedTemplate {
+export function applyTemplate({ template, type, suggested: all }: TemplateRequest): AppliedTemplate {
+  const suggested = eachOnce(all)
   const known = new Set(mappableNames(type))
   const names = new Set(suggested.map(({ column }) => column))
   const places = placesOf(ownColumns(template.mapping), suggested)
@@ -121,6 +122,16 @@ export function applyTemplate({ template, type, suggested }: TemplateRequest): A
           },
         ]
   }
+}
+
+/** One entry for each column, where one is split into several fields. */
+function eachOnce(entries: readonly ColumnMapping[]): ColumnMapping[] {
+  const seen = new Set<string>()
+  return entries.filter(({ column }) => {
+    const first = column !== null && !seen.has(column)
+    seen.add(column ?? '')
+    return first
+  })
 }
 
 /** Where each named column stands in the file: under its very name, or else under the one name that differs in spelling alone. */
@@ -249,6 +260,8 @@ function withoutField(template: SavedMapping, column: ColumnMapping): ColumnMapp
   return {
     ...column,
     field: null,
+    transforms: [],
+    valueMap: [],
     confidence: confidence ?? 0,
     reasons: [`Not in the template “${template.name}”, version ${template.version}.`],
     alternatives: field === null ? alternatives : [{ field, confidence: confidence ?? 0 }, ...alternatives],

@@ -99,6 +99,16 @@ test('while the header row is not known, no column is new', () => {
   ])
 })
 
+test('a column that is suggested for two fields is one column', () => {
+  const twice = ['firstName', 'lastName'].map((field) => entry('Name', field, { columnIndex: 0, confidence: 0.95 }))
+  const { applied, drift } = apply([entry('Name', 'displayName')], twice)
+  assert.deepEqual(
+    applied.map(({ column, field }) => [column, field]),
+    [['Name', 'displayName']],
+  )
+  assert.deepEqual(drift, [])
+})
+
 test('constants stay, and a field that is gone becomes no other', () => {
   const { fields, drift } = apply(
     [entry(null, 'source', { constant: 'Fair' }), entry('Old', 'custom.old')],
