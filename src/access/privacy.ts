@@ -53,6 +53,13 @@ interface IssueLike {
   readonly suggestion: string | null
 }
 
+/** An issue without what it quotes of a cell. */
+export function hideIssue<I extends IssueLike>(issue: I): I {
+  return issue.column === null && issue.value === null
+    ? issue
+    : { ...issue, value: masked(issue.value), message: HIDDEN_MESSAGE, suggestion: null }
+}
+
 /** An issue without what it quotes, unless it is about a harmless field or about no value at all. */
 export function maskIssue<I extends IssueLike>(type: RecordType, issue: I): I {
   const quotesNothing = issue.field === null && issue.column === null && issue.value === null

@@ -13,8 +13,6 @@ export interface PreviewValue {
   /** PostgreSQL input text of the value; null where the row leaves the field as it is. */
   readonly text: string | null
   readonly sqlType: string
-  /** Made of other fields of the row. */
-  readonly built: boolean
 }
 
 /** Maps rows and shows what came of them. */
@@ -56,9 +54,9 @@ export class RowPreview {
       const key = this.#names[slot]!
       const given = values[slot] ?? null
       if (role !== 'new') {
-        shown.set(key, { key, text: given ?? this.#defaults.get(key) ?? null, sqlType, built: false })
+        shown.set(key, { key, text: given ?? this.#defaults.get(key) ?? null, sqlType })
       } else if (given !== null && (shown.get(key)?.text ?? null) === null) {
-        shown.set(key, { key, text: given, sqlType, built: true })
+        shown.set(key, { key, text: given, sqlType })
       }
     }
     return [...shown.values()]

@@ -1,6 +1,7 @@
 import 'reflect-metadata'
 import { Arg, Ctx, FieldResolver, Int, Resolver, Root } from 'type-graphql'
-import { harmlessColumns, isSensitive, masked, maskIssue } from '../access/privacy.js'
+import { hideIssue, masked } from '../access/privacy.js'
+import { loadRecordType } from '../adapters/crm/custom-fields.js'
 import type { Row } from '../adapters/source.js'
 import { Refusal } from '../errors.js'
 import { decodeId } from '../ids.js'
@@ -9,7 +10,8 @@ import { RowPreview } from '../pipeline/preview.js'
 import { resolveMapping } from '../pipeline/resolve.js'
 import { guessRecordType } from '../pipeline/suggest.js'
 import type { ColumnMapping, SourceOptions } from '../pipeline/types.js'
-import { recordTypes } from '../records/index.js'
+import { customDefinition, withCustomFields } from '../records/custom.js'
+import { fieldOf } from '../records/index.js'
 import type { RecordType } from '../records/types.js'
 import { defaultImportOptions } from '../runs/imports.js'
 import { RecordTypeEnum } from '../schema/enums.js'
@@ -18,12 +20,12 @@ import { ColumnMappingInput } from '../schema/mapping.js'
 import { FilePreview, type PreviewRow } from '../schema/preview.js'
 import { type ApiContext, inTenant, may } from './context.js'
 import { findFile } from './files.js'
-import { columnMappings, over, sourceOptions } from './inputs.js'
+import { columnMappings, newCustomFields, over, sourceOptions } from './inputs.js'
 import { requirePermission } from './permission.js'
 import { plain } from './plan.js'
 import { type FileHead, fileHead } from './preview-rows.js'
 import { asked } from './refusals.js'
-import { type FileView, hideValues, recordTypeOf, showDetection } from './views.js'
+import { type FileView, hideQuotes, recordTypeOf, showDetection } from './views.js'
 
 @Resolver(() => SourceFileType)
 export class FilePreviewResolver {
@@ -31,7 +33,7 @@ export class FilePreviewResolver {
     complexity: 20,
     description:
       'The first rows as they would be read and, with a mapping, as they would become: what a mapping editor shows live. With ' +
-      '`recordType` null the type is guessed. Formats of columns are those of the beginning of the file; an import looks at all of it.',
+      '`recordType` null the type is guessed. Formats of columns are those of the beginning of the file; an import looks at all of it. Without PII_READ no cell and no value is shown.',
   })
   preview(
     @Root() file: FileView,
@@ -58,13 +60,22 @@ export class FilePreviewResolver {
       const entries = mapping == null ? [] : columnMappings(mapping)
       return shown(context, {
         head,
-        type: recordTypes[name],
+        type: withNewFields(await inTenant(context, (tx) => loadRecordType(tx, name)), mapping ?? []),
         mapping: entries,
         source: over(stored.sourceOptions as SourceOptions | null, said),
         rows: head.rows.slice(0, count),
       })
     })
   }
+}
+
+/** The type with the custom fields that the mapping would make: nothing is made by looking. */
+function withNewFields(type: RecordType, mapping: readonly ColumnMappingInput[]): RecordType {
+  const made = newCustomFields(mapping).map(({ field }) => customDefinition(field))
+  return withCustomFields(
+    type,
+    made.filter(({ name }) => fieldOf(type, name) === null),
+  )
 }
 
 interface PreviewRequest {
@@ -84,29 +95,28 @@ function shown(context: ApiContext, { head, type, mapping, source, rows }: Previ
     options: defaultImportOptions,
     source,
   })
+  // Whoever asks chooses the mapping, so it says nothing of what is harmless: without PII_READ no cell is shown at all.
   const open = may(context, 'PII_READ')
-  const visible = open ? null : harmlessColumns(type, mapping)
   const view = new RowPreview(type, resolved)
   return {
     detection: showDetection(context, head.detection),
     // Without a mapping nobody has decided anything that could be wrong.
-    conflicts: mapping.length === 0 ? [] : conflicts.map((conflict) => (open ? conflict : hideValues(type, conflict))),
+    conflicts: mapping.length === 0 ? [] : conflicts.map((conflict) => (open ? conflict : hideQuotes(conflict))),
     rows: rows.map((row): PreviewRow => {
       const { values, issues } = view.show(row)
       return {
         rowNumber: row.number,
         cells: head.detection.columns.map(({ index, name }) => ({
           column: name,
-          value: visible === null || visible.has(name) ? (row.cells[index] ?? null) : null,
+          value: open ? (row.cells[index] ?? null) : null,
         })),
-        values: values.map(({ key, text, sqlType, built }) => {
-          const value = text === null ? null : plain(text, sqlType)
-          // What is built from other fields may hold any of them.
-          return { key, value: open || (!built && !isSensitive(type, key)) ? value : masked(value) }
-        }),
+        values: values.map(({ key, text, sqlType }) => ({
+          key,
+          value: text === null ? null : open ? plain(text, sqlType) : masked(text),
+        })),
         issues: issues
           .map(({ row: rowNumber, ...issue }) => ({ rowNumber, ...issue }))
-          .map((issue) => (open ? issue : maskIssue(type, issue))),
+          .map((issue) => (open ? issue : hideIssue(issue))),
       }
     }),
   }

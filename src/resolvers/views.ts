@@ -112,12 +112,15 @@ export function hideValues(type: RecordType, conflict: MappingConflict): Mapping
   if (!isSensitive(type, conflict.field)) {
     return conflict
   }
-  return { ...conflict, ...hideQuotes(conflict) }
+  return hideQuotes(conflict)
 }
 
-function hideQuotes({ message, values, readings, columns, field }: MappingConflict): Partial<MappingConflict> {
+/** A conflict without the values that it quotes, whatever its field. */
+export function hideQuotes(conflict: MappingConflict): MappingConflict {
+  const { message, values, readings, columns, field } = conflict
   const columnNames = columns.map((name) => `"${name}"`).join(' and ')
   return {
+    ...conflict,
     values: values.map(() => MASK),
     readings: readings.map(({ format }) => ({ format, exampleValue: MASK, exampleReading: MASK })),
     // Such messages name the values themselves.

@@ -129,6 +129,23 @@ test('a row that cannot become a new record says what it lacks', async () => {
   )
 })
 
+test('a field that the mapping would make is shown, and not made by looking', async () => {
+  const id = await uploaded(ada, 'Name,Colour\nAda,green\n')
+  const created = {
+    column: 'Colour',
+    createCustomField: { key: 'favouriteColour', label: 'Favourite colour', kind: 'TEXT' },
+    transforms: [{ name: 'title' }],
+  }
+  const { rows } = await preview(ada, {
+    id,
+    type: 'CONTACT',
+    mapping: [{ column: 'Name', field: 'lastName' }, created],
+  })
+  assert.equal(valuesOf(rows[0])['custom.favouriteColour'], 'Green')
+  const stored = await world.oracle.query('select count(*)::int as n from custom_field')
+  assert.equal(stored.rows[0].n, 0)
+})
+
 test('a question that the mapping leaves open is shown, and goes away when it is answered', async () => {
   const id = await uploaded(ada, 'Name,Born\nAda,03/04/1985\nGrace,05/06/1986\n')
   const columns = [
@@ -196,39 +213,41 @@ test('as many rows as the limit says are shown, and no more', async () => {
   }
 })
 
-test('who may not see personal data sees what is harmless and no more', async () => {
-  const id = await uploaded(ada, 'Mail,Stage,Born\nada@example.com,WON,03/04/1985\n,LOST,05/06/1986\n')
-  const columns = [
-    { column: 'Mail', field: 'email' },
-    { column: 'Stage', field: 'source' },
-    { column: 'Born', field: 'description' },
-  ]
+test('who may not see personal data sees none, whatever mapping they choose', async () => {
+  const id = await uploaded(ada, 'Mail,Stage,Born\nada@example.com,WON,03/04/1985\nno-address,LOST,05/06/1986\n')
   const blind = await world.actor(
     tenant,
     permissions.filter((permission) => permission !== 'PII_READ'),
   )
-  const seen = await preview(ada, { id, type: 'LEAD', mapping: columns })
-  assert.equal(valuesOf(seen.rows[0]).email, 'ada@example.com')
-  const unseen = await preview(blind, { id, type: 'LEAD', mapping: columns })
-  assert.doesNotMatch(JSON.stringify(unseen), /ada@example\.com/)
-  assert.deepEqual(unseen.rows[0].cells.slice(0, 2), [
-    { column: 'Mail', value: null },
-    { column: 'Stage', value: 'WON' },
-  ])
-  assert.equal(valuesOf(unseen.rows[0]).email, '***')
-  assert.equal(valuesOf(unseen.rows[0]).source, 'WON')
-  // The same column taken apart for a harmless field is not shown either.
-  const domain = [
-    { column: 'Mail', field: 'source', transforms: [{ name: 'before', arguments: [{ name: 'find', value: '@' }] }] },
-  ]
-  assert.equal((await preview(blind, { id, type: 'LEAD', mapping: domain })).rows[0].cells[0].value, null)
-  const none = await preview(blind, { id })
-  assert.doesNotMatch(JSON.stringify(none), /ada@example|WON/)
-  // A question about a sensitive field quotes its values in no place.
-  const born = [{ column: 'Born', field: 'birthDate' }]
-  const asked = await preview(blind, { id, type: 'CONTACT', mapping: born })
-  assert.ok(asked.conflicts.some(({ code }: Json) => code === 'AMBIGUOUS_FORMAT'))
-  assert.doesNotMatch(JSON.stringify(asked), /1985/)
+  const transforms = [{ name: 'template', arguments: [{ name: 'text', value: '{Mail}, born {Born}' }] }]
+  for (const [type, columns] of [
+    ['LEAD', []],
+    ['LEAD', [{ column: 'Mail', field: 'email' }]],
+    // Fields that are harmless in themselves.
+    ['LEAD', [{ column: 'Mail', field: 'source' }]],
+    ['LEAD', [{ column: 'Mail', field: 'status' }]],
+    ['LEAD', [{ column: 'Born', field: 'expectedCloseDate' }]],
+    ['LEAD', [{ column: 'Stage', field: 'source', transforms }]],
+    ['CONTACT', [{ column: 'Born', field: 'birthDate' }]],
+    ['CONTACT', [{ column: 'Mail', field: 'lastName', transforms: [{ name: 'number' }] }]],
+  ] as const) {
+    const unseen = await preview(blind, { id, type, mapping: columns.length === 0 ? null : columns })
+    const text = JSON.stringify(unseen)
+    assert.doesNotMatch(text, /ada@|example\.com|no-address|1985|03\/04|WON/, JSON.stringify(columns))
+    assert.equal(unseen.rows.length, 2)
+    assert.deepEqual(
+      unseen.rows[0].cells.map(({ column }: Json) => column),
+      ['Mail', 'Stage', 'Born'],
+    )
+    const seen = await preview(ada, { id, type, mapping: columns.length === 0 ? null : columns })
+    assert.match(JSON.stringify(seen), /ada@example/)
+    // What is wrong is told by its code, and what is asked too.
+    const codes = ({ rows, conflicts }: Json) => [
+      rows.map(({ issues }: Json) => issues.map(({ code }: Json) => code)),
+      conflicts.map(({ code }: Json) => code),
+    ]
+    assert.deepEqual(codes(unseen), codes(seen))
+  }
 })
 
 test('the neighbour sees nothing of a file, though it is in memory, and a purged one is gone for all', async () => {
