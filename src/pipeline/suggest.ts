@@ -5,6 +5,7 @@
 
 import { fieldOf } from '../records/index.js'
 import type { RecordType } from '../records/types.js'
+import { CALIBRATION } from './data/calibration.js'
 import { assign } from './suggest/assign.js'
 import { type Candidate, candidatesOf, LEAST_CONFIDENCE } from './suggest/candidates.js'
 import { suggestValueMap } from './suggest/choices.js'
@@ -168,6 +169,13 @@ function logit(share: number): number {
   return Math.log(bounded / (1 - bounded))
 }
 
-function rounded(share: number): number {
-  return Math.round(share * 1000) / 1000
+/** The confidence that a score is worth, in thousandths. */
+function rounded(score: number): number {
+  const at = Math.max(
+    1,
+    CALIBRATION.findIndex(([from]) => from >= score),
+  )
+  const [from, low] = CALIBRATION[at - 1]!
+  const [to, high] = CALIBRATION[at]!
+  return Math.round((low + ((high - low) * (score - from)) / (to - from)) * 1000) / 1000
 }

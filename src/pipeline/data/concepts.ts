@@ -105,7 +105,7 @@ export const CONCEPTS: Readonly<Record<string, string>> = {
  * `Last` does.
  */
 export const MODIFIER_CONCEPTS =
-  'last next max min total monthly work home number code original sold property contact customer listing class unit time built lost virtual name date type year'
+  'last next created modified max min total monthly work home number code original sold property contact customer listing class unit time built lost virtual name date type year'
 
 /** What a concept says already where another one stands beside it: an e-mail address is an e-mail. */
 export const IMPLIED_CONCEPTS: readonly (readonly [concept: string, implied: string])[] = [

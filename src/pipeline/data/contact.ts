@@ -108,7 +108,7 @@ export const contactWords: Words = {
   },
   contactType: {
     en: 'contact type, type, type of contact, client type, customer type, relationship type, contact category, person type, contact role, contact types',
-    de: 'kontakttyp, typ, kundentyp, kontaktkategorie, kundenkategorie, art des kontakts, kundenart, kontaktart, art des kunden, adressart',
+    de: 'kontakttyp, typ, kundentyp, kontaktkategorie, kundenkategorie, art des kontakts, kundenart, kontaktart, art des kunden',
     fr: 'type de contact, type, type de client, catégorie de contact, type contact, catégorie client',
     es: 'tipo de contacto, tipo, tipo de cliente, categoría de contacto, categoría cliente, tipo contacto',
     pt: 'tipo de contato, tipo de contacto, tipo, tipo de cliente, tipo contato',

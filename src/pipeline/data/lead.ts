@@ -297,7 +297,7 @@ export const leadWords: Words = {
     en: 'associated contact email, linked contact email, existing contact email',
   },
   'property.listingId': {
-    en: 'listing id, mls number, mls, mls id, listing number, mls no, property mls number, property listing id, listing ref, listing reference, interested listing id, property reference, property ref, property reference number, interested in listing, property number, listing no, property of interest id, listing mls id, listing mls number, mls listing number, mls listing id, property mls id, listing code, ad reference, advert reference, ad id, advert id, portal reference',
+    en: 'listing id, mls number, mls, mls id, listing number, mls no, property mls number, property listing id, listing ref, listing reference, interested listing id, property reference, property ref, property reference number, interested in listing, property number, listing no, property of interest id, listing mls id, listing mls number, mls listing number, mls listing id, property mls id, listing code, ad reference, advert reference, advert id, portal reference',
     de: 'objektnummer, objekt nr, immobiliennummer, objekt id, angebotsnummer, objektnr, interesse an objekt nr, expose nr, exposé nummer',
     fr: 'référence du bien, référence bien, référence de l’annonce, n° de mandat, réf bien, réf annonce, numéro de l’annonce, référence annonce',
     es: 'referencia del inmueble, referencia inmueble, referencia de la propiedad, ref inmueble, código de inmueble, ref propiedad, referencia propiedad, referencia anuncio, referencia del anuncio, ref anuncio',

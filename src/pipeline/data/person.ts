@@ -110,7 +110,13 @@ export const personWords = {
     pt: 'telefone, número de telefone, tel, telefone fixo, telefone comercial, telefone principal, fone, telefone do trabalho, telefone 1, nº telefone, fixo, telefone trabalho, número do telefone, telefone profissional, telefone de contato, telefone de contacto, telefone empresa',
     it: 'telefono, numero di telefono, tel, telefono fisso, telefono ufficio, telefono lavoro, telefono principale, fisso, recapito telefonico, n telefono, telefono 1, numero telefono, tel ufficio, telefono aziendale, tel fisso, num telefono, telefono di lavoro',
     nl: 'telefoon, telefoonnummer, tel, vast nummer, telefoon werk, telefoon zakelijk, zakelijk telefoonnummer, vaste telefoon, tel nr, telefoonnr, telefoon vast, telefoon kantoor, telefoon 1, werktelefoon, vaste lijn, telefoon algemeen, tel werk, tel zakelijk, telnummer, tel nummer',
-    weak: { number: [0.3, 0.75], 'contact number': [0.75, 0.95], contact: [0.3, 0.7], kontakt: [0.3, 0.7] },
+    weak: {
+      'company phone': [0.6, 0.75],
+      number: [0.3, 0.75],
+      'contact number': [0.75, 0.95],
+      contact: [0.3, 0.7],
+      kontakt: [0.3, 0.7],
+    },
   },
   mobilePhone: {
     en: 'mobile, mobile phone, mobile number, cell, cell phone, cellphone, cell number, mobile phone number, phone mobile, cellular, mobile no, cell phone number, handphone, mobile tel, mobile telephone, phone cell, telephone mobile, cellular phone, mob, mobile cell, cell mobile, mobile nr, mobile phone 1, mobile 1, mobile whatsapp, whatsapp mobile',

@@ -269,13 +269,13 @@ export const propertyWords: Words = {
   },
   livingArea: {
     en: 'living area, sq ft, sqft, square feet, square footage, living space, interior area, floor area, size, area, gla, heated area, living sqft, total sqft, building area, approx sq ft, interior sqft, sq footage, usable area, living area sq ft, sq m, sqm, square meters, square metres, living area sqft, home size, size sqft, total living area, property area, internal area, total area sqft, living size, floor space, house size, total square feet, gross living area, net living area, living area sqm, area sqm, finished sqft, finished square feet, area sq ft, interior size, sqft living',
-    de: 'wohnfläche, fläche, wohnfläche ca, wohn nutzfläche, wohnfläche qm, gesamtfläche, wohnfl, wfl, bürofläche, wohnfläche in qm, wohn und nutzfläche, quadratmeter, größe, wohnfläche m2',
+    de: 'wohnfläche, fläche, wohnfläche ca, wohn nutzfläche, wohnfläche qm, gesamtfläche, wohnfl, wfl, wohnfläche in qm, wohn und nutzfläche, quadratmeter, größe, wohnfläche m2',
     fr: 'surface, surface habitable, superficie, surface carrez, surface m2, surface en m2, surface utile, loi carrez, superficie habitable, surface loi carrez, surface totale, mètres carrés, m2 habitables, surface du bien',
     es: 'superficie, superficie útil, metros cuadrados, superficie construida, m2, m2 construidos, metros construidos, superficie habitable, m2 útiles, metros útiles, sup construida, área construida, superficie m2, área, metros, mts construcción, área habitable, m2 construcción, metros de construcción',
     pt: 'área útil, área, metragem, área construída, área privativa, área bruta, metros quadrados, área interna, área habitável, área m2, área total construída, m2, área bruta privativa',
     it: 'superficie, metri quadri, mq, superficie abitabile, superficie utile, metratura, superficie commerciale, superficie mq, superficie interna, metri quadrati, m2, superficie calpestabile',
     nl: 'woonoppervlakte, oppervlakte, gebruiksoppervlakte, m2, woonoppervlak, bewoonbare oppervlakte, gebruiksoppervlakte wonen, oppervlakte wonen, m2 wonen, woonopp, vierkante meter, woonruimte oppervlakte',
-    weak: { nutzfläche: [0.7, 0.8], nutzfl: [0.65, 0.75] },
+    weak: { nutzfläche: [0.7, 0.8], bürofläche: [0.7, 0.8], gewerbefläche: [0.6, 0.7], nutzfl: [0.65, 0.75] },
   },
   livingAreaUnits: {
     en: 'living area units, area units, area unit, size unit, living area unit, square footage unit, sqft unit, unit of area, size units, living area unit of measure, floor area unit, area uom',

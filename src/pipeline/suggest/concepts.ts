@@ -126,7 +126,7 @@ export class Alike<T> {
   constructor(phrases: Iterable<readonly [words: readonly string[], value: T, compounds: boolean]>) {
     const list = [...phrases]
     this.#vocabulary = new Set([
-      ...list.flatMap(([words]) => words),
+      ...list.flatMap(([words]) => words.filter((word) => !connectors.has(word))),
       ...conceptOf.keys(),
       ...[...entityWords.values()].flatMap((words) => [...words]),
     ])

@@ -14,11 +14,44 @@ export interface RecordTypeGuess {
 }
 
 /** Files of people are the most frequent ones and share most of their columns with leads. */
-const PRIOR: Readonly<Record<RecordTypeName, number>> = { contact: 0.3, lead: 0, property: 0, activity: 0 }
+const PRIOR: Readonly<Record<RecordTypeName, number>> = { contact: 0.6, lead: 0, property: 0, activity: 0 }
 
 const OWN_IDS: readonly (readonly [RecordTypeName, ReadonlySet<string>])[] = [
-  ['contact', new Set(['contact id', 'person id', 'contact owner', 'client id', 'customer id'])],
-  ['lead', new Set(['lead id', 'lead owner', 'lead status', 'deal id', 'deal owner', 'deal stage', 'opportunity id'])],
+  [
+    'contact',
+    new Set([
+      'contact id',
+      'person id',
+      'contact owner',
+      'client id',
+      'customer id',
+      'kontakt besitzer',
+      'kontaktinhaber',
+      'proprietaire du contact',
+      'propietario del contacto',
+      'proprietario do contato',
+      'proprietario del contatto',
+      'contactpersooneigenaar',
+    ]),
+  ],
+  [
+    'lead',
+    new Set([
+      'lead id',
+      'lead owner',
+      'lead status',
+      'deal id',
+      'deal owner',
+      'deal stage',
+      'opportunity id',
+      'leadbesitzer',
+      'proprietaire du lead',
+      'propietario del lead',
+      'proprietario do lead',
+      'proprietario del lead',
+      'lead eigenaar',
+    ]),
+  ],
   ['property', new Set(['listing id', 'mls number', 'property id', 'list price', 'listing key'])],
   [
     'activity',

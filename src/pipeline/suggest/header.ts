@@ -170,7 +170,7 @@ export function readHeader(name: string): Header {
       add(bared.slice(asked), ofArea)
     }
     // `hs_price` is HubSpot's way to write its own properties, `address_city` that of many tables.
-    if ((bared[0] === 'hs' || addressWords.has(bared[0] ?? '')) && bared.length > 1) {
+    if ((bared[0] === 'hs' || addressWords.has(bared[0] ?? '')) && bared.length > 1 && !kindWords.has(bared[1]!)) {
       add(bared.slice(1), ofArea)
     }
   }

@@ -438,6 +438,23 @@ function slipsIn(length: number): number {
   return length < 5 ? 0 : length < 9 ? 1 : 2
 }
 
+/** Whether two neighbouring letters have changed places and all else is the same: the commonest slip of a hand. */
+function isSwapped(one: string, other: string): boolean {
+  if (one.length !== other.length) {
+    return false
+  }
+  let at = 0
+  while (at < one.length && one[at] === other[at]) {
+    at++
+  }
+  return (
+    at + 1 < one.length &&
+    one[at] === other[at + 1] &&
+    one[at + 1] === other[at] &&
+    one.slice(at + 2) === other.slice(at + 2)
+  )
+}
+
 /** Words that many names share and that say little about which one is meant. */
 const COMMON_WORDS = new Set(
   fold(
@@ -473,7 +490,7 @@ function nearly(
         bitCount(phrase.letters ^ letters) <= 2 * slips &&
         slipsIn(length) > 0
       ) {
-        const slipped = distance(key, phrase.key)
+        const slipped = isSwapped(key, phrase.key) ? 1 : distance(key, phrase.key)
         if (slipped > 0 && slipped <= Math.min(slips, slipsIn(length))) {
           offer(phrase, 0.84 - 0.05 * slipped, `It is written almost like “${phrase.text}”.`)
         }

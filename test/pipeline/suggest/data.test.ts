@@ -1,6 +1,7 @@
 /** The data of the suggestion: adding a word is editing it, and these tests say when a word is out of place. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { CALIBRATION } from '../../../src/pipeline/data/calibration.js'
 import { CHOICES } from '../../../src/pipeline/data/choices.js'
 import { CONCEPTS, IMPLIED_CONCEPTS, MODIFIER_CONCEPTS } from '../../../src/pipeline/data/concepts.js'
 import { CONTEXT_RULES } from '../../../src/pipeline/data/contexts.js'
@@ -74,4 +75,16 @@ test('rules of context and packs of systems name fields that exist', () => {
     const lost = none.split(',').filter((text) => placed.has(keyOf(wordsOf(text))))
     assert.deepEqual(lost, [], `${source} ${recordType}: both a field and none`)
   }
+})
+
+test('a higher score is never worth less, and 0.9 is worth 0.9', () => {
+  for (const [at, [score, share]] of CALIBRATION.entries()) {
+    const [before, less] = CALIBRATION[at - 1] ?? [-1, -1]
+    assert.ok(score > before && share > less, `${score}`)
+  }
+  assert.deepEqual([CALIBRATION[0], CALIBRATION.at(-1)], [
+    [0, 0],
+    [1, 1],
+  ])
+  assert.ok(CALIBRATION.some(([score, share]) => score === 0.9 && share === 0.9))
 })
