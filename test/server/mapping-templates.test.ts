@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { MAPPING_TEMPLATE_VERSIONS_MAX, MAPPING_TEMPLATES_MAX } from '../../src/limits.js'
 import { type Actor, dataOf, type Json, World } from './world.js'
 
 let world: World
@@ -366,6 +367,49 @@ test('what members mapped before is suggested again, with its reason, and to no 
   const id = await world.import(ada, 'CONTACT', odd.replace('grace@', 'hopper@'))
   const { importRun } = await world.ask(ada, runQuery, { id })
   assert.equal(fieldsOf(importRun)['Wie heißt er'], 'firstName')
+})
+
+test('a suggestion that somebody confirmed with its plan is an earlier mapping, too', async () => {
+  const ada = await world.actor(await world.tenant())
+  const csv = 'E-mail,Last name\nada@example.com,Lovelace\n'
+  const id = await world.import(ada, 'CONTACT', csv, {}, { confirmation: 'ASK' })
+  const reasons = async (): Promise<string[]> => (await suggestion(ada, csv)).mapping.columns[0].reasons
+  assert.ok(!(await reasons()).some((reason) => reason.includes('earlier import')))
+  const { importRun } = await world.ask(ada, 'query ($id: ID!) { importRun(id: $id) { plan { hash } } }', { id })
+  const { importConfirm } = await world.ask(
+    ada,
+    'mutation ($input: ImportConfirmInput!) { importConfirm(input: $input) { userErrors { code message } } }',
+    { input: { runId: id, planHash: importRun.plan.hash, idempotencyKey: 'confirm it' } },
+  )
+  assert.deepEqual(importConfirm.userErrors, [])
+  assert.equal(await world.rested(ada, id), 'COMPLETED')
+  assert.equal((await reasons())[0], 'Mapped to E-mail in an earlier import.')
+})
+
+test('a tenant keeps as many templates, and a template as many versions, as the limits say', async () => {
+  const tenantId = await world.tenant()
+  const ada = await world.actor(tenantId)
+  const template = await saved(ada, { name: 'many' })
+  await world.oracle.query(
+    `with t as (
+       update mapping_template set version = $1 where name = 'many' returning tenant_id, id)
+     update mapping_template_version v set version = $1 from t where v.tenant_id = t.tenant_id and v.template_id = t.id`,
+    [MAPPING_TEMPLATE_VERSIONS_MAX - 1],
+  )
+  assert.equal((await saved(ada, { id: template.id, name: 'many' })).version, MAPPING_TEMPLATE_VERSIONS_MAX)
+  const { userErrors } = await save(ada, { id: template.id, name: 'many' })
+  assert.equal(userErrors[0].code, 'LIMIT_EXCEEDED')
+
+  await world.oracle.query(
+    `insert into mapping_template (tenant_id, id, record_type, name, version, created_by)
+     select tenant_id, gen_random_uuid(), 'lead', 'copy ' || n, 1, 'test' from mapping_template, generate_series(1, $1) n
+     where name = 'many'`,
+    [MAPPING_TEMPLATES_MAX - 2],
+  )
+  await saved(ada, { name: 'the last one' })
+  assert.equal((await save(ada, { name: 'one too many' })).userErrors[0].code, 'LIMIT_EXCEEDED')
+  await world.ask(ada, archiveMutation, { input: { id: template.id } })
+  await saved(ada, { name: 'in its place' })
 })
 
 test('templates of a tenant are nothing to its neighbour', async () => {
