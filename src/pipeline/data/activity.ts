@@ -247,7 +247,7 @@ export const activityWords: Words = {
   },
   'property.listingId': {
     en: 'listing id, mls number, mls, mls id, listing number, mls no, property listing id, property mls number, listing reference, property reference, property ref, listing ref, property listing number, property code, listing no, property reference number, listing code, property number',
-    de: 'objektnummer, objekt nr, immobiliennummer, angebotsnummer, objekt id, objektnr, exposé nummer, expose nr',
+    de: 'objektnummer, objekt nr, immobiliennummer, angebotsnummer, objekt id, objektnr, exposé nummer, expose nr, immo nr, immobilien nr',
     fr: 'référence du bien, référence annonce, n° de mandat, réf bien, référence bien, référence de l’annonce, réf annonce, numéro de mandat',
     es: 'referencia del inmueble, referencia inmueble, código inmueble, referencia de la propiedad, ref inmueble, código de inmueble, referencia propiedad',
     pt: 'referência do imóvel, código do imóvel, ref imóvel, referência imóvel, cod imóvel',

@@ -4,7 +4,7 @@
 export const ENTITY_WORDS = {
   contact:
     'contact contacts person persons people client clients customer customers kontakt kontakte kunde kunden personne persona pessoa persoon klant cliente member contato contatto contacto referente relatie relaties interlocuteur ansprechpartner contactpersoon',
-  lead: 'lead leads deal deals opportunity opportunities prospect prospects inquiry enquiry interessent buyer anfrage anfragen interessenten demande demandes richiesta richieste solicitud solicitudes aanvraag aanvragen pedido solicitacao prospecto prospectos inquiries enquiries affaire oportunidad oportunidade opportunita trattativa negocio acheteur acquereur comprador acquirente koper kaufer zoeker interesado interessado interessato geinteresseerde enquirer inquirer demandeur',
+  lead: 'lead leads deal deals opportunity opportunities prospect prospects inquiry enquiry interessent buyer anfrage anfragen interessenten demande demandes richiesta richieste solicitud solicitudes aanvraag aanvragen pedido solicitacao prospecto prospectos inquiries enquiries affaire oportunidad oportunidade opportunita trattativa negocio acheteur acquereur comprador acquirente koper kaufer zoeker candidato candidatos piste interesado interessado interessato geinteresseerde enquirer inquirer demandeur',
   property:
     'property properties listing listings immobilie immobilien objekt objekte bien biens inmueble inmuebles propiedad imovel immobile woning object pand',
   activity:
@@ -31,7 +31,8 @@ export const HARMLESS_WORDS =
 export const QUESTION_WORDS = 'is has was can did are ist hat'
 
 /** Words without a meaning of their own, at the start of a header of a form: `Your email`, `What is your phone number?`. */
-export const FILLER_WORDS = 'your my the their please enter what whats votre su seu ihre ihr uw il la le der die das'
+export const FILLER_WORDS =
+  'how many much combien cuantos cuantas quantos quantas quanti quante hoeveel wieviele viele your my the their please enter what whats votre su seu ihre ihr uw il la le der die das'
 
 /** Which of a person's addresses a column belongs to, in order of preference, the one without any such word first. */
 export const ADDRESS_GROUPS: readonly { readonly name: string; readonly words: string; readonly preference: number }[] =

@@ -40,9 +40,9 @@ export const leadWords: Words = {
   status: {
     en: 'status, lead status, deal status, opportunity status, current status, pipeline status, status of lead, enquiry status, inquiry status',
     de: 'status, lead status, leadstatus, status des leads, bearbeitungsstatus, anfragestatus, kundenstatus, dealstatus, bearbeitungsstand, leadphase, verkaufsphase',
-    fr: 'statut, statut du lead, statut du prospect, état du lead, statut prospect, statut lead, statut de la demande, statut de suivi, avancement, état d’avancement, état de la demande',
-    es: 'estado del lead, estatus, estado del prospecto, estado lead, estado del negocio, situación, estado de la oportunidad, estado del cliente, estado solicitud, estado de la solicitud, estado consulta, estado de la consulta, estado contacto, etapa del embudo, fase del embudo, etapa del lead, fase comercial',
-    pt: 'status, status do lead, situação, situação do lead, estado do lead, status lead, status do negócio, etapa do funil, situação do atendimento, status atendimento, estado do pedido, fase do funil, status do atendimento',
+    fr: 'statut, statut du lead, statut du prospect, état du lead, statut prospect, statut lead, statut de la demande, statut de suivi, avancement, état d’avancement, état de la demande, statut de la piste',
+    es: 'estado del lead, estatus, estado del prospecto, estado lead, estado del negocio, situación, estado de la oportunidad, estado del cliente, estado solicitud, estado de la solicitud, estado consulta, estado de la consulta, estado contacto, etapa del embudo, fase del embudo, etapa del lead, fase comercial, estado del candidato',
+    pt: 'status, status do lead, situação, situação do lead, estado do lead, status lead, status do negócio, etapa do funil, situação do atendimento, status atendimento, estado do pedido, fase do funil, status do atendimento, estágio no funil, estágio do funil, estágio do lead',
     it: 'stato lead, stato del lead, stato della trattativa, status, stato trattativa, stato del contatto, stato opportunità, stato richiesta, stato della richiesta, stato contatto, fase pipeline, fase vendita',
     nl: 'status, leadstatus, status lead, status van lead, dealstatus, status aanvraag, voortgang, status zoeker, leadfase',
     weak: {
@@ -85,8 +85,8 @@ export const leadWords: Words = {
   source: {
     en: 'source, lead source, original source, deal source, source of lead, origin, marketing source, how did you hear about us, inquiry source, enquiry source, portal, lead origin, utm source, source name, referral source, source portal',
     de: 'quelle, lead quelle, leadquelle, herkunft, leadherkunft, ursprung, portal, anfragequelle, ursprüngliche quelle, anfrageportal, kontaktquelle',
-    fr: 'source, origine, source du lead, provenance, origine du lead, portail, source du prospect, source d’origine, origine de la demande, source lead',
-    es: 'fuente, origen, origen del lead, fuente del lead, procedencia, portal, fuente de lead, fuente original, medio de contacto, medio de captación, canal de entrada, cómo nos encontró',
+    fr: 'source, origine, source du lead, provenance, origine du lead, portail, source du prospect, source d’origine, origine de la demande, source lead, origine de la piste',
+    es: 'fuente, origen, origen del lead, fuente del lead, procedencia, portal, fuente de lead, fuente original, medio de contacto, medio de captación, canal de entrada, cómo nos encontró, origen del candidato',
     pt: 'fonte, origem, origem do lead, fonte do lead, portal, fonte original, canal de origem, mídia de origem, mídia, canal de entrada',
     it: 'fonte, origine, provenienza, fonte lead, origine lead, portale, fonte del lead, fonte originale, canale di provenienza, mezzo',
     nl: 'bron, herkomst, leadbron, portaal, bron lead, bron van lead, oorspronkelijke bron, kanaal, via welk kanaal, herkomst lead',
@@ -227,7 +227,7 @@ export const leadWords: Words = {
   },
   convertedAt: {
     en: 'converted, converted at, converted date, conversion date, date converted, won time, won date, converted on, won at, won on, date won',
-    de: 'konvertiert am, umgewandelt am, gewonnen am, konvertierungsdatum, datum gewonnen',
+    de: 'konvertiert am, umgewandelt am, gewonnen am, konvertierungsdatum, datum gewonnen, umwandlungsdatum',
     fr: 'converti le, date de conversion, gagné le, date de gain',
     es: 'convertido el, fecha de conversión, ganado el, fecha ganado',
     pt: 'convertido em, data de conversão, ganho em, data de ganho',
@@ -256,8 +256,8 @@ export const leadWords: Words = {
     ...recordWords.externalId,
     en: `${recordWords.externalId.en}, lead id, deal id, opportunity id, lead number, inquiry id, enquiry id, lead key, prospect id, lead record id, lead no, deal record id, enquiry number`,
     de: `${recordWords.externalId.de}, leadnummer, anfragenummer, vorgangsnummer, lead nr, deal id, anfrage id, interessenten id, lead nummer, interessentennummer`,
-    fr: `${recordWords.externalId.fr}, id lead, id du lead, numéro de lead, id prospect, numéro de demande, id de la transaction, id demande, n demande, numéro de dossier, n dossier, référence dossier, référence demande`,
-    es: `${recordWords.externalId.es}, id lead, id del lead, número de lead, id del negocio, id de lead, id oportunidad`,
+    fr: `${recordWords.externalId.fr}, id lead, id du lead, numéro de lead, id prospect, numéro de demande, id de la transaction, id demande, n demande, numéro de dossier, n dossier, référence dossier, référence demande, id de la piste`,
+    es: `${recordWords.externalId.es}, id lead, id del lead, número de lead, id del negocio, id de lead, id oportunidad, id de candidato, id candidato`,
     pt: `${recordWords.externalId.pt}, id do lead, id lead, número do lead, id do negócio, código do lead`,
     it: `${recordWords.externalId.it}, id lead, codice lead, numero lead, id trattativa, id del lead`,
     nl: `${recordWords.externalId.nl}, lead id, leadnummer, deal id, aanvraagnummer, id lead`,
@@ -298,7 +298,7 @@ export const leadWords: Words = {
   },
   'property.listingId': {
     en: 'listing id, mls number, mls, mls id, listing number, mls no, property mls number, property listing id, listing ref, listing reference, interested listing id, property reference, property ref, property reference number, interested in listing, property number, listing no, property of interest id, listing mls id, listing mls number, mls listing number, mls listing id, property mls id, listing code, ad reference, advert reference, advert id, portal reference',
-    de: 'objektnummer, objekt nr, immobiliennummer, objekt id, angebotsnummer, objektnr, interesse an objekt nr, expose nr, exposé nummer',
+    de: 'objektnummer, objekt nr, immobiliennummer, objekt id, angebotsnummer, objektnr, interesse an objekt nr, expose nr, exposé nummer, immo nr, immobilien nr',
     fr: 'référence du bien, référence bien, référence de l’annonce, n° de mandat, réf bien, réf annonce, numéro de l’annonce, référence annonce',
     es: 'referencia del inmueble, referencia inmueble, referencia de la propiedad, ref inmueble, código de inmueble, ref propiedad, referencia propiedad, referencia anuncio, referencia del anuncio, ref anuncio',
     pt: 'referência do imóvel, código do imóvel, ref imóvel, referência imóvel, cod imóvel',

@@ -16,7 +16,7 @@ export const propertyWords: Words = {
   },
   listingId: {
     en: 'listing id, reference, reference number, ref, mls number, mls, mls id, listing number, mls no, ml number, mls listing id, listing no, listing reference, property reference, listing ref, property ref, agency reference, web id, ml#, mls nr, mls num, listing reference number, property number, property reference number, property code, advert id, ad id, listing code',
-    de: 'objektnummer, objekt nr, immobiliennummer, angebotsnummer, objekt id, inseratsnummer, exposé nummer, scout id, objektnr, exposénummer, interne objektnummer, objektnummer extern, externe objektnummer, onlinenummer, expose nr',
+    de: 'objektnummer, objekt nr, immobiliennummer, angebotsnummer, objekt id, inseratsnummer, exposé nummer, scout id, objektnr, exposénummer, interne objektnummer, objektnummer extern, externe objektnummer, onlinenummer, expose nr, immo nr, immobiliennr, immobilien nr, interne objekt nr',
     fr: 'référence, référence du bien, référence annonce, numéro de mandat, n° de mandat, réf, référence interne, numéro de l’annonce, réf annonce, n mandat, référence de l’annonce, réf du bien, référence bien, référence mandat',
     es: 'referencia, referencia del inmueble, ref, número de referencia, código del inmueble, código de inmueble, ref catastral agencia, referencia inmueble, id anuncio, código inmueble, referencia anuncio, ref inmueble',
     pt: 'referência, código do imóvel, ref, referência do imóvel, código anúncio, código imóvel, cod imóvel, referência imóvel, id do anúncio',
@@ -38,7 +38,7 @@ export const propertyWords: Words = {
     nl: 'kadastraal nummer, perceelnummer, kadastrale aanduiding, kadastraal perceel, perceel',
   },
   standardStatus: {
-    en: 'status, standard status, listing status, property status, current status, sale status, market status, availability status, st listing status',
+    en: 'status, standard status, listing status, property status, current status, sale status, market status, availability status, st listing status, home status, listing state',
     de: 'status, objektstatus, vermarktungsstatus, angebotsstatus, verkaufsstatus, status des objekts, immobilienstatus, verfügbarkeit status',
     fr: 'statut, statut du bien, statut de l’annonce, état du mandat, statut annonce, statut du mandat, disponibilité, statut bien',
     es: 'estado del inmueble, estado del anuncio, estatus, estado de la propiedad, estado inmueble, disponibilidad, situación, estado publicación',
@@ -171,7 +171,7 @@ export const propertyWords: Words = {
   },
   stateOrProvince: {
     ...placeWords.stateOrProvince,
-    fr: 'région, province, canton, état région, état province, région état',
+    fr: 'région, province, canton, état région, état province, région état, dép région',
   },
   city: {
     ...placeWords.city,
@@ -370,9 +370,9 @@ export const propertyWords: Words = {
     nl: 'ozb, onroerendezaakbelasting, kadastraal inkomen, onroerende voorheffing, ozb per jaar',
   },
   listingContractDate: {
-    en: 'listing contract date, list date, listing date, date listed, listed on, listed, listing start date, agreement date, date of listing, listed date, contract start date, listing agreement date, listing start, instruction date',
-    de: 'auftragsdatum, vertragsdatum, maklervertrag vom, auftragsbeginn, auftrag vom, vermarktung seit, datum maklervertrag, auftragsstart, maklervertrag datum',
-    fr: 'date du mandat, date de mandat, date de mise en mandat, mandat du, date mandat, début du mandat, date de signature du mandat',
+    en: 'listing contract date, list date, listing date, date listed, listed on, listed, listing start date, agreement date, date of listing, listed date, contract start date, listing agreement date, listing start, instruction date, instructed date, date instructed, instruction',
+    de: 'auftragsdatum, vertragsdatum, maklervertrag vom, auftragsbeginn, auftrag vom, vermarktung seit, datum maklervertrag, auftragsstart, maklervertrag datum, auftrag von, auftrag ab, vertragsbeginn',
+    fr: 'date du mandat, date de mandat, date de mise en mandat, mandat du, date mandat, début du mandat, date de signature du mandat, début mandat',
     es: 'fecha de captación, fecha de encargo, fecha de mandato, fecha del contrato, fecha captación, fecha encargo, fecha de exclusiva',
     pt: 'data de captação, data de angariação, data do contrato, data captação, data angariação, data do contrato de mediação',
     it: 'data incarico, data mandato, data di incarico, inizio incarico, data conferimento incarico',
@@ -400,13 +400,13 @@ export const propertyWords: Words = {
     en: 'expiration date, expiry date, expires, expires on, listing expiration date, date expired, listing end date, expiration, contract end date, exp date, expire date, listing expires, agreement end date, listing expiry date, expires at',
     de: 'ablaufdatum, auftrag bis, vertragsende, maklervertrag bis, läuft ab am, auftragsende, gültig bis, laufzeit bis, vertrag bis',
     fr: 'date d’expiration, fin de mandat, date de fin de mandat, mandat jusqu’au, échéance du mandat, date fin mandat, date d’échéance du mandat',
-    es: 'fecha de vencimiento, vencimiento, fin de exclusiva, fecha de caducidad, fecha vencimiento, fecha fin encargo, vence el',
+    es: 'fecha de vencimiento, vencimiento, fin de exclusiva, fecha de caducidad, fecha vencimiento, fecha fin encargo, vence el, exclusiva hasta, fin exclusiva',
     pt: 'data de expiração, data de validade, validade, vencimento do contrato, expira em, data de vencimento, data expiração, fim do contrato',
     it: 'scadenza incarico, data scadenza, scadenza mandato, data di scadenza, scadenza, fine incarico, data scadenza incarico',
     nl: 'vervaldatum, einddatum opdracht, verloopt op, opdracht tot, einddatum, geldig tot, datum einde opdracht',
   },
   daysOnMarket: {
-    en: 'days on market, dom, cdom, listing days on market, days listed, active days on market, adom, cumulative days on market, days active, market days',
+    en: 'days on market, dom, cdom, listing days on market, days listed, active days on market, adom, cumulative days on market, days active, market days, days on zillow, days on site',
     de: 'tage am markt, vermarktungstage, vermarktungsdauer tage, tage online, vermarktungsdauer in tagen',
     fr: 'jours sur le marché, nombre de jours en ligne, jours en ligne, nombre de jours sur le marché',
     es: 'días en el mercado, días publicado, días en mercado, días de publicación',
@@ -417,7 +417,7 @@ export const propertyWords: Words = {
   publicRemarks: {
     en: 'public remarks, description, remarks, property description, listing description, comments, marketing remarks, internet remarks, about this property, marketing description, long description, listing remarks, public description, property remarks, details, full description, public comments, advert text, listing text',
     de: 'beschreibung, objektbeschreibung, exposétext, lagebeschreibung text, freitext, ausführliche beschreibung, beschreibungstext, objekttext, exposé text, objektbeschreibung text, anzeigentext',
-    fr: 'description, descriptif, texte de l’annonce, commentaire de l’annonce, texte annonce, description du bien, descriptif du bien, annonce, descriptif annonce',
+    fr: 'description, descriptif, texte de l’annonce, commentaire de l’annonce, texte annonce, description du bien, descriptif du bien, annonce, descriptif annonce, texte, texte du bien',
     es: 'descripción, descripción del inmueble, texto del anuncio, descripción de la propiedad, descripción pública, descripción larga, texto anuncio',
     pt: 'descrição, descrição do imóvel, texto do anúncio, descrição pública, descrição completa, descrição do anúncio',
     it: 'descrizione, descrizione immobile, testo annuncio, descrizione dell’immobile, descrizione annuncio, testo dell’annuncio, descrizione estesa',
@@ -514,7 +514,7 @@ export const propertyWords: Words = {
     nl: 'telefoon makelaar, telefoonnummer makelaar, tel makelaar',
   },
   listOfficeName: {
-    en: 'list office name, listing office, list office, office name, brokerage, agency, listing agency, office, brokerage name, agency name, listing office name, listing brokerage, broker office, branch, branch name, list office full name',
+    en: 'list office name, listing office, list office, office name, brokerage, agency, listing agency, office, brokerage name, agency name, listing office name, listing brokerage, broker office, branch, branch name, list office full name, broker office name, brokerage firm',
     de: 'maklerbüro, büro, maklerfirma, filiale, niederlassung, agentur, maklerunternehmen, anbieter, büro name, name maklerbüro',
     fr: 'agence, nom de l’agence, agence immobilière, agence mandataire, nom agence, cabinet',
     es: 'agencia, nombre de la agencia, oficina, inmobiliaria, nombre agencia, nombre de la inmobiliaria, agencia inmobiliaria',

@@ -166,10 +166,10 @@ export const placeWords = {
   stateOrProvince: {
     en: 'state, province, region, state province, state or province, province state, state region, state code, province code, state territory, state abbreviation, state name, prov, state province region, region state, state county',
     de: 'bundesland, kanton, region, bundesland kanton, bundesland region, bundesland provinz, land bundesland',
-    fr: 'région, province, département, canton, état région, région département, état province, état région province, région état',
-    es: 'provincia, región, comunidad autónoma, estado provincia, estado región, provincia estado, comunidad, departamento provincia, provincia región',
+    fr: 'région, province, département, canton, état région, région département, état province, état région province, région état, dép région, département région',
+    es: 'provincia, región, comunidad autónoma, estado provincia, estado región, provincia estado, comunidad, departamento provincia, provincia región, estado o provincia, estado o región',
     pt: 'uf, província, região, distrito, estado província, estado uf, uf estado, estado região',
-    it: 'provincia, regione, prov, sigla provincia, stato provincia, provincia sigla, regione provincia',
+    it: 'provincia, regione, prov, sigla provincia, stato provincia, provincia sigla, regione provincia, stato regione, regione stato',
     nl: 'provincie, regio, staat provincie, provincie staat, provincie regio',
     weak: {
       estado: [0.72, 0.95],

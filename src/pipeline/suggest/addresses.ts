@@ -99,8 +99,8 @@ function groupedMeaning(
     return null
   }
   for (const reading of [...header.readings, ...(header.unprefixed === null ? [] : [header.unprefixed])]) {
-    const word = reading.words.find((candidate) => groupByWord.has(candidate))
-    if (word !== undefined) {
+    // `Code postal (bureau)` has two such words, of which one is part of what it names.
+    for (const word of reading.words.filter((candidate) => groupByWord.has(candidate))) {
       const rest = withoutWords(reading.words, new Set([word]))
       const meaning = [rest, withoutAddressWords(rest)]
         .flatMap((words) => lexicon.exact.get(keyOf(words)) ?? lexicon.same(words))

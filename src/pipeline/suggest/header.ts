@@ -90,6 +90,18 @@ export function fold(text: string): string {
     .replace(/[ßøæœłđı€$£]/g, (letter) => LETTERS[letter]!)
 }
 
+/** Units in two words, as one. */
+const SPELLED_UNITS: Readonly<Record<string, string>> = {
+  'sq ft': 'sqft',
+  'sq feet': 'sqft',
+  'square feet': 'sqft',
+  'square foot': 'sqft',
+  'sq m': 'sqm',
+  'sq mt': 'sqm',
+  'square meters': 'sqm',
+  'square metres': 'sqm',
+}
+
 /** The words of `text`, folded; `FirstName`, `first_name` and `E-Mail` have two, two and one. */
 export function wordsOf(text: string): string[] {
   const spaced = text
@@ -106,7 +118,10 @@ export function wordsOf(text: string): string[] {
       return numbered === null ? [word] : [numbered[1]!, numbered[2]!]
     })
   for (let i = 0; i + 1 < words.length; i++) {
-    if (words[i] === 'e' && words[i + 1]!.startsWith('mail')) {
+    const unit = SPELLED_UNITS[`${words[i]} ${words[i + 1]}`]
+    if (unit !== undefined) {
+      words.splice(i, 2, unit)
+    } else if (words[i] === 'e' && words[i + 1]!.startsWith('mail')) {
       words.splice(i, 2, `e${words[i + 1]}`)
     }
   }
