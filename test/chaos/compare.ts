@@ -71,7 +71,9 @@ const rangesSql = `select jsonb_build_array(outcome, range_agg(span order by spa
       select sum(row_count) from run_range n where n.tenant_id = $1 and n.run_id = $2 and n.outcome = r.outcome))::text as row
     from (select outcome, unnest(rows) as span from run_range where tenant_id = $1 and run_id = $2) r group by outcome`
 
-const issuesSql = `select (to_jsonb(i) - array['tenant_id', 'run_id'])::text as row from run_issue i where i.tenant_id = $1 and i.run_id = $2`
+/** Possible duplicates are searched after the run, and told when that is done: they are no part of what the run leaves. */
+const issuesSql = `select (to_jsonb(i) - array['tenant_id', 'run_id'])::text as row from run_issue i
+    where i.tenant_id = $1 and i.run_id = $2 and i.code <> 'POSSIBLE_DUPLICATE'`
 
 const conflictsSql = (type: RecordTypeName) => `select (to_jsonb(c) - array['tenant_id', 'run_id', 'record_id']
       || jsonb_build_object('record', ${name(type, 'c.record_id')}))::text as row

@@ -24,6 +24,7 @@ const calls: Readonly<Record<string, string>> = {
   'Query.node': `{ node(id: "${id('tenant')}") { id } }`,
   'Query.contacts': '{ contacts(first: 1) { totalCount } }',
   'Query.leads': '{ leads(first: 1) { totalCount } }',
+  'Query.possibleDuplicates': '{ possibleDuplicates(first: 1) { totalCount } }',
   'Query.properties': '{ properties(first: 1) { totalCount } }',
   'Query.activities': '{ activities(first: 1) { totalCount } }',
   'Query.recordSchema': '{ recordSchema(recordType: LEAD) { version } }',
@@ -54,6 +55,7 @@ const calls: Readonly<Record<string, string>> = {
   'Mutation.customFieldCreate':
     'mutation { customFieldCreate(input: { recordType: LEAD, field: { key: "", label: "", kind: TEXT } }) { userErrors { code } } }',
   'Mutation.customFieldArchive': `mutation { customFieldArchive(input: { id: "${id('customField')}" }) { userErrors { code } } }`,
+  'Mutation.possibleDuplicateDecide': `mutation { possibleDuplicateDecide(input: { id: "${id('duplicatePair')}", decision: DISTINCT }) { userErrors { code } } }`,
   'Mutation.recordUpdate': `mutation { recordUpdate(input: { recordType: LEAD, id: "${id('lead')}", fields: [] }) { userErrors { code } } }`,
   'Mutation.recordDelete': `mutation { recordDelete(input: { recordType: LEAD, id: "${id('lead')}" }) { userErrors { code } } }`,
   'Mutation.memberSave': 'mutation { memberSave(input: { email: "none" }) { userErrors { code } } }',

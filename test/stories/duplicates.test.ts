@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Lane } from '../../src/db/lane.js'
 import { laneOptions } from '../../src/jobs/context.js'
-import { searchSlice } from '../../src/jobs/find-duplicates.js'
+import { findSome, searchSlice } from '../../src/jobs/find-duplicates.js'
 import { type GeneratedPerson, generatePeople, isSomebody } from '../duplicates-set/people.js'
 import { type Actor, type Json, World } from '../server/world.js'
 
@@ -420,3 +420,98 @@ test('people with typing errors and swapped names are found through the API, how
   assert.equal(new Set([...first.nodes, ...second.nodes].map((pair: Json) => pair.id)).size, 80)
   assert.ok(first.nodes.at(-1).score >= second.nodes[0].score)
 })
+
+test('properties and leads are compared, too, and what refers to them moves along', async () => {
+  const actor = await world.actor(await world.tenant())
+  const options = { sourceSystem: 'mls' }
+  const homes =
+    'Ref,Name,Listing,Street,Town,Code\nh1,Oak house,L-1,12 Oak Avenue,Newport,23601\nh2,House by the oak,X-9,12 Oak Ave.,Newport,23601\nh3,Elm house,L-3,14 Oak Avenue,Newport,23601\n'
+  const homeFields = ['externalId', 'name', 'listingId', 'addressLine1', 'city', 'postalCode']
+  await world.import(actor, 'PROPERTY', homes, options, {
+    confirmation: 'ALWAYS',
+    mapping: ['Ref', 'Name', 'Listing', 'Street', 'Town', 'Code'].map((column, i) => ({
+      column,
+      field: homeFields[i],
+    })),
+  })
+  const leads =
+    'Title,First,Last,Mail,Home\nWants it,Ann,Lee,ann.lee@example.com,h2\nAsked again,Anne,Lee,ann.lee@example.com,h1\nOther,Bob,Ray,bob@example.com,h3\n'
+  const leadFields = ['title', 'firstName', 'lastName', 'email', 'property.externalId']
+  await world.import(
+    actor,
+    'LEAD',
+    leads,
+    { ...options, onDuplicate: 'CREATE' },
+    {
+      confirmation: 'ALWAYS',
+      mapping: ['Title', 'First', 'Last', 'Mail', 'Home'].map((column, i) => ({ column, field: leadFields[i] })),
+    },
+  )
+  await searched(actor)
+  const [home, ...moreHomes] = (await pairs(actor, 'recordType: PROPERTY')).nodes
+  const [lead, ...moreLeads] = (await pairs(actor, 'recordType: LEAD')).nodes
+  assert.deepEqual([moreHomes, moreLeads], [[], []], 'the house next door and the other lead are others')
+  assert.ok(
+    home.reasons.includes('same house number') && lead.reasons.includes('same e-mail'),
+    `${home.reasons} ${lead.reasons}`,
+  )
+  assert.deepEqual((await decide(actor, home.id, 'MERGED')).userErrors, [])
+  const { leads: listed } = await world.ask(actor, '{ leads { nodes { title property { id } } } }')
+  const homeOf = new Map(listed.nodes.map((one: Json) => [one.title, one.property.id]))
+  assert.deepEqual([homeOf.get('Wants it'), homeOf.get('Asked again')], [home.leftId, home.leftId])
+})
+
+test('merges build on each other, and are undone from the last one back', async () => {
+  const { actor, pair } = await agency()
+  await importContacts(actor, { sourceSystem: 'third' }, kathy.replace('k2', 'k3').replace('Jonson', 'Johnson'))
+  assert.deepEqual((await decide(actor, pair.id, 'MERGED')).userErrors, [])
+  await searched(actor)
+  const [second] = (await pairs(actor, 'recordType: CONTACT')).nodes
+  assert.equal(second.leftId, pair.leftId)
+  assert.deepEqual((await decide(actor, second.id, 'MERGED', second.rightId)).userErrors, [])
+  const survivor = (await contacts(actor)).find((contact) => contact.id === second.rightId)
+  assert.deepEqual(
+    new Set(survivor.identities.map((identity: Json) => identity.externalId)),
+    new Set(['k1', 'k2', 'k3']),
+  )
+  assert.deepEqual(
+    (await decide(actor, pair.id, 'OPEN')).userErrors.map((error: Json) => error.code),
+    ['INVALID_STATE'],
+  )
+  assert.deepEqual((await decide(actor, second.id, 'OPEN')).userErrors, [])
+  assert.deepEqual((await decide(actor, pair.id, 'OPEN')).userErrors, [])
+  assert.deepEqual(
+    (await contacts(actor)).map((contact) => [contact.externalId, contact.identities.length]),
+    [
+      ['k3', 1],
+      ['k2', 1],
+      ['k1', 1],
+      ['d1', 1],
+    ],
+  )
+})
+
+test('tenants take turns, and a tenant with much to search holds up nobody', async () => {
+  await using still = await quietWorld()
+  const quiet = await Lane.open(laneOptions(still.world.db.workerUrl, 'portage test'))
+  const tenants = [await still.world.tenant(), await still.world.tenant()]
+  for (const tenant of [tenants[0], tenants[0], tenants[0], tenants[1]]) {
+    await still.world.oracle.query("insert into duplicate_search (tenant_id, kind) values ($1, 'ALL')", [tenant])
+  }
+  const turns: string[] = []
+  for (let last: string | null = '00000000-0000-0000-0000-000000000000'; last !== null; ) {
+    last = await findSome(quiet, last)
+    turns.push(last ?? '')
+  }
+  await quiet.close()
+  // Each search takes four slices: one for each type, and one that ends it.
+  assert.equal(turns.indexOf('', 0), 16)
+  const few = turns.filter((_, i) => i < 8 && turns[i] === tenants[1])
+  assert.equal(few.length, 4, 'every other slice was that of the second tenant')
+})
+
+/** A service without a worker, so that nobody searches but the test. */
+async function quietWorld(): Promise<{ world: World } & AsyncDisposable> {
+  const quiet = await World.start({ worker: false })
+  return { world: quiet, [Symbol.asyncDispose]: () => quiet.close() }
+}
