@@ -257,9 +257,9 @@ function transformsOf(
 }
 
 /**
- * What the evidence of a column says once its values are transformed. The formats that the cells prove stay, since a text
- * around them does not change what they are; where they prove none, the most frequent values are looked at as they become.
- * Chains that read other columns cannot be run over values without their rows.
+ * What the evidence of a column says once its values are transformed. Where that leaves values blank or as they are, all cells
+ * have proven their formats; where it changes them, the most frequent ones prove what they have become. Chains that read other
+ * columns cannot be run over values without their rows.
  */
 function transformedEvidence(
   base: Base,
@@ -274,28 +274,23 @@ function transformedEvidence(
   }
   const chain = compileChain(transforms, base)
   const counts = new Map<string, number>()
+  let changed = false
   const { clearText } = base.request.options
   for (const { value, count } of evidence.topValues) {
     const made = value === clearText || isFormulaError(value) ? null : chain.run(value, () => '')?.trim()
     if (made != null && made !== '') {
+      changed ||= made !== value
       counts.set(made, (counts.get(made) ?? 0) + count)
     }
   }
   const topValues = [...counts].map(([value, count]) => ({ value, count }))
-  const { dateFormats, numberFormats } = evidence
+  if (!changed) {
+    return { ...evidence, topValues }
+  }
   const collector = new EvidenceCollector([{ index: 0, name: evidence.name }])
-  if (dateFormats === null && numberFormats === null) {
-    const rows = topValues.map(({ value }, at) => ({ number: at + 1, byte: 0, end: 0, cells: [value], fault: null }))
-    collector.add(rows)
-  }
-  const [proof] = collector.finish()
-  return {
-    ...evidence,
-    topValues,
-    dateFormats: dateFormats ?? proof?.dateFormats ?? null,
-    numberFormats: numberFormats ?? proof?.numberFormats ?? null,
-    ambiguousValues: evidence.ambiguousValues.length > 0 ? evidence.ambiguousValues : (proof?.ambiguousValues ?? []),
-  }
+  collector.add(topValues.map(({ value }, at) => ({ number: at + 1, byte: 0, end: 0, cells: [value], fault: null })))
+  const { dateFormats = null, numberFormats = null, ambiguousValues = [] } = collector.finish()[0] ?? {}
+  return { ...evidence, topValues, dateFormats, numberFormats, ambiguousValues, provenByRow: null }
 }
 
 function nothingFeeds(entry: ColumnMapping, where: readonly string[]): Refusal {

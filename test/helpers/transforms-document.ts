@@ -25,8 +25,8 @@ from the same definitions by \`node_modules/.bin/node dist/test/emit-schema.js\`
   is blank to them. An entry with such a transform may do without \`column\`. One column may feed several fields, each in an entry of its own.
 - **What cannot be read** is a TRANSFORM_FAILED issue of its row and follows \`onInvalidRow\`.
 - **Formats.** Behind \`date\`, \`dateTime\`, \`excelDate\`, \`number\`, \`money\`, \`multiply\`, \`round\` or \`extractNumber\` values are plain, so the
-  column needs no \`format\` and asks no question about one. Behind other transforms the column's own format is proven as always;
-  where its cells prove none, the most frequent values are looked at as they have become, and what is still open is asked.
+  column needs no \`format\` and asks no question about one. Transforms that leave values as they are or blank leave the format that all cells
+  prove; behind others the most frequent values are looked at as they have become, and what is still open is asked.
 - **Time** grows with the length of the cell, not faster, whatever is in it. Limits: [protocol](PROTOCOL.md#mapping).
 - **Privacy.** Without PII_READ the cells of a column with transforms are not shown, whatever it is mapped to: a transform may take the
   harmless part of a cell that holds more.

@@ -160,6 +160,28 @@ test('what transforms leave of a column is proven, or asked', () => {
   )
 })
 
+test('a format that the cells have proven does not read what transforms have made of them', () => {
+  const columns = [
+    { field: 'name', cells: ['x', 'x'] },
+    { field: 'livingArea', cells: ['1234,567', '1,5'], transforms: [call('replace', { find: ',', with: '.' })] },
+  ]
+  const read = mapFile({ type: 'property', columns })
+  assert.deepEqual(
+    read.map(({ values }) => values['living_area']),
+    ['1234.57', '1.5'],
+  )
+  // What only becomes blank says nothing: all cells have proven the format.
+  const { resolved, conflicts } = resolveFile({
+    type: 'property',
+    columns: [
+      { field: 'name', cells: ['x', 'x', 'x'] },
+      { field: 'livingArea', cells: ['1.234', '1,5', '-'], transforms: [call('blankIf', { value: '-' })] },
+    ],
+  })
+  assert.deepEqual(conflicts, [])
+  assert.equal(resolved.columns[1]?.format, '1.234,56')
+})
+
 test('unknown values are those that transforms leave', () => {
   const ask = (transforms: ReturnType<typeof call>[]) =>
     resolveFile({
