@@ -102,6 +102,14 @@ export const CONTEXT_RULES: readonly ContextRule[] = [
   },
   {
     types: ['property'],
+    headers: 'verkoopprijs, sale price, sales price, selling price',
+    has: ['listPrice'],
+    lacks: ['closePrice'],
+    field: 'closePrice',
+    confidence: [0.92, 0.95],
+  },
+  {
+    types: ['property'],
     headers: 'broker name, broker, brokerage, broker company, listing broker',
     has: ['listAgentName'],
     lacks: ['listOfficeName'],

@@ -265,12 +265,12 @@ function build(type: RecordType): Lexicon {
       said.push([wordsOf(text), { target, text, weak, language: null }, true])
     }
   }
-  // A number or code of the record itself is its id elsewhere. Those of a listing are its number there.
-  for (const { entities, field } of ID_OF[type.name]) {
+  // A number or code of the record itself is its id elsewhere; that of a listing is its own matter.
+  for (const { entities, field, by } of NAMED_BY[type.name]) {
     const target = targetByName.get(field)!
     for (const words of entities.map((entity) => ENTITY_WORDS[entity])) {
       for (const word of words.split(' ')) {
-        for (const id of ['id', 'number', 'code', 'reference', 'ref', 'key']) {
+        for (const id of by) {
           said.push([[word, id], { target, text: `${word} ${id}`, weak: null, language: null }, false])
         }
       }
@@ -317,16 +317,23 @@ function placelessKeys(type: RecordTypeName): ReadonlySet<string> {
 /** Languages that write words together which others write apart. */
 const COMPOUNDING: ReadonlySet<Language> = new Set(['de', 'nl'])
 
-/** Whose ids a file of each record type may name, and the target that they are. */
-const ID_OF: Readonly<
-  Record<RecordTypeName, readonly { readonly entities: readonly Entity[]; readonly field: string }[]>
+/** What the id of a record is called, beside the word for the record. */
+const ID_WORDS: readonly string[] = ['id', 'number', 'code', 'reference', 'ref', 'key']
+
+/** The words beside that for a record by which a file of each record type names it, and the target that they are. */
+const NAMED_BY: Readonly<
+  Record<
+    RecordTypeName,
+    readonly { readonly entities: readonly Entity[]; readonly by: readonly string[]; readonly field: string }[]
+  >
 > = {
-  contact: [{ entities: ['contact'], field: 'externalId' }],
-  lead: [{ entities: ['lead'], field: 'externalId' }],
+  contact: [{ entities: ['contact'], by: ID_WORDS, field: 'externalId' }],
+  lead: [{ entities: ['lead'], by: ID_WORDS, field: 'externalId' }],
   property: [],
   activity: [
-    { entities: ['contact'], field: 'contact.externalId' },
-    { entities: ['lead'], field: 'lead.externalId' },
+    { entities: ['contact'], by: ID_WORDS, field: 'contact.externalId' },
+    { entities: ['contact'], by: ['email'], field: 'contact.email' },
+    { entities: ['lead'], by: ID_WORDS, field: 'lead.externalId' },
   ],
 }
 
