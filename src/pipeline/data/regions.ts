@@ -31,6 +31,18 @@ export const REGIONS: Readonly<Record<string, string>> = {
     'Drenthe, Flevoland, Friesland, Fryslân, Gelderland, Groningen, Limburg, Noord-Brabant, Noord-Holland, Overijssel, Utrecht, Zeeland, Zuid-Holland, Antwerpen, Oost-Vlaanderen, West-Vlaanderen, Vlaams-Brabant, Henegouwen, Luik, Namen, Waals-Brabant, Brussel',
 }
 
+/** What people live and work in, as far as one word says it: such values are types of property, not of people. Folded. */
+export const DWELLINGS =
+  'apartment apartments flat condo condominium house home townhouse townhome villa bungalow cottage loft studio duplex penthouse land lot commercial office retail warehouse farm ranch residential multifamily maisonette ' +
+  'wohnung haus einfamilienhaus mehrfamilienhaus doppelhaushalfte reihenhaus eigentumswohnung grundstuck gewerbe buro maisonettewohnung dachgeschosswohnung ' +
+  'appartement maison immeuble terrain bureau commerce pavillon hotelparticulier piso casa chalet apartamento atico adosado terreno solar local oficina finca departamento ' +
+  'moradia quinta sobrado cobertura sala loja galpao appartamento villetta attico rustico bilocale trilocale quadrilocale monolocale capannone ufficio negozio ' +
+  'woonhuis bovenwoning benedenwoning tussenwoning hoekwoning vrijstaand tweeondereenkap portiekflat kavel'
+
+/** A yes or a no, in the languages of the suggestion. Folded. */
+export const FLAGS =
+  'yes no y n true false t f x ja nein j oui non o vrai faux si sim nao verdadero falso verdadeiro vero nee waar onwaar wahr falsch checked unchecked on off'
+
 /** How companies sign: `Keller GmbH`, `Acme Realty LLC`. Compared as whole words, without full stops. */
 export const LEGAL_FORMS =
   'gmbh ag kg ohg gbr ug mbh kgaa ek llc inc ltd limited corp corporation plc llp lp sa sas sarl eurl sci snc sl slu srl srls spa sapa bv nv vof cv lda ltda eireli unipessoal sociedade co company realty holdings'

@@ -3,7 +3,7 @@
 import { recordTypes } from '../../records/index.js'
 import type { FieldDefinition, FieldKind } from '../../records/types.js'
 import { countryCode } from '../country.js'
-import { LEGAL_FORMS, REGIONS } from '../data/regions.js'
+import { DWELLINGS, FLAGS, LEGAL_FORMS, REGIONS } from '../data/regions.js'
 import { plainWord } from '../text.js'
 import { valueParser } from '../values.js'
 import { choiceReader } from './choices.js'
@@ -165,6 +165,21 @@ function isCompany(value: string): boolean {
 
 const regionNames = new Set(Object.values(REGIONS).flatMap((list) => list.split(',').map((name) => plainWord(name))))
 
+const dwellings = new Set(DWELLINGS.split(' '))
+
+function isDwelling(value: string): boolean {
+  return (
+    value.length <= 60 &&
+    (dwellings.has(plainWord(value)) || value.split(/[\s/-]+/).some((word) => dwellings.has(plainWord(word))))
+  )
+}
+
+const flags = new Set(FLAGS.split(' '))
+
+function isFlag(value: string): boolean {
+  return value.length <= 10 && flags.has(plainWord(value))
+}
+
 function isRegion(value: string): boolean {
   return value.length <= 60 && regionNames.has(plainWord(value))
 }
@@ -308,6 +323,9 @@ function fitOptions(values: Values, field: FieldDefinition): Fit {
     return { verdict: verdictOf(share), telling: share >= 0.8, reason }
   }
   // Unknown words may be another system's words for the same; sentences, numbers and addresses cannot be.
+  if (share === 0 && values.samples.length >= 3 && OWN_WORDS.has(field.name)) {
+    return { verdict: -0.2, telling: false, reason: `No sample value is a known value of ${field.label}.` }
+  }
   const wordy = values.share('short words', (value) => value.length <= 40 && isWords(value))
   return { verdict: wordy >= 0.8 ? -0.02 : -0.8, telling: false, reason }
 }
@@ -321,6 +339,9 @@ function means(field: FieldDefinition): (value: string) => boolean {
   const reader = choiceReader(field, typeOfField.get(field) ?? 'contact')
   return (value) => reader.meant(value) !== null
 }
+
+/** Choices that nearly every system calls alike: where no value is known, the column is about something else. */
+const OWN_WORDS = new Set(['leadType', 'direction', 'transactionType', 'priority'])
 
 /** Fields in which the bare name of a site is as good as any. */
 const NAMES_SITES = new Set(['source', 'sourceDetail', 'campaign', 'companyName', 'tags', 'listOfficeName'])
@@ -340,6 +361,10 @@ function fitText(values: Values, field: FieldDefinition): Fit {
     if (share >= 0.5) {
       return { verdict: -0.9, telling: false, reason: values.count(share, what) }
     }
+  }
+  const said = values.share('flag', isFlag)
+  if (said >= 0.8) {
+    return { verdict: -0.6, telling: false, reason: values.count(said, 'mean yes or no') }
   }
   const numbers = values.share('number', isNumber)
   if (numbers >= 0.8 && field.kind !== 'MULTI_ENUM') {
@@ -438,9 +463,19 @@ const SPECIAL: Readonly<Record<string, Judge>> = {
       ? { verdict: -1, telling: false, reason: values.count(prefixes, 'are salutations') }
       : fitText(values, recordTypes.contact.fields.find((field) => field.name === 'jobTitle')!)
   },
-  firstName: person,
+  firstName: (values, fillRate) => {
+    const whole = values.share('several names', (value) => /\p{L}{2,}\s+\p{L}{2,}/u.test(value))
+    return whole >= 0.8
+      ? { verdict: -0.5, telling: false, reason: values.count(whole, 'hold several names') }
+      : person(values, fillRate)
+  },
   middleName: person,
-  lastName: person,
+  lastName: (values, fillRate) => {
+    const whole = values.share('inverted name', (value) => /\p{L}{2,},\s*\p{L}{2,}/u.test(value))
+    return whole >= 0.8
+      ? { verdict: -0.5, telling: false, reason: values.count(whole, 'hold a whole name') }
+      : person(values, fillRate)
+  },
   displayName: words('look like names'),
   ownerName: words('look like names'),
   listAgentName: words('look like names'),
@@ -452,6 +487,18 @@ const SPECIAL: Readonly<Record<string, Judge>> = {
   },
   city: words('look like places'),
   countyOrParish: words('look like places'),
+  leadType: (values) => {
+    const homes = values.share('dwelling', isDwelling)
+    return homes >= 0.6
+      ? { verdict: -0.6, telling: false, reason: values.count(homes, 'are kinds of property') }
+      : fitOptions(values, recordTypes.lead.fields.find((field) => field.name === 'leadType')!)
+  },
+  propertyType: (values) => {
+    const homes = values.share('dwelling', isDwelling)
+    return homes >= 0.6
+      ? { verdict: 0.95, telling: true, reason: values.count(homes, 'are kinds of property') }
+      : fitText(values, recordTypes.property.fields.find((field) => field.name === 'propertyType')!)
+  },
   country: (values) => {
     const known = values.share('country', (value) => countryCode(value) !== null)
     return known >= 0.6
@@ -501,6 +548,12 @@ const SPECIAL: Readonly<Record<string, Judge>> = {
   },
   // `12` and `3 B` are both fine numbers of a flat.
   unitNumber: (values) => {
+    const units = values.share('unit of area', (value) =>
+      /^(?:sq\.? ?(?:ft|m)\.?|ft2|m2|m²|qm|mq|acres?|ha|hectares?)$/i.test(value),
+    )
+    if (units >= 0.5) {
+      return { verdict: -0.9, telling: false, reason: values.count(units, 'are units of area') }
+    }
     const share = values.share('short', (value) => value.length <= 25 && !isEmail(value) && !isDate(value))
     return { verdict: Math.min(0.8, verdictOf(share)), telling: false, reason: values.count(share, 'are short') }
   },

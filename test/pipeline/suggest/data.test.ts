@@ -82,9 +82,12 @@ test('a higher score is never worth less, and 0.9 is worth 0.9', () => {
     const [before, less] = CALIBRATION[at - 1] ?? [-1, -1]
     assert.ok(score > before && share > less, `${score}`)
   }
-  assert.deepEqual([CALIBRATION[0], CALIBRATION.at(-1)], [
-    [0, 0],
-    [1, 1],
-  ])
+  assert.deepEqual(
+    [CALIBRATION[0], CALIBRATION.at(-1)],
+    [
+      [0, 0],
+      [1, 1],
+    ],
+  )
   assert.ok(CALIBRATION.some(([score, share]) => score === 0.9 && share === 0.9))
 })

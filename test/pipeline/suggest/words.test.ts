@@ -86,6 +86,17 @@ test('names of firms are no names of people', () => {
   assert.equal(field('contact', 'Last name', 'Keller GmbH', 'Acme Realty LLC', 'Casa Bella S.r.l.'), null)
 })
 
+test('values that a field cannot have take a clear header back', () => {
+  assert.equal(field('contact', 'Email', 'opted in', 'opted out', 'opted in'), null)
+  assert.equal(field('contact', 'Company', 'Yes', 'No', 'Yes'), null)
+  assert.equal(field('contact', 'Notes', 'ja', 'nein', 'ja'), null)
+  assert.equal(field('contact', 'First name', 'Ana Keller', 'Bo Ort', 'Cy Dijk'), null)
+  assert.equal(field('property', 'Unit', 'sqft', 'sqm', 'sqft'), null)
+  assert.equal(field('activity', 'Direction', 'North', 'South', 'East'), null)
+  assert.equal(field('lead', 'Type', 'Condo', 'House', 'Villa'), 'propertyType')
+  assert.equal(field('lead', 'Type', 'Buyer', 'Seller', 'Buyer'), 'leadType')
+})
+
 test('reasons name the word that was recognised', () => {
   const column = { index: 0, name: 'Tel. gesch.', kind: 'TEXT' as const, kindConfidence: 0, fillRate: 1, samples: [] }
   const [entry] = suggestMapping({ type: recordTypes.contact, columns: [column], minConfidence: 0.9 })
