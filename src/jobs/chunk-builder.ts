@@ -1,4 +1,5 @@
 import { copyLine } from '../adapters/crm/stage.js'
+import type { RelatedChunk } from '../adapters/crm/write.js'
 import type { Cursor, Row } from '../adapters/source.js'
 import type { MappedRow } from '../pipeline/mapped.js'
 import type { Issue } from '../pipeline/types.js'
@@ -26,6 +27,8 @@ export interface ReadChunk {
   readonly meetsPrevious: boolean
   readonly stopped: boolean
   readonly readMs: number
+  /** What the staged rows say about records that they refer to; empty where they only refer. */
+  readonly related: readonly RelatedChunk[]
 }
 
 /** COPY text is gathered in blocks of so many bytes. */
@@ -190,6 +193,21 @@ export class ChunkBuilder {
     }
   }
 
+  /** The rows of a related record, which are fewer than those of the chunk, perhaps none. */
+  finishRelated(path: string, same: readonly (readonly [row: number, as: number])[]): RelatedChunk {
+    this.#endBlock()
+    return {
+      path,
+      firstRow: this.#first?.number ?? 0,
+      lastRow: this.#last?.number ?? 0,
+      copy: this.#copy,
+      staged: this.#staged,
+      lastPass: this.#lastPass,
+      warned: [],
+      same,
+    }
+  }
+
   finish(stopped: boolean): ReadChunk {
     this.#endBlock()
     const first = this.#first
@@ -213,6 +231,7 @@ export class ChunkBuilder {
       meetsPrevious: this.#meetsPrevious,
       stopped,
       readMs: performance.now() - this.#started,
+      related: [],
     }
   }
 }

@@ -4,8 +4,10 @@ import type { WritePlan } from '../adapters/crm/stage.js'
 import type { Cursor } from '../adapters/source.js'
 import { first, one, withTenant } from '../db/tx.js'
 import { compileMapping, createDefaults } from '../pipeline/map.js'
+import { onMissingRelation, relatedColumns, relatedMappings } from '../pipeline/related.js'
 import { effectiveMatchRules, resolveMapping } from '../pipeline/resolve.js'
 import type { ColumnEvidence, ColumnMapping, ImportOptions, ResolvedMapping } from '../pipeline/types.js'
+import { recordTypes } from '../records/index.js'
 import type { RecordTypeName } from '../records/types.js'
 import type { ImportFile } from './analyze-import.js'
 import type { Claim } from './claim.js'
@@ -17,6 +19,8 @@ export interface Import {
   readonly options: ImportOptions
   readonly resolved: ResolvedMapping
   readonly plan: WritePlan
+  /** Records of other types that the rows make or change, see `pipeline/related`. */
+  readonly related: readonly { readonly path: string; readonly plan: WritePlan }[]
   readonly cursor: Cursor | null
   readonly total: number
   readonly failed: number
@@ -68,18 +72,40 @@ export async function loadImport(context: WorkerContext, claim: Claim, file: Imp
         runId: claim.runId,
         operation: run.options.operation,
         onDuplicate: run.options.onDuplicate,
-        onMissingRelation: run.options.onMissingRelation ?? 'FAIL_ROW',
+        onMissingRelation: onMissingRelation(resolved, type),
         sourceSystem: run.options.sourceSystem ?? 'file',
         createDefaults: createDefaults(resolved, type),
         defaultOwnerId: owner?.id ?? null,
         onDrift: run.planned ? run.options.onDrift : null,
       }
+      const related = relatedMappings(resolved, type).map((mapping) => {
+        const to = recordTypes[mapping.to]
+        const columns = relatedColumns(mapping.path, compileMapping(mapping.resolved, to).stageColumns)
+        const given = columns.filter((column) => column.role === 'value').map((column) => column.field)
+        const { operation, onDuplicate } = mapping.resolved.options
+        return {
+          path: mapping.path,
+          plan: {
+            ...plan,
+            recordType: to,
+            stageColumns: columns,
+            rules: effectiveMatchRules(to, mapping.resolved.options, given),
+            operation,
+            onDuplicate,
+            onMissingRelation: 'FAIL_ROW' as const,
+            createDefaults: createDefaults(mapping.resolved, to),
+            // A plan notes the versions of the rows' own records.
+            onDrift: null,
+          },
+        }
+      })
       return {
         claim,
         recordType: run.record_type,
         options: run.options,
         resolved,
         plan,
+        related,
         cursor: run.cursor,
         total: run.total,
         failed: run.failed,

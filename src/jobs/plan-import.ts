@@ -5,9 +5,15 @@
  */
 import { createHash } from 'node:crypto'
 import { namedRecords, shadowDdl, shadowRecords } from '../adapters/crm/shadow.js'
-import { chunkSql, laneSettings } from '../adapters/crm/sql.js'
+import { chunkSql, laneSettings, text } from '../adapters/crm/sql.js'
 import { stageDdl } from '../adapters/crm/stage.js'
-import { type AppliedChunk, applyChunk, type WriterState } from '../adapters/crm/write.js'
+import {
+  type AppliedChunk,
+  applyChunk,
+  type RelatedWriting,
+  type Turn,
+  type WriterState,
+} from '../adapters/crm/write.js'
 import { Lane, type LaneTx } from '../db/lane.js'
 import { first, one, withTenant } from '../db/tx.js'
 import { FatalError, RetryableError } from '../errors.js'
@@ -146,6 +152,7 @@ class Rehearsal {
   readonly #job: Import
   readonly #sql: ReturnType<typeof chunkSql>
   readonly #copies: readonly string[]
+  readonly #related: readonly (Omit<RelatedWriting, 'turn'> & { readonly copies: readonly string[] })[]
   readonly #state: WriterState = { checks: null, unchanging: true }
 
   private constructor(lane: Lane, job: Import) {
@@ -153,6 +160,12 @@ class Rehearsal {
     this.#job = job
     this.#sql = chunkSql(job.plan, true)
     this.#copies = shadowRecords(job.plan)
+    this.#related = job.related.map(({ path, plan }) => ({
+      path,
+      plan,
+      sql: chunkSql(plan, true),
+      copies: shadowRecords(plan),
+    }))
   }
 
   static async open(context: WorkerContext, job: Import): Promise<Rehearsal> {
@@ -168,7 +181,11 @@ class Rehearsal {
       await lane.session(laneSettings)
       // A chunk sees one state of the records, so that what it compares and the version that it notes belong together.
       await lane.session("set default_transaction_isolation = 'repeatable read'")
-      for (const statement of [...stageDdl(job.plan), ...shadowDdl(job.plan.recordType)]) {
+      const plans = [job.plan, ...job.related.map(({ plan }) => plan)]
+      for (const statement of [
+        ...stageDdl(job.plan, plans.slice(1)),
+        ...shadowDdl(plans.map(({ recordType }) => recordType)),
+      ]) {
         await lane.session(statement)
       }
     } catch (error) {
@@ -194,15 +211,24 @@ class Rehearsal {
       if (ours === null) {
         throw new StoppedError('the run was stopped or taken over')
       }
-      const applied = await applyChunk(tx, this.#job.plan, this.#sql, this.#state, chunk, {
+      const turn = (copies: readonly string[]): Turn => ({
         beforeMatch: async (unchanged) => {
-          for (const copy of unchanged ? [] : this.#copies) {
+          for (const copy of unchanged ? [] : copies) {
             await tx.execute(copy, [tx.tenantId, chunk.firstRow, chunk.lastRow])
           }
           return false
         },
         changesExisting: () => undefined,
       })
+      const applied = await applyChunk(
+        tx,
+        this.#job.plan,
+        this.#sql,
+        this.#state,
+        chunk,
+        turn(this.#copies),
+        this.#related.map(({ copies, ...writing }) => ({ ...writing, turn: turn(copies) })),
+      )
       const digest = await this.#record(tx, chunk, applied)
       const { created, updated, unchanged, skipped, deleted } = applied
       return {
@@ -257,7 +283,7 @@ class Rehearsal {
            select s.row_number, coalesce(v.outcome, $7) as outcome, m.record_id, m.made_by, m.version, s.byte,
              ${sourceId === undefined ? 'null::text' : `s.${sourceId}`} as source_id, c.before, c.after
            from stage s left join verdict v on v.row_number = s.row_number left join met m on m.row_number = s.row_number
-             left join run_change c on c.row_number = s.row_number),
+             left join run_change c on c.row_number = s.row_number and c.record_type = ${text(this.#job.plan.recordType.name)}),
          listed as (
            insert into plan_row (tenant_id, run_id, row_number, outcome, record_id, made_by_row, source_id, byte, before, after)
            select $1, $4, row_number, outcome, record_id, made_by, source_id, byte, before, after from rows
@@ -266,13 +292,19 @@ class Rehearsal {
            insert into plan_range (tenant_id, run_id, from_row, outcome, rows, row_count)
            select $1, $4, $2, outcome, range_agg(int8range(row_number, row_number + 1)), count(*) from rows
            where outcome in ('CREATED', 'UNCHANGED') and not row_number = any ($5::bigint[]) group by outcome),
+         related as (
+           insert into plan_related (tenant_id, run_id, row_number, path, record_type, record_id, outcome, before, after)
+           select $1, $4, k.row_number, k.path, k.record_type, case when k.outcome = 'UPDATED' then k.record_id end, k.outcome, c.before, c.after
+           from kin k left join run_change c on c.row_number = k.row_number and c.record_type = k.record_type
+           where k.outcome in ('CREATED', 'UPDATED') returning row_number, path, record_type, record_id, outcome, after),
          kept as (
            insert into plan_chunk (tenant_id, run_id, from_row, to_row, byte, row_numbers, record_ids, versions)
            select $1, $4, $2, $3, $6, coalesce(array_agg(row_number order by row_number), '{}'),
              coalesce(array_agg(record_id order by row_number), '{}'), coalesce(array_agg(version order by row_number), '{}')
            from rows where version is not null)
        select encode(sha256(convert_to(coalesce(string_agg(concat_ws(' ', row_number, outcome, record_id, made_by, version, before, after), E'\\n'
-         order by row_number) filter (where outcome <> 'CREATED' or version is not null), ''), 'UTF8')), 'hex') as digest from rows`,
+         order by row_number) filter (where outcome <> 'CREATED' or version is not null), '')
+         || (select coalesce(string_agg(concat_ws(' ', row_number, path, record_id, outcome, after), E'\\n' order by row_number, path), '') from related), 'UTF8')), 'hex') as digest from rows`,
       [
         tx.tenantId,
         chunk.firstRow,

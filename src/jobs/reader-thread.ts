@@ -6,15 +6,18 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { keyExtractor, type WritePlan } from '../adapters/crm/stage.js'
 import { openRows, type RowsPlace } from '../adapters/files/open.js'
 import { openLocation, type StoreLocation } from '../adapters/files/storage.js'
-import type { Cursor } from '../adapters/source.js'
+import type { Cursor, Row } from '../adapters/source.js'
 import { EvidenceCollector } from '../pipeline/evidence.js'
 import { compileMapping } from '../pipeline/map.js'
-import type { ColumnEvidence, ResolvedMapping } from '../pipeline/types.js'
+import type { MappedRow } from '../pipeline/mapped.js'
+import { relatedMappings } from '../pipeline/related.js'
+import type { ColumnEvidence, Issue, ResolvedMapping } from '../pipeline/types.js'
 import { withCustomFields } from '../records/custom.js'
 import { recordTypes } from '../records/index.js'
 import { ChunkBuilder, type ReadChunk } from './chunk-builder.js'
 import { newIds } from './ids.js'
 import { RowKeys } from './key-table.js'
+import { RelatedReader } from './related-reader.js'
 
 /** What the thread is started with. */
 export type ReaderTask =
@@ -112,15 +115,17 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
   let target = await nextCredit()
   const keys = new RowKeys(slots)
   let chunk = new ChunkBuilder(target * slots.length, null)
+  const related = relatedMappings(task.resolved, type).map((mapping) => new RelatedReader(mapping, plan, ids))
+  related.forEach((reader) => reader.begin(target))
 
   const flush = async (stopped: boolean): Promise<void> => {
     if (chunk.rows === 0) {
       return
     }
-    const finished = chunk.finish(stopped)
+    const finished = { ...chunk.finish(stopped), related: related.map((reader) => reader.finish()) }
     send(
       { kind: 'chunk', chunk: finished },
-      finished.copy.map((part) => part.buffer as ArrayBuffer),
+      [finished, ...finished.related].flatMap(({ copy }) => copy.map((part) => part.buffer as ArrayBuffer)),
     )
     // Not more than two chunks are in flight, so the one before is the only one that matters.
     const previous = chunk.withoutPrevious()
@@ -128,12 +133,13 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
       target = await nextCredit()
     }
     chunk = new ChunkBuilder(target * slots.length, previous)
+    related.forEach((reader) => reader.begin(target))
   }
 
   for await (const group of source.rows(task.from, new AbortController().signal)) {
     for (const row of group) {
       last = { byte: row.end, row: row.number + 1 }
-      const mapped = mapper.map(row)
+      const mapped = withRelated(mapper.map(row), row, related)
       if (!mapped.ok) {
         chunk.fail(row, mapped, externalId)
         if (task.stopAtFailure) {
@@ -143,17 +149,32 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
       } else {
         keys.set(keysOf(mapped))
         let pass = chunk.passOf(keys)
-        if (pass >= MAX_PASSES) {
+        if (pass >= MAX_PASSES || related.some((reader) => reader.pass() >= MAX_PASSES)) {
           await flush(false)
           pass = 0
         }
         chunk.stage(row, mapped, keys, pass, ids())
+        related.forEach((reader) => reader.stage(row))
       }
-      if (chunk.rows >= target || chunk.bytes >= CHUNK_BYTES) {
+      if (chunk.rows >= target || related.reduce((bytes, reader) => bytes + reader.bytes, chunk.bytes) >= CHUNK_BYTES) {
         await flush(false)
       }
     }
   }
   await flush(false)
   send({ kind: 'end', next: last })
+}
+
+/** The row with what is wrong with its related records: one row has one outcome. */
+function withRelated(mapped: MappedRow, row: Row, related: readonly RelatedReader[]): MappedRow {
+  let issues: readonly Issue[] = mapped.issues
+  let { ok } = mapped
+  for (const reader of related) {
+    reader.read(row)
+    if (reader.issues.length > 0) {
+      issues = [...issues, ...reader.issues]
+      ok &&= reader.ok
+    }
+  }
+  return issues === mapped.issues ? mapped : { ...mapped, ok, issues }
 }

@@ -7,6 +7,7 @@ import type { RecordTypeName } from '../records/types.js'
 import { type RollbackCursor, undoChunk } from '../runs/changes.js'
 import { settleWithCommit } from '../runs/commit.js'
 import { endRun } from '../runs/control.js'
+import { reopenPending } from '../runs/relations.js'
 import { countConflicts } from '../runs/rollback.js'
 import type { OnRollbackConflict } from '../runs/types.js'
 import { type Claim, laneName, takeTurn } from './claim.js'
@@ -108,11 +109,27 @@ export async function rollBackRun(context: WorkerContext, claim: Claim, lost: Ab
         return { kind: 'more', delayMs: 0 }
       }
     }
-    await end(context, claim, run.of_run_id, kept > 0 ? 'COMPLETED_WITH_ERRORS' : 'COMPLETED', null)
+    const conflicts = await settleRest(context, claim, run.of_run_id)
+    await end(context, claim, run.of_run_id, kept > 0 || conflicts ? 'COMPLETED_WITH_ERRORS' : 'COMPLETED', null)
     return { kind: 'done' }
   } finally {
     await lane.close()
   }
+}
+
+/** What is left to do when the records are undone. Answers whether anything was kept, also of records that are no row's own. */
+async function settleRest(context: WorkerContext, claim: Claim, importId: string): Promise<boolean> {
+  return context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, async (tx) => {
+      await reopenPending(tx, importId)
+      const { some } = await one<{ some: boolean }>(
+        tx,
+        'select exists (select from run_conflict where tenant_id = $1 and run_id = $2) as some',
+        [claim.tenantId, claim.runId],
+      )
+      return some
+    }),
+  )
 }
 
 async function end(

@@ -4,14 +4,21 @@
  */
 import { chunkSql, laneSettings } from '../adapters/crm/sql.js'
 import { stageDdl } from '../adapters/crm/stage.js'
-import { type AppliedChunk, applyChunk, type WriterState } from '../adapters/crm/write.js'
+import {
+  type AppliedChunk,
+  applyChunk,
+  type RelatedWriting,
+  type Turn,
+  type WriterState,
+} from '../adapters/crm/write.js'
 import type { Cursor } from '../adapters/source.js'
 import { Lane, type LaneTx } from '../db/lane.js'
-import { withTenant } from '../db/tx.js'
+import { first, withTenant } from '../db/tx.js'
 import { FatalError, RetryableError } from '../errors.js'
 import { chunkSeconds, rows as rowsTotal, runsEnded } from '../metrics.js'
 import { insertIssues, insertRange, insertRows, type ListedRow, settleWithCommit } from '../runs/commit.js'
 import { endRun } from '../runs/control.js'
+import { type PendingCursor, settlePending } from '../runs/relations.js'
 import type { StatusReason } from '../runs/types.js'
 import { openImportFile } from './analyze-import.js'
 import type { ReadChunk } from './chunk-builder.js'
@@ -41,6 +48,8 @@ export async function runImport(context: WorkerContext, claim: Claim, lost: Abor
     return { kind: 'done' }
   }
   const strict =
+    // Rows may make records of other types that the next rows mean, too.
+    job.related.length > 0 ||
     job.options.onInvalidRow === 'FAIL_RUN' ||
     job.options.maxFailedRows !== null ||
     job.options.maxFailedFraction !== null
@@ -209,17 +218,25 @@ async function writeChunk(
   let outcomes: Readonly<Record<'created' | 'updated' | 'unchanged' | 'skipped' | 'failed' | 'deleted', number>> =
     noOutcomes
   await withTenant(lane.lane, job.claim.tenantId, async (tx) => {
-    const applied = await applyChunk(tx, job.plan, lane.sql, lane.state, chunk, {
-      // Side by side only if no key is shared and the chunk before changes no existing record: then neither can tell.
-      beforeMatch: async () => {
-        if (chunk.meetsPrevious || (await wait(previous.changesExisting))) {
-          await wait(previous.committed)
-          return true
-        }
-        return false
+    const applied = await applyChunk(
+      tx,
+      job.plan,
+      lane.sql,
+      lane.state,
+      chunk,
+      {
+        // Side by side only if no key is shared and the chunk before changes no existing record: then neither can tell.
+        beforeMatch: async () => {
+          if (chunk.meetsPrevious || (await wait(previous.changesExisting))) {
+            await wait(previous.committed)
+            return true
+          }
+          return false
+        },
+        changesExisting: (changes) => progress.announce(changes),
       },
-      changesExisting: (changes) => progress.announce(changes),
-    })
+      lane.related,
+    )
     failed = chunk.failed.length + applied.failed
     const { created, updated, unchanged, skipped, deleted } = applied
     outcomes = { created, updated, unchanged, skipped, failed, deleted }
@@ -265,6 +282,13 @@ async function recordOutcomes(tx: LaneTx, job: Import, chunk: ReadChunk, applied
     }),
   )
   await insertRows(tx, runId, listed)
+  if (job.related.length > 0) {
+    await tx.query(
+      `insert into run_related (tenant_id, run_id, row_number, path, record_type, record_id, outcome)
+       select $1, $2, row_number, path, record_type, record_id, outcome from kin where outcome in ('CREATED', 'UPDATED')`,
+      [tx.tenantId, runId],
+    )
+  }
   const warned = [...new Set([...chunk.warned, ...applied.issues.map((issue) => issue.row)])]
   if (applied.whole !== null && warned.length === 0) {
     await insertRange(tx, runId, chunk.firstRow, applied.whole, chunk.plainRanges, chunk.staged)
@@ -338,6 +362,9 @@ async function finish(
           message: `The first pass counted ${job.total} rows, and ${settled} could be read. Upload the file again.`,
           retryable: false,
         })
+  if (reason === null) {
+    await settleRelations(context, job)
+  }
   const to = reason !== null ? 'FAILED' : failed > 0 ? 'COMPLETED_WITH_ERRORS' : 'COMPLETED'
   await context.control.use((lane) =>
     withTenant(lane, job.claim.tenantId, async (tx) => {
@@ -355,6 +382,32 @@ async function finish(
     }),
   )
   runsEnded.inc({ kind: 'IMPORT', status: to })
+}
+
+/** Links the records that waited for those of this import, and its own that waited for others; a batch at a time, as often as needed. */
+async function settleRelations(context: WorkerContext, job: Import): Promise<void> {
+  const { runId, tenantId, token } = job.claim
+  let cursor: PendingCursor | null = null
+  do {
+    const from: PendingCursor | null = cursor
+    cursor = await context.control.use((lane) =>
+      withTenant(lane, tenantId, async (tx) => {
+        const ours = await first(
+          tx,
+          "select from run where tenant_id = $1 and id = $2 and fencing_token = $3 and status = 'RUNNING' for share",
+          [tenantId, runId, token],
+        )
+        if (ours === null) {
+          throw new StoppedError('the run was stopped or taken over')
+        }
+        return settlePending(
+          tx,
+          { id: runId, recordType: job.recordType, written: job.related.map(({ plan }) => plan.recordType.name) },
+          from,
+        )
+      }),
+    )
+  } while (cursor !== null)
 }
 
 /** Rows for the next chunk, so that it takes about CHUNK_MS; at most double, at least half of the last one. */
@@ -377,8 +430,23 @@ class LapClock {
 interface ImportLane {
   readonly lane: Lane
   readonly sql: ReturnType<typeof chunkSql>
+  readonly related: readonly RelatedWriting[]
   readonly state: WriterState
   readonly clock: LapClock
+}
+
+/** Related records are written when the chunk has its turn already. */
+const alone: Turn = { beforeMatch: () => Promise.resolve(false), changesExisting: () => undefined }
+
+/** The turn of each record type that the import writes, always in one order; false if one of them is somebody else's. */
+async function takeTurns(lane: Lane, job: Import): Promise<boolean> {
+  const types = new Set([job.recordType, ...job.related.map(({ plan }) => plan.recordType.name)])
+  for (const type of [...types].toSorted()) {
+    if (!(await takeTurn(lane, job.claim, type))) {
+      return false
+    }
+  }
+  return true
 }
 
 /**
@@ -395,18 +463,22 @@ async function openLanes(
     await Promise.all(opened.map((lane) => lane.close()))
   }
   const sql = chunkSql(job.plan)
+  const related = job.related.map(({ path, plan }) => ({ path, plan, sql: chunkSql(plan), turn: alone }))
   const state: WriterState = { checks: null, unchanging: true }
   const clock = new LapClock()
   try {
     for (let i = 0; i < count; i++) {
       const lane = await Lane.open(laneOptions(context.databaseUrl, laneName(context.holder, job.claim.runId)))
       opened.push(lane)
-      if (i === 0 && !(await takeTurn(lane, job.claim, job.recordType))) {
+      if (i === 0 && !(await takeTurns(lane, job))) {
         await close()
         return null
       }
       await lane.session(laneSettings)
-      for (const statement of stageDdl(job.plan)) {
+      for (const statement of stageDdl(
+        job.plan,
+        job.related.map(({ plan }) => plan),
+      )) {
         await lane.session(statement)
       }
     }
@@ -417,5 +489,5 @@ async function openLanes(
     }
     throw new RetryableError('DATABASE_BUSY', 'The database gave no connection for writing.', { cause: error })
   }
-  return { all: opened.map((lane) => ({ lane, sql, state, clock })), [Symbol.asyncDispose]: close }
+  return { all: opened.map((lane) => ({ lane, sql, related, state, clock })), [Symbol.asyncDispose]: close }
 }

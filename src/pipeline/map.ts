@@ -1,6 +1,6 @@
 /** Rows to values: everything that a mapping says is compiled once, and a row then costs little more than its cells. */
 import type { Row } from '../adapters/source.js'
-import { fieldOf, keyField, referencePath } from '../records/index.js'
+import { fieldOf, keyField, referencePath, relatedPath } from '../records/index.js'
 import type { FieldDefinition, FieldKind, RecordType } from '../records/types.js'
 import type { MappedRow, RowMapper, StageColumn } from './mapped.js'
 import { firstLine, fullName, joined, type NameParts, splitName } from './names.js'
@@ -21,7 +21,9 @@ const NO_ISSUES: readonly Issue[] = []
  * `map` answers is the same object each time: copy what you keep.
  */
 export function compileMapping(resolved: ResolvedMapping, type: RecordType): RowMapper {
-  const steps = resolved.columns.map((column, slot) => new Step(column, slot, resolved, type))
+  const steps = resolved.columns
+    .filter((column) => relatedPath(type, column.field) === null)
+    .map((column, slot) => new Step(column, slot, resolved, type))
   const values: (string | null)[] = steps.map((step) => step.constant)
   const stageColumns = steps.map((step) => step.stageColumn)
   const builders = buildersOf(type, stageColumns, resolved)

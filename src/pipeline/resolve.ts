@@ -3,7 +3,7 @@
  * type: one format per column, which rows match what, and what a person has to decide before anything is written.
  */
 import { Refusal } from '../errors.js'
-import { fieldOf, keyField, mappableNames, type ReferencePath, referencePath } from '../records/index.js'
+import { fieldOf, keyField, mappableNames, type ReferencePath, referencePath, relatedPath } from '../records/index.js'
 import type { FieldDefinition, RecordType } from '../records/types.js'
 import { EvidenceCollector } from './evidence.js'
 import {
@@ -75,6 +75,7 @@ export function resolveMapping(request: ResolveRequest): Resolution {
     ...used.flatMap((column) => (column.formatConflict === null ? [] : [column.formatConflict])),
     ...used.flatMap((column) => unknownValues(column, base)),
   ]
+  conflicts.push(...unnamedRelations(type, used))
   const unmappedRequired = missingFields(type, options, used)
   conflicts.push(...unmappedRequired.map((name) => requiredConflict(type, name)))
   const names = used.filter((column) => column.path === null).map((column) => column.name)
@@ -189,7 +190,7 @@ function resolveColumn(base: Base, entry: ColumnMapping, position: number): Mapp
   }
   const where = ['mapping', `${position}`]
   const path = referencePath(type, name)
-  const own = fieldOf(type, name)
+  const own = relatedPath(type, name)?.target ?? fieldOf(type, name)
   if (path === null && (own === null || own.reference !== null)) {
     throw new Refusal('UNKNOWN_FIELD', unknownField(type, name, own), [...where, 'field'])
   }
@@ -566,6 +567,30 @@ function missingFields(type: RecordType, options: ImportOptions, used: readonly 
     missing.push(representative)
   }
   return missing
+}
+
+/** Fields of a related record that nothing names: without a key it cannot be found, and would be made anew each time. */
+function unnamedRelations(type: RecordType, used: readonly MappedColumn[]): MappingConflict[] {
+  const byReference = Map.groupBy(
+    used.filter((column) => relatedPath(type, column.name) !== null),
+    (column) => relatedPath(type, column.name)!.field,
+  )
+  return [...byReference].flatMap(([field, columns]) => {
+    if (used.some((column) => column.path?.field.name === field.name)) {
+      return []
+    }
+    const keys = (field.reference?.keys ?? []).map((key) => `${field.name}.${key}`)
+    return [
+      {
+        code: 'REQUIRED_UNMAPPED' as const,
+        field: keys[0] ?? field.name,
+        columns: columns.flatMap((column) => column.resolved.columnName ?? []),
+        message: `${columns.map((column) => column.name).join(', ')} are about another record, and nothing says which one. Map a column to ${keys.join(' or ')}, too.`,
+        values: [],
+        readings: [],
+      },
+    ]
+  })
 }
 
 function requiredConflict(type: RecordType, name: string): MappingConflict {

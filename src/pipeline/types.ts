@@ -91,6 +91,9 @@ export interface ColumnMapping {
 
 export type OnBlank = 'KEEP' | 'CLEAR'
 
+/** What a row gets that refers to a record which is not there. */
+export type OnMissingRelation = 'CREATE' | 'FAIL_ROW' | 'DROP_LINK' | 'KEEP_PENDING'
+
 export interface MappingConflict {
   readonly code:
     | 'FIELD_MAPPED_TWICE'
@@ -152,7 +155,8 @@ export interface ImportOptions {
   readonly clearText: string | null
   /** Of an import that was planned: what a row gets whose record has changed, appeared or gone since. */
   readonly onDrift: 'SKIP_ROW' | 'APPLY' | 'FAIL_RUN'
-  readonly onMissingRelation: 'FAIL_ROW' | 'DROP_LINK' | null
+  /** Null: CREATE where fields of related records are mapped, otherwise FAIL_ROW. */
+  readonly onMissingRelation: OnMissingRelation | null
   readonly minConfidence: number
   readonly defaultOwnerEmail: string | null
 }

@@ -70,6 +70,30 @@ export function referencePath(type: RecordType, name: string): ReferencePath | n
   return pathsByType.get(type.name)?.get(name) ?? null
 }
 
+/** A field of a record that a row refers to, e.g. `contact.firstName`: with it one row feeds records of two types. */
+export interface RelatedPath {
+  /** The reference, e.g. `contact`. */
+  readonly field: FieldDefinition
+  readonly to: RecordTypeName
+  /** The field of the referred record. */
+  readonly target: FieldDefinition
+}
+
+/**
+ * The referred record's field that a mappable name stands for, its keys aside: `contact.firstName`, but not `contact.email`,
+ * by which the record is found, and nothing of records of the row's own type. Null for other names.
+ */
+export function relatedPath(type: RecordType, name: string): RelatedPath | null {
+  const dot = name.indexOf('.')
+  const field = dot < 0 ? null : fieldOf(type, name.slice(0, dot))
+  const to = field?.reference?.to ?? 'member'
+  if (field === null || to === 'member' || to === type.name || referencePath(type, name) !== null) {
+    return null
+  }
+  const target = fieldOf(recordTypes[to], name.slice(dot + 1))
+  return target === null || target.reference !== null ? null : { field, to, target }
+}
+
 /** Everything a column of a file can become, in the order of the fields: `email`, `contact.email`, `ownerEmail`. */
 export function mappableNames(type: RecordType): readonly string[] {
   return type.fields.flatMap((field) =>

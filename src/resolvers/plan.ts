@@ -14,8 +14,8 @@ import type { ResolvedMapping, SourceOptions } from '../pipeline/types.js'
 import { recordTypes } from '../records/index.js'
 import type { RecordType } from '../records/types.js'
 import { confirmPlan, requestPlan } from '../runs/plan.js'
-import { findRun, listRows, plannedPlaces } from '../runs/read.js'
-import type { ImportRowView, ImportRunRow, RowOutcome } from '../runs/types.js'
+import { findRun, listRows, plannedPlaces, relatedOfRows } from '../runs/read.js'
+import type { ImportRowView, ImportRunRow, RelatedView, RowOutcome } from '../runs/types.js'
 import type { Connection } from '../schema/common.js'
 import { RowOutcomeEnum } from '../schema/enums.js'
 import {
@@ -29,6 +29,7 @@ import {
   ImportRunPayload,
   PlannedRow,
   PlannedRowConnection,
+  RelatedOutcome,
 } from '../schema/runs.js'
 import { type ApiContext, inTenant, may } from './context.js'
 import { over } from './inputs.js'
@@ -36,7 +37,7 @@ import { connection, pageRequest } from './pages.js'
 import { requirePermission } from './permission.js'
 import { asked, settled } from './refusals.js'
 import { openRunSource } from './run-source.js'
-import { type ImportRunView, type RunView, showRun, showStored, storedField } from './views.js'
+import { type ImportRunView, type RunView, showChanges, showRelated, showRun } from './views.js'
 
 @Resolver()
 export class PlanResolver {
@@ -106,6 +107,7 @@ export class PlanRunResolver {
 type PlannedRowView = Omit<ImportRowView, 'byte'> & {
   readonly run: ImportRunRow
   readonly read: () => Promise<RowsAgain>
+  readonly relatedOf: () => Promise<Map<number, RelatedView[]>>
 }
 
 /** Rows of the file by number, and what they become. */
@@ -135,18 +137,17 @@ export class ImportPlanResolver {
         listRows(tx, run.id, pageRequest(first, after), { outcomes: outcome ?? null }, 'PLANNED'),
       )
       let again: Promise<RowsAgain> | null = null
-      const read = () =>
-        (again ??= readAgain(
-          context,
-          run,
-          page.items.map(({ node }) => node.rowNumber),
-        ))
+      let others: Promise<Map<number, RelatedView[]>> | null = null
+      const numbers = page.items.map(({ node }) => node.rowNumber)
+      const read = () => (again ??= readAgain(context, run, numbers))
+      const relatedOf = () => (others ??= inTenant(context, (tx) => relatedOfRows(tx, run.id, numbers, 'PLANNED')))
       return connection(page, ({ byte: _, ...row }) => ({
         ...row,
         recordId: row.recordId === null ? null : encodeId(run.recordType, row.recordId),
         issues: open ? row.issues : row.issues.map((issue) => maskIssue(type, issue)),
         run,
         read,
+        relatedOf,
       }))
     })
   }
@@ -198,19 +199,12 @@ export class PlannedRowResolver {
     if (row.outcome === 'CREATED') {
       return created(context, await row.read(), row.rowNumber)
     }
-    const changes = await Promise.all(
-      row.changes.map(async (change): Promise<FieldChange[]> => {
-        const field = storedField(type, change.field)
-        if (field === null) {
-          return []
-        }
-        const [before, after] = await Promise.all(
-          [change.before, change.after].map((value) => showStored(context, field, value)),
-        )
-        return [{ field: field.name, before: before ?? null, after: after ?? null }]
-      }),
-    )
-    return changes.flat()
+    return showChanges(context, type, row.changes)
+  }
+
+  @FieldResolver(() => [RelatedOutcome])
+  async related(@Root() row: PlannedRowView, @Ctx() context: ApiContext): Promise<RelatedOutcome[]> {
+    return showRelated(context, (await row.relatedOf()).get(row.rowNumber) ?? [])
   }
 }
 

@@ -1,7 +1,7 @@
 import 'reflect-metadata'
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql'
 import { once } from '../access/idempotency.js'
-import { MASK, maskIssue } from '../access/privacy.js'
+import { isSensitive, MASK, maskIssue } from '../access/privacy.js'
 import type { PoolTx } from '../db/database.js'
 import { Refusal } from '../errors.js'
 import { decodeId, encodeId } from '../ids.js'
@@ -15,9 +15,11 @@ import {
   issueGroups,
   listConflicts,
   listIssues,
+  listPending,
   listRows,
   listRuns,
   type RowsOf,
+  relatedOfRows,
   rollbackOf,
 } from '../runs/read.js'
 import { previewRollback, startRollback } from '../runs/rollback.js'
@@ -25,6 +27,7 @@ import type { RunAction, RunStatus } from '../runs/status.js'
 import type {
   ImportRowView,
   ImportRunRow,
+  RelatedView,
   RollbackConflictView,
   RowIssueView,
   RowOutcome,
@@ -47,6 +50,9 @@ import {
   ImportRowConnection,
   ImportRun,
   IssueGroup,
+  PendingRelation,
+  PendingRelationConnection,
+  RelatedOutcome,
   RollbackConflictConnection,
   RollbackPreview,
   RollbackRun,
@@ -72,7 +78,9 @@ import {
   type RollbackRunView,
   type RunView,
   recordTypeEnum,
+  showChanges,
   showFile,
+  showRelated,
   showRun,
   showStored,
   storedField,
@@ -224,6 +232,7 @@ type RowView = Omit<ImportRowView, 'byte'> & {
   readonly type: RecordType
   readonly at: number | null
   readonly cellsOf: () => Promise<CellReader>
+  readonly relatedOf: () => Promise<Map<number, RelatedView[]>>
 }
 
 @Resolver(() => ImportRun)
@@ -253,8 +262,19 @@ export class ImportRunResolver {
       const page = await inTenant(context, (tx) =>
         listRows(tx, run.id, pageRequest(first, after), { outcomes: outcome ?? null }),
       )
+      let others: Promise<Map<number, RelatedView[]>> | null = null
+      const relatedOf = () =>
+        (others ??= inTenant(context, (tx) =>
+          relatedOfRows(
+            tx,
+            run.id,
+            page.items.map(({ node }) => node.rowNumber),
+            'DONE',
+          ),
+        ))
       return connection(page, ({ byte, ...row }) => ({
         ...row,
+        relatedOf,
         recordId: row.recordId === null ? null : encodeId(run.recordType, row.recordId),
         type,
         issues: open ? row.issues : row.issues.map((issue) => maskIssue(type, issue)),
@@ -310,6 +330,28 @@ export class ImportRunResolver {
     })
   }
 
+  @FieldResolver(() => PendingRelationConnection, {
+    description: 'Links of its records that wait for their record (onMissingRelation KEEP_PENDING), in file order.',
+  })
+  pendingRelations(
+    @Root() { run }: ImportRunView,
+    @Ctx() context: ApiContext,
+    @Arg('first', () => Int, { defaultValue: 50 }) first: number,
+    @Arg('after', () => String, { nullable: true }) after?: string | null,
+  ): Promise<Connection<PendingRelation>> {
+    const type = recordTypes[run.recordType]
+    const open = may(context, 'PII_READ')
+    return asked(async () => {
+      const page = await inTenant(context, (tx) => listPending(tx, run.id, pageRequest(first, after)))
+      return connection(page, (waiting) => ({
+        ...waiting,
+        recordType: recordTypeEnum(waiting.recordType),
+        recordId: encodeId(waiting.recordType, waiting.recordId),
+        key: open || !isSensitive(type, waiting.field) ? waiting.key : MASK,
+      }))
+    })
+  }
+
   @FieldResolver(() => RollbackRun, {
     nullable: true,
     description: 'The newest rollback of this import; null if it was never rolled back.',
@@ -336,6 +378,11 @@ export class ImportRunResolver {
 
 @Resolver(() => ImportRow)
 export class ImportRowResolver {
+  @FieldResolver(() => [RelatedOutcome])
+  async related(@Root() row: RowView, @Ctx() context: ApiContext): Promise<RelatedOutcome[]> {
+    return showRelated(context, (await row.relatedOf()).get(row.rowNumber) ?? [])
+  }
+
   @FieldResolver(() => [Cell])
   async cells(@Root() row: RowView): Promise<readonly Cell[]> {
     if (row.at === null) {
@@ -346,21 +393,8 @@ export class ImportRowResolver {
   }
 
   @FieldResolver(() => [FieldChange])
-  async changes(@Root() row: RowView, @Ctx() context: ApiContext): Promise<FieldChange[]> {
-    const changes = await Promise.all(
-      row.changes.map(async (change): Promise<FieldChange[]> => {
-        const field = storedField(row.type, change.field)
-        if (field === null) {
-          // That a record was deleted or brought back is the row's outcome.
-          return []
-        }
-        const [before, after] = await Promise.all(
-          [change.before, change.after].map((value) => showStored(context, field, value)),
-        )
-        return [{ field: field.name, before: before ?? null, after: after ?? null }]
-      }),
-    )
-    return changes.flat()
+  changes(@Root() row: RowView, @Ctx() context: ApiContext): Promise<FieldChange[]> {
+    return showChanges(context, row.type, row.changes)
   }
 }
 

@@ -7,10 +7,10 @@ import type { MappingConflict } from '../pipeline/types.js'
 import { customDefinition, customKeyOf } from '../records/custom.js'
 import { recordTypes } from '../records/index.js'
 import type { FieldDefinition, RecordType, RecordTypeName } from '../records/types.js'
-import type { ImportRunRow, RollbackRunRow, RunRow } from '../runs/types.js'
+import type { FieldChangeView, ImportRunRow, RelatedView, RollbackRunRow, RunRow } from '../runs/types.js'
 import type { RecordTypeEnum } from '../schema/enums.js'
 import type { Mapping } from '../schema/mapping.js'
-import type { ImportOptionsType } from '../schema/runs.js'
+import type { FieldChange, ImportOptionsType, RelatedOutcome } from '../schema/runs.js'
 import { type ApiContext, may } from './context.js'
 
 /** The record type of an enum value of the API. */
@@ -159,4 +159,37 @@ export async function showStored(
     return to === 'member' ? context.loaders.memberEmail(value) : encodeId(to, value)
   }
   return field.sensitive && !may(context, 'PII_READ') ? masked(value) : value
+}
+
+/** The changes of a record as the caller may see them. That it was deleted or brought back is told by its outcome. */
+export async function showChanges(
+  context: ApiContext,
+  type: RecordType,
+  changes: readonly FieldChangeView[],
+): Promise<FieldChange[]> {
+  const shown = await Promise.all(
+    changes.map(async (change): Promise<FieldChange[]> => {
+      const field = storedField(type, change.field)
+      if (field === null) {
+        return []
+      }
+      const [before, after] = await Promise.all(
+        [change.before, change.after].map((value) => showStored(context, field, value)),
+      )
+      return [{ field: field.name, before: before ?? null, after: after ?? null }]
+    }),
+  )
+  return shown.flat()
+}
+
+/** Records that a row made or changed beside its own. */
+export function showRelated(context: ApiContext, related: readonly RelatedView[]): Promise<RelatedOutcome[]> {
+  return Promise.all(
+    related.map(async ({ recordType, recordId, changes, ...one }) => ({
+      ...one,
+      recordType: recordTypeEnum(recordType),
+      recordId: recordId === null ? null : encodeId(recordType, recordId),
+      changes: await showChanges(context, recordTypes[recordType], changes),
+    })),
+  )
 }

@@ -9,10 +9,17 @@ import { recordTypes } from '../records/index.js'
 import type { RecordType, RecordTypeName } from '../records/types.js'
 import type { OnRollbackConflict } from './types.js'
 
-/** How far a rollback has come: first records that were changed, by id; then created ones, last row first. */
-export type RollbackCursor =
+/** How far a rollback has come: of each record type first records that were changed, by id; then created ones, last row first. */
+export type RollbackCursor = { readonly type: RecordTypeName } & (
   | { readonly phase: 'changed'; readonly after: string }
   | { readonly phase: 'created'; readonly before: number }
+)
+
+/** Record types in the order in which a run over several of them is undone: those that refer before those that are referred to. */
+const UNDO_ORDER: readonly RecordTypeName[] = ['activity', 'lead', 'property', 'contact']
+
+/** In the place of a row's number: a change of the run that is no row's, made when its rows were done. */
+export const BEHIND_ALL_ROWS = Number.MAX_SAFE_INTEGER
 
 export interface UndoneChunk {
   /** Counted in rows of the import. */
@@ -93,27 +100,40 @@ export interface UndoRequest {
   readonly onConflict: OnRollbackConflict
 }
 
-/** Undoes the next chunk after `cursor` (null: from the start). */
+/** Undoes the next chunk after `cursor` (null: from the start). Records of other types than the import's own are no rows of it. */
 export async function undoChunk(tx: Tx, request: UndoRequest, cursor: RollbackCursor | null): Promise<UndoneChunk> {
-  if (cursor === null || cursor.phase === 'changed') {
-    const done = await undoChanged(tx, request, cursor?.after ?? NIL)
+  let at: RollbackCursor = cursor ?? { type: UNDO_ORDER[0]!, phase: 'changed', after: NIL }
+  for (;;) {
+    const done = at.phase === 'changed' ? await undoChanged(tx, request, at) : await undoCreated(tx, request, at)
     if (done !== null) {
-      return done
+      const ofRows = at.type === request.recordType
+      return ofRows ? done : { reverted: 0, kept: 0, unchanged: 0, cursor: done.cursor }
     }
-    return undoCreated(tx, request, Number.MAX_SAFE_INTEGER)
+    if (at.phase === 'changed') {
+      at = { type: at.type, phase: 'created', before: Number.MAX_SAFE_INTEGER }
+      continue
+    }
+    const next = UNDO_ORDER[UNDO_ORDER.indexOf(at.type) + 1]
+    if (next === undefined) {
+      return { reverted: 0, kept: 0, unchanged: 0, cursor: null }
+    }
+    at = { type: next, phase: 'changed', after: NIL }
   }
-  return undoCreated(tx, request, cursor.before)
 }
 
-async function undoChanged(tx: Tx, request: UndoRequest, after: string): Promise<UndoneChunk | null> {
-  const type = recordTypes[request.recordType]
+async function undoChanged(
+  tx: Tx,
+  request: UndoRequest,
+  cursor: Extract<RollbackCursor, { phase: 'changed' }>,
+): Promise<UndoneChunk | null> {
+  const type = recordTypes[cursor.type]
   const ids = await tx.query<{ id: string }>(
     // Records that the import created are deleted whole in the second phase, with whatever it did to them later.
     `select distinct c.record_id as id from run_change c
-     where c.tenant_id = $1 and c.run_id = $2 and c.record_id > $3
+     where c.tenant_id = $1 and c.run_id = $2 and c.record_id > $3 and c.record_type = '${type.name}'
        and (select r.created_run_id from ${type.table} r where r.tenant_id = $1 and r.id = c.record_id) is distinct from $2
      order by c.record_id limit ${CHUNK_RECORDS}`,
-    [tx.tenantId, request.importId, after],
+    [tx.tenantId, request.importId, cursor.after],
   )
   const last = ids.at(-1)?.id
   if (last === undefined) {
@@ -133,7 +153,8 @@ async function undoChanged(tx: Tx, request: UndoRequest, after: string): Promise
      select i.record_id, b.before, a.after, c.rows, c.last_row, c.first_version, c.last_version, '{}', '{}', c.done, false
      from unnest($3::uuid[]) as i (record_id)
        cross join lateral (
-         select count(*) as rows, max(c.row_number) as last_row, min(c.before_version) as first_version,
+         select count(*) filter (where c.row_number < ${BEHIND_ALL_ROWS}) as rows,
+           max(c.row_number) filter (where c.row_number < ${BEHIND_ALL_ROWS}) as last_row, min(c.before_version) as first_version,
            max(c.after_version) as last_version, bool_and(c.reverted_at is not null) as done
          from run_change c where ${changesOf('i')}) c
        cross join lateral (
@@ -168,7 +189,7 @@ async function undoChanged(tx: Tx, request: UndoRequest, after: string): Promise
        coalesce(sum(rows) filter (where conflicts = '{}' and done), 0)::float8 as unchanged,
        coalesce(sum(rows) filter (where conflicts = '{}' and not done), 0)::float8 as reverted from undo`,
   )
-  return { ...counts, cursor: { phase: 'changed', after: last } }
+  return { ...counts, cursor: { type: type.name, phase: 'changed', after: last } }
 }
 
 async function restore(tx: Tx, type: RecordType, request: UndoRequest): Promise<void> {
@@ -225,7 +246,7 @@ async function guarded(
   try {
     await tx.query(
       `update ${type.table} r set ${columns.map((column) => `${column} = ${restored(type, column)}`).join(', ')},
-         pristine_version = case when r.version = u.last_version and r.pristine_version = u.first_version and u.conflicts = '{}'
+         pristine_version = case when r.version = u.last_version and r.pristine_version in (u.first_version, u.last_version) and u.conflicts = '{}'
            then r.version + 1 else r.pristine_version end
        from undo u
        where r.tenant_id = $1 and r.id = u.record_id and u.restore <> '{}' and not u.done and u.record_id between $2 and $3 and ${few('u')}`,
@@ -286,20 +307,24 @@ function isRowFault(error: unknown): boolean {
   )
 }
 
-async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promise<UndoneChunk> {
-  const type = recordTypes[request.recordType]
+async function undoCreated(
+  tx: Tx,
+  request: UndoRequest,
+  cursor: Extract<RollbackCursor, { phase: 'created' }>,
+): Promise<UndoneChunk | null> {
+  const type = recordTypes[cursor.type]
   const rows = await tx.query<{ id: string; row: number }>(
     // Last row first: rows refer to earlier rows of the file, so children go before their parents.
     `select id, created_row::float8 as row from ${type.table}
      where tenant_id = $1 and created_run_id = $2 and created_row < $3 order by created_row desc limit ${CHUNK_RECORDS}`,
-    [tx.tenantId, request.importId, before],
+    [tx.tenantId, request.importId, cursor.before],
   )
   const last = rows.at(-1)?.row
   if (last === undefined) {
-    return { reverted: 0, kept: 0, unchanged: 0, cursor: null }
+    return null
   }
   const own = rows.map((row) => row.id)
-  const earlier = await earlierChildren(tx, request, own)
+  const earlier = await earlierChildren(tx, request, type, own)
   const ids = [...own, ...earlier]
   await tx.query(`select from ${type.table} where tenant_id = $1 and id = any ($2::uuid[]) order by id for update`, [
     tx.tenantId,
@@ -316,7 +341,7 @@ async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promis
          r.deleted_at >= (select started_at from run where tenant_id = $1 and id = $4) as undone,
          r.deleted_at is not null and not $6 and ${mergedAway('r')} as merged,
          (r.version <> r.pristine_version or ${identifiedLater('r', '$5')}) as edited, ${hasChildren(type, 'r', '$1', 'c.id = any ($3::uuid[])')} as parent,
-         1 + (select count(*) from run_change c where ${changesOf('r', 'id')}) as rows
+         1 + (select count(*) from run_change c where ${changesOf('r', 'id')} and c.row_number < ${BEHIND_ALL_ROWS}) as rows
        from ${type.table} r where r.tenant_id = $1 and r.id = any ($3::uuid[])),
      keep (id) as (
        select id from own where not gone and (edited or parent) and not $6
@@ -354,15 +379,19 @@ async function undoCreated(tx: Tx, request: UndoRequest, before: number): Promis
        and exists (select from ${type.table} r where r.tenant_id = $1 and r.id = d.id and r.deleted_at is not null)`,
     [tx.tenantId, request.importId, ids, type.name],
   )
-  return { ...counts, cursor: { phase: 'created', before: last } }
+  return { ...counts, cursor: { type: type.name, phase: 'created', before: last } }
 }
 
 /**
  * Records that rows further up in the file created and later rows made refer to these ones: children, which go before their
  * parents. They are deleted with them and counted when their own rows are reached.
  */
-async function earlierChildren(tx: Tx, request: UndoRequest, ids: readonly string[]): Promise<string[]> {
-  const type = recordTypes[request.recordType]
+async function earlierChildren(
+  tx: Tx,
+  request: UndoRequest,
+  type: RecordType,
+  ids: readonly string[],
+): Promise<string[]> {
   const columns = references(type)
     .filter((reference) => reference.table === type.table)
     .map((reference) => reference.column)

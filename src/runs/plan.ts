@@ -9,7 +9,7 @@ import type { PlanCounts, StatusReason } from './types.js'
 
 /** Takes away what an earlier plan of the run left behind. */
 export async function clearPlan(tx: Tx, runId: string): Promise<void> {
-  for (const table of ['plan_row', 'plan_range', 'plan_issue', 'plan_chunk']) {
+  for (const table of ['plan_row', 'plan_range', 'plan_issue', 'plan_chunk', 'plan_related']) {
     await tx.query(`delete from ${table} where tenant_id = $1 and run_id = $2`, [tx.tenantId, runId])
   }
 }

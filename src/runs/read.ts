@@ -15,8 +15,10 @@ import type {
   OnRollbackConflict,
   Page,
   PageRequest,
+  PendingRelationView,
   PlanCounts,
   Progress,
+  RelatedView,
   RollbackConflictView,
   RollbackRunRow,
   RowIssueView,
@@ -262,7 +264,7 @@ export async function listRows(
   // A planned creation has no record yet.
   const records =
     of === 'PLANNED' ? new Map<number, string>() : await recordsOfRows(tx, run.record_type, runId, created)
-  const changes = await changesOfRows(tx, runId, numbers, of)
+  const changes = await changesOfRows(tx, runId, run.record_type, numbers, of)
   const issues = await issuesOfRows(tx, runId, numbers, tables.issues)
   const total = await one<{ n: number }>(
     tx,
@@ -310,6 +312,7 @@ async function recordsOfRows(
 async function changesOfRows(
   tx: Tx,
   runId: string,
+  type: RecordTypeName,
   rows: readonly number[],
   of: RowsOf,
 ): Promise<Map<number, { recordId: string | null; fields: FieldChangeView[] }>> {
@@ -323,7 +326,8 @@ async function changesOfRows(
     after: Record<string, unknown>
   }>(
     `select row_number::float8 as row, record_id, before, after from ${of === 'PLANNED' ? 'plan_row' : 'run_change'}
-     where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[]) and after is not null`,
+     where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[]) and after is not null
+       ${of === 'PLANNED' ? '' : `and record_type = '${type}'`}`,
     [tx.tenantId, runId, rows],
   )
   return new Map(
@@ -486,6 +490,82 @@ export async function listConflicts(
     }),
     total.n,
   )
+}
+
+/** Relations of the rows of an import that still wait for their record, in file order. */
+export async function listPending(tx: Tx, runId: string, page: PageRequest): Promise<Page<PendingRelationView>> {
+  const [row = '0', field = ''] = page.after === null ? [] : decode(page.after).split(' ')
+  const rows = await tx.query<{
+    row_number: number
+    record_type: RecordTypeName
+    record_id: string
+    field: string
+    key: string
+    value: string
+  }>(
+    `select row_number::float8 as row_number, record_type, record_id, field, key, value from pending_relation
+     where tenant_id = $1 and run_id = $2 and settled_at is null and (row_number, lower(field)) > ($3::bigint, $4)
+     order by row_number, lower(field) limit $5`,
+    [tx.tenantId, runId, row, field, page.first + 1],
+  )
+  const total = await one<{ n: number }>(
+    tx,
+    'select count(*)::float8 as n from pending_relation where tenant_id = $1 and run_id = $2 and settled_at is null',
+    [tx.tenantId, runId],
+  )
+  return toPage(
+    rows,
+    page,
+    (one) => encode(`${one.row_number} ${one.field.toLowerCase()}`),
+    (one) => ({
+      rowNumber: one.row_number,
+      recordType: one.record_type,
+      recordId: one.record_id,
+      field: `${one.field}.${one.key}`,
+      key: one.value,
+    }),
+    total.n,
+  )
+}
+
+/** Records of other types that these rows made or changed, by row; of a plan, as it has them. */
+export async function relatedOfRows(
+  tx: Tx,
+  runId: string,
+  rows: readonly number[],
+  of: RowsOf,
+): Promise<Map<number, RelatedView[]>> {
+  const found =
+    rows.length === 0
+      ? []
+      : await tx.query<{
+          row: number
+          path: string
+          record_type: RecordTypeName
+          record_id: string | null
+          outcome: 'CREATED' | 'UPDATED'
+          before: Record<string, unknown> | null
+          after: Record<string, unknown> | null
+        }>(
+          of === 'PLANNED'
+            ? `select row_number::float8 as row, path, record_type, record_id, outcome, before, after from plan_related
+               where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[]) order by row_number, path`
+            : `select r.row_number::float8 as row, r.path, r.record_type, r.record_id, r.outcome, c.before, c.after
+               from run_related r left join run_change c
+                 on c.tenant_id = r.tenant_id and c.run_id = r.run_id and c.record_id = r.record_id and c.row_number = r.row_number
+               where r.tenant_id = $1 and r.run_id = $2 and r.row_number = any ($3::bigint[]) order by r.row_number, r.path`,
+          [tx.tenantId, runId, rows],
+        )
+  const byRow = new Map<number, RelatedView[]>()
+  for (const { row, record_type, record_id, before, after, ...one } of found) {
+    const changes = Object.keys(after ?? {}).map((column) => ({
+      field: camel(column),
+      before: shown(before?.[column]),
+      after: shown(after?.[column]),
+    }))
+    byRow.set(row, [...(byRow.get(row) ?? []), { ...one, recordType: record_type, recordId: record_id, changes }])
+  }
+  return byRow
 }
 
 /** Numbers and bytes of the failed rows, in file order, for the file that gives them back. */

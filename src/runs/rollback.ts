@@ -14,12 +14,16 @@ interface Reversible {
   readonly status: RunStatus
   readonly record_type: RecordTypeName
   readonly written: number
+  /** Its rows made or changed records of other types. */
+  readonly related: boolean
 }
 
 async function reversible(tx: Tx, runId: string, lock: string): Promise<Reversible> {
   const run = await first<Reversible>(
     tx,
-    `select kind, status, record_type, (created + updated + deleted)::float8 as written from run where tenant_id = $1 and id = $2 ${lock}`,
+    `select kind, status, record_type, (created + updated + deleted)::float8 as written,
+       exists (select from run_related where tenant_id = $1 and run_id = $2) as related
+     from run where tenant_id = $1 and id = $2 ${lock}`,
     [tx.tenantId, runId],
   )
   if (run === null) {
@@ -38,7 +42,7 @@ async function reversible(tx: Tx, runId: string, lock: string): Promise<Reversib
       'runId',
     ])
   }
-  if (run.written === 0) {
+  if (run.written === 0 && !run.related) {
     throw new Refusal('NOT_REVERSIBLE', 'The import wrote nothing, so there is nothing to undo.', ['runId'])
   }
   return run
@@ -50,13 +54,42 @@ export async function previewRollback(
   runId: string,
 ): Promise<{ willRestore: number; willDelete: number; conflicts: number }> {
   const run = await reversible(tx, runId, '')
-  return previewOf(tx, runId, run.record_type)
+  return previewOfRun(tx, runId, run.record_type)
 }
 
 /** Fields and records that a rollback of the import would keep, because they were changed since. */
 export async function countConflicts(tx: Tx, importId: string, recordType: RecordTypeName): Promise<number> {
-  const preview = await previewOf(tx, importId, recordType)
+  const preview = await previewOfRun(tx, importId, recordType)
   return preview.conflicts
+}
+
+interface Preview {
+  readonly willRestore: number
+  readonly willDelete: number
+  readonly conflicts: number
+}
+
+/** Of the records of the import's own type and of those that its rows or its end wrote beside them. */
+async function previewOfRun(tx: Tx, runId: string, own: RecordTypeName): Promise<Preview> {
+  let { willRestore, willDelete, conflicts } = await previewOf(tx, runId, own)
+  for (const type of Object.values(recordTypes)) {
+    const { some } =
+      type.name === own
+        ? { some: false }
+        : await one<{ some: boolean }>(
+            tx,
+            `select exists (select from run_change where tenant_id = $1 and run_id = $2 and record_type = '${type.name}')
+               or exists (select from ${type.table} where tenant_id = $1 and created_run_id = $2) as some`,
+            [tx.tenantId, runId],
+          )
+    if (some) {
+      const other = await previewOf(tx, runId, type.name)
+      willRestore += other.willRestore
+      willDelete += other.willDelete
+      conflicts += other.conflicts
+    }
+  }
+  return { willRestore, willDelete, conflicts }
 }
 
 async function previewOf(
@@ -70,7 +103,7 @@ async function previewOf(
        select c.record_id, jsonb_object_agg(a.key, a.value order by c.row_number) as after,
          jsonb_object_agg(a.key, c.before -> a.key order by c.row_number desc) as before
        from run_change c cross join lateral jsonb_each(c.after) a
-       where c.tenant_id = $1 and c.run_id = $2 and c.reverted_at is null group by c.record_id),
+       where c.tenant_id = $1 and c.run_id = $2 and c.reverted_at is null and c.record_type = '${table}' group by c.record_id),
      compared as (
        select f.record_id, count(*) filter (where not (now.j -> k.key = f.after -> k.key or now.j -> k.key = f.before -> k.key)) as conflicts
        from folded f
@@ -83,6 +116,8 @@ async function previewOf(
     [tx.tenantId, runId],
   )
   const type = recordTypes[table]
+  // Those that the import made go with it, and so do the links that it made.
+  const ownChild = `c.created_run_id is not distinct from $2 or exists (select from run_change x where x.tenant_id = $1 and x.run_id = $2 and x.record_id = c.id)`
   const created = await one<{ live: number; conflicts: number; merged: number }>(
     tx,
     // What must stay keeps its parents too, as the undoing does it.
@@ -90,7 +125,7 @@ async function previewOf(
        select r.id from ${table} r
        where r.tenant_id = $1 and r.created_run_id = $2 and r.deleted_at is null
          and (r.version <> r.pristine_version or ${identifiedLater('r', '$3')}
-           or ${hasChildren(type, 'r', '$1', 'c.created_run_id is not distinct from $2')})
+           or ${hasChildren(type, 'r', '$1', ownChild)})
        ${references(type)
          .filter((reference) => reference.table === table)
          .map(

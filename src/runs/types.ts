@@ -149,6 +149,26 @@ export interface IssueGroupView {
   readonly message: string
 }
 
+/** A relation of a record to one that is not there yet. */
+export interface PendingRelationView {
+  readonly rowNumber: number
+  readonly recordType: RecordTypeName
+  readonly recordId: string
+  /** As a mapping names it, e.g. `contact.email`. */
+  readonly field: string
+  /** What names the record, e.g. an e-mail address. */
+  readonly key: string
+}
+
+/** A record of another type that a row made or changed. */
+export interface RelatedView {
+  readonly path: string
+  readonly recordType: RecordTypeName
+  readonly recordId: string | null
+  readonly outcome: 'CREATED' | 'UPDATED'
+  readonly changes: readonly FieldChangeView[]
+}
+
 export interface RollbackConflictView {
   readonly recordType: RecordTypeName
   readonly recordId: string

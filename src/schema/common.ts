@@ -65,8 +65,13 @@ export interface Connection<T> {
   readonly totalCount?: number | Promise<number>
 }
 
-/** The types `<name>Edge` and `<name>Connection` over `node`; `counted` adds `totalCount`. */
-export function connectionOf(name: string, node: () => ClassType | Function, counted: boolean): ClassType {
+/** The types `<name>Edge` and `<name>Connection` over `node`; `counted` adds `totalCount`, and `edges` can be left out. */
+export function connectionOf(
+  name: string,
+  node: () => ClassType | Function,
+  counted: boolean,
+  edges = true,
+): ClassType {
   @ObjectType(`${name}Edge`)
   class Edge {
     @Field(node)
@@ -78,9 +83,6 @@ export function connectionOf(name: string, node: () => ClassType | Function, cou
 
   @ObjectType(`${name}Connection`)
   class ConnectionType {
-    @Field(() => [Edge])
-    readonly edges!: readonly Edge[]
-
     @Field(() => [node()])
     readonly nodes!: readonly unknown[]
 
@@ -88,6 +90,9 @@ export function connectionOf(name: string, node: () => ClassType | Function, cou
     readonly pageInfo!: PageInfo
   }
 
+  if (edges) {
+    Field(() => [Edge])(ConnectionType.prototype, 'edges')
+  }
   if (counted) {
     Field(() => SafeInt)(ConnectionType.prototype, 'totalCount')
   }

@@ -76,7 +76,16 @@ export const RunKindEnum = enumOf('RunKind', ['IMPORT', 'ROLLBACK'])
 
 export const RunStatusEnum = enumOf('RunStatus', runStatuses)
 
-export const RunActionEnum = enumOf('RunAction', ['MAP', 'PLAN', 'CONFIRM', 'PAUSE', 'RESUME', 'CANCEL', 'ROLL_BACK', 'DOWNLOAD'])
+export const RunActionEnum = enumOf('RunAction', [
+  'MAP',
+  'PLAN',
+  'CONFIRM',
+  'PAUSE',
+  'RESUME',
+  'CANCEL',
+  'ROLL_BACK',
+  'DOWNLOAD',
+])
 
 export const RunFileKind = enumOf('RunFileKind', ['SOURCE', 'FAILED_ROWS'])
 
@@ -104,7 +113,7 @@ export const OnBlankCell = enumOf('OnBlankCell', ['KEEP', 'CLEAR'])
 
 export const OnDrift = enumOf('OnDrift', ['SKIP_ROW', 'APPLY', 'FAIL_RUN'])
 
-export const OnMissingRelation = enumOf('OnMissingRelation', ['FAIL_ROW', 'DROP_LINK'])
+export const OnMissingRelation = enumOf('OnMissingRelation', ['CREATE', 'FAIL_ROW', 'DROP_LINK', 'KEEP_PENDING'])
 
 export const DuplicateDecision = enumOf('DuplicateDecision', ['OPEN', 'MERGED', 'DISTINCT'])
 

@@ -282,11 +282,57 @@ export class IssueGroup {
   readonly message!: string
 }
 
+@ObjectType('RelatedOutcome', {
+  description:
+    'A record of another type that the same row made or changed. The row’s own outcome is that of its main record; run counts count rows.',
+})
+export class RelatedOutcome {
+  @Field(() => String, { description: 'The reference by which the row names the record, e.g. `contact`.' })
+  readonly path!: string
+
+  @Field(() => RecordTypeEnum)
+  readonly recordType!: string
+
+  @Field(() => ID, { nullable: true })
+  readonly recordId!: string | null
+
+  @Field(() => RowOutcomeEnum)
+  readonly outcome!: RowOutcome
+
+  @Field(() => [FieldChange], { description: 'Of a record that was changed.' })
+  readonly changes!: readonly FieldChange[]
+}
+
+@ObjectType('PendingRelation')
+export class PendingRelation {
+  @Field(() => SafeInt)
+  readonly rowNumber!: number
+
+  @Field(() => RecordTypeEnum)
+  readonly recordType!: string
+
+  @Field(() => ID)
+  readonly recordId!: string
+
+  @Field(() => String, { description: 'As a mapping names it, e.g. `contact.email`.' })
+  readonly field!: string
+
+  @Field(() => String, {
+    description: 'What names the record that is waited for. Masked without PII_READ where it is sensitive.',
+  })
+  readonly key!: string
+}
+
+export const PendingRelationConnection = connectionOf('PendingRelation', () => PendingRelation, true, false)
+
 @ObjectType('ImportRow', {
   description:
     'Kept for every row that failed, was skipped, was changed or carries an issue; a plain created row is listed only by number.',
 })
 export class ImportRow {
+  @Field(() => [RelatedOutcome])
+  readonly related!: readonly RelatedOutcome[]
+
   @Field(() => SafeInt)
   readonly rowNumber!: number
 
@@ -455,6 +501,9 @@ export class ColumnFormat {
 
 @ObjectType('PlannedRow')
 export class PlannedRow {
+  @Field(() => [RelatedOutcome])
+  readonly related!: readonly RelatedOutcome[]
+
   @Field(() => SafeInt)
   readonly rowNumber!: number
 

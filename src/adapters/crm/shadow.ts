@@ -17,15 +17,27 @@ const REAL = 'portage'
  */
 const ALIKE_RECORDS = 100
 
-/** Statements that make the shadows of a run in a session that has none. They live as long as the session. */
-export function shadowDdl(type: RecordType): string[] {
-  const { table } = type
+/** Statements that make the shadows of a run that writes these types, in a session that has none. They live as long as the session. */
+export function shadowDdl(types: readonly RecordType[]): string[] {
+  return [
+    ...types.flatMap(shadowTable),
+    `create temporary table record_identity (like ${REAL}.record_identity including defaults including constraints including indexes)`,
+    `create temporary table pending_relation (like ${REAL}.pending_relation including defaults including indexes) on commit delete rows`,
+    `create temporary table run_change (like ${REAL}.run_change including defaults, primary key (tenant_id, run_id, record_id, row_number)) on commit delete rows`,
+    'create index run_change_row on pg_temp.run_change (row_number)',
+    // The version at which a record was copied: that of the real one.
+    'create temporary table shadowed (id uuid primary key, version int not null)',
+  ]
+}
+
+function shadowTable(type: RecordType): string[] {
+  const { table, matchable } = type
   return [
     `create temporary table ${table} (like ${REAL}.${table} including defaults including constraints including generated)`,
     // Only what a chunk looks records up by; the others cost time and serve nobody here.
     `alter table pg_temp.${table} add primary key (tenant_id, id)`,
     `create unique index ${table}_external_id on pg_temp.${table} (tenant_id, source_system, external_id) where external_id is not null and deleted_at is null`,
-    ...type.matchable
+    ...matchable
       .filter((name) => name !== 'externalId')
       .map((name) => fieldNamed(type, name).column)
       .map(
@@ -33,10 +45,6 @@ export function shadowDdl(type: RecordType): string[] {
           `create index ${table}_${column} on pg_temp.${table} (tenant_id, ${column}) where ${column} is not null and deleted_at is null`,
       ),
     `create trigger bump_version before update on pg_temp.${table} for each row execute function ${REAL}.bump_version()`,
-    `create temporary table record_identity (like ${REAL}.record_identity including defaults including constraints including indexes)`,
-    `create temporary table run_change (like ${REAL}.run_change including defaults, primary key (tenant_id, run_id, record_id, row_number), unique (row_number)) on commit delete rows`,
-    // The version at which a record was copied: that of the real one.
-    'create temporary table shadowed (id uuid primary key, version int not null)',
   ]
 }
 

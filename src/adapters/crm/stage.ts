@@ -3,6 +3,7 @@
  * security forbids COPY into the record tables themselves, so every chunk goes through a session-temporary table.
  */
 import type { MappedRow, StageColumn } from '../../pipeline/mapped.js'
+import type { OnMissingRelation } from '../../pipeline/types.js'
 import type { FieldDefinition, RecordType } from '../../records/types.js'
 
 /** What an import writes, fixed for the whole run; plain data, so that the reading thread gets the same. */
@@ -14,7 +15,7 @@ export interface WritePlan {
   readonly runId: string
   readonly operation: 'UPSERT' | 'UPDATE_ONLY' | 'DELETE'
   readonly onDuplicate: 'UPDATE' | 'FILL_BLANKS' | 'SKIP' | 'CREATE' | 'FAIL'
-  readonly onMissingRelation: 'FAIL_ROW' | 'DROP_LINK'
+  readonly onMissingRelation: OnMissingRelation
   /** System that external ids belong to where the file does not say. */
   readonly sourceSystem: string
   /** Column -> text form, for created records only. */
@@ -36,8 +37,10 @@ const FIXED = [
 ]
 
 /** Statements that make the temporary tables of a run in a session that has none. */
-export function stageDdl(plan: WritePlan): string[] {
-  const columns = plan.stageColumns.map((column) => `${column.name} ${column.role === 'key' ? 'text' : column.sqlType}`)
+export function stageDdl(plan: WritePlan, related: readonly WritePlan[] = []): string[] {
+  const columns = [plan, ...related]
+    .flatMap((one) => one.stageColumns)
+    .map((column) => `${column.name} ${column.role === 'key' ? 'text' : column.sqlType}`)
   return [
     `create temporary table stage (${[...FIXED, ...columns].join(', ')}) on commit delete rows`,
     // One line per row that a match rule (by its number) found something for; n is 1, or 2 for "more than one".
@@ -45,6 +48,8 @@ export function stageDdl(plan: WritePlan): string[] {
     'create temporary table link (row_number bigint, field text, record_id uuid, n smallint, primary key (row_number, field)) on commit delete rows',
     // Rows that have their outcome; a row without one is a creation.
     'create temporary table verdict (row_number bigint primary key, outcome text, record_id uuid) on commit delete rows',
+    // Records that rows refer to and that were written with them.
+    'create temporary table kin (row_number bigint, path text, record_type text, record_id uuid, outcome text, primary key (row_number, path)) on commit delete rows',
     // What the plan that binds the run came to: rows that met a record, and those that failed or were skipped.
     'create temporary table expected (row_number bigint primary key, record_id uuid, version int, outcome text) on commit delete rows',
   ]

@@ -8,7 +8,7 @@ import { one } from '../../db/tx.js'
 import { FatalError, RetryableError } from '../../errors.js'
 import type { Issue, IssueCode, IssueSeverity } from '../../pipeline/types.js'
 import { type ChunkSql, open, stretch, text } from './sql.js'
-import { stageCopy, type WritePlan } from './stage.js'
+import { fieldNamed, stageCopy, type WritePlan } from './stage.js'
 
 /** A chunk as the reader hands it over. */
 export interface StagedChunk {
@@ -21,6 +21,22 @@ export interface StagedChunk {
   readonly lastPass: number
   /** Rows that carry a warning of the reader's. */
   readonly warned: readonly number[]
+}
+
+/** What the rows of a chunk say about one record that each of them refers to. */
+export interface RelatedChunk extends StagedChunk {
+  /** Name of the reference, e.g. `contact`. */
+  readonly path: string
+  /** Rows that say the same as an earlier row of the chunk about the same record. */
+  readonly same: readonly (readonly [row: number, as: number])[]
+}
+
+/** How the records are written that rows of another type refer to: by the same code, as rows of their own type. */
+export interface RelatedWriting {
+  readonly path: string
+  readonly plan: WritePlan
+  readonly sql: ChunkSql
+  readonly turn: Turn
 }
 
 /** What became of the staged rows. Rows without a verdict were created. */
@@ -91,12 +107,141 @@ export async function applyChunk(
   plan: WritePlan,
   sql: ChunkSql,
   state: WriterState,
-  chunk: StagedChunk,
+  chunk: StagedChunk & { readonly related?: readonly RelatedChunk[] },
   turn: Turn,
+  relatedWriting: readonly RelatedWriting[] = [],
 ): Promise<AppliedChunk> {
-  const writer = new ChunkWriter(tx, plan, sql, state, chunk)
-  return writer.apply(turn)
+  const related = (chunk.related ?? []).filter((one) => one.staged > 0)
+  if (related.length === 0) {
+    return new ChunkWriter(tx, plan, sql, state, chunk).apply(turn)
+  }
+  // A row has one outcome: what it says about related records is written only if the row itself is. So rows that fail or are
+  // skipped are learned of by trying, and everything is done again without what they said.
+  const settled = new Map<number, SettledRow>()
+  for (;;) {
+    await tx.query('savepoint related')
+    const failed = await writeRelated(tx, relatedWriting, related, settled)
+    if (failed.size === 0) {
+      const writer = new ChunkWriter(tx, plan, sql, { ...state, unchanging: false }, chunk, {
+        settled,
+        links: relatedWriting,
+      })
+      const applied = await writer.apply(turn)
+      for (const [row, one] of await unwrittenRows(tx, applied, settled)) {
+        failed.set(row, one)
+      }
+      if (failed.size === 0) {
+        await tx.query('release savepoint related')
+        return applied
+      }
+    }
+    await tx.query('rollback to savepoint related')
+    for (const [row, one] of failed) {
+      settled.set(row, one)
+    }
+  }
 }
+
+/** A row whose outcome is known before its chunk is written. */
+interface SettledRow {
+  readonly outcome: 'FAILED' | 'SKIPPED'
+  readonly recordId: string | null
+  readonly issues: readonly Issue[]
+}
+
+/**
+ * Writes what the rows say about the records that they refer to, and notes in `kin` which those are. Answers the rows that
+ * have to fail for it.
+ */
+async function writeRelated(
+  tx: LaneTx,
+  writing: readonly RelatedWriting[],
+  chunks: readonly RelatedChunk[],
+  settled: ReadonlyMap<number, SettledRow>,
+): Promise<Map<number, SettledRow>> {
+  const failed = new Map<number, SettledRow>()
+  for (const chunk of chunks) {
+    const one = writing.find(({ path }) => path === chunk.path)
+    if (one === undefined) {
+      throw new Error(`nothing was prepared to write the ${chunk.path} of a row`)
+    }
+    const nowhere = new Map(
+      [...settled.keys()].map((row) => [row, { outcome: 'SKIPPED', recordId: null, issues: [] } as const]),
+    )
+    const applied = await new ChunkWriter(tx, one.plan, one.sql, { checks: null, unchanging: false }, chunk, {
+      settled: nowhere,
+      links: [],
+    }).apply(one.turn)
+    await tx.query(
+      `insert into kin (row_number, path, record_type, record_id, outcome)
+       select s.row_number, $1, $2, coalesce(v.record_id, case when h.n = 1 then h.record_id when v.outcome is null and $3 = 'CREATED' then s.id end),
+         coalesce(v.outcome, $3)
+       from stage s left join verdict v on v.row_number = s.row_number left join hit h on h.row_number = s.row_number`,
+      [one.path, one.plan.recordType.name, applied.whole === 'UNCHANGED' ? 'UNCHANGED' : 'CREATED'],
+    )
+    if (chunk.same.length > 0) {
+      await tx.query(
+        `insert into kin (row_number, path, record_type, record_id, outcome)
+         select x.row_number, k.path, k.record_type, k.record_id, case when k.outcome in ('CREATED', 'UPDATED') then 'UNCHANGED' else k.outcome end
+         from unnest($2::bigint[], $3::bigint[]) as x (row_number, as_row) join kin k on k.row_number = x.as_row and k.path = $1`,
+        [one.path, chunk.same.map(([row]) => row), chunk.same.map(([, as]) => as)],
+      )
+    }
+    for (const table of ['stage', 'hit', 'link', 'verdict', 'expected']) {
+      await tx.query(`delete from ${table}`)
+    }
+    const rows = await tx.query<{ row: number }>(
+      "select row_number as row from kin where path = $1 and outcome = 'FAILED' order by 1",
+      [one.path],
+    )
+    const sameAs = new Map(chunk.same)
+    for (const { row } of rows) {
+      const told = sameAs.get(row) ?? row
+      failed.set(row, {
+        outcome: 'FAILED',
+        recordId: null,
+        issues: applied.issues
+          .filter((issue) => issue.row === told)
+          .map((issue) => ({
+            ...issue,
+            row,
+            field: issue.field === null ? one.path : `${one.path}.${issue.field}`,
+            message: `Of its ${one.path}: ${issue.message}`,
+          })),
+      })
+    }
+  }
+  return failed
+}
+
+/** Rows that turned out not to be written, although something was written of what they say about others. */
+async function unwrittenRows(
+  tx: LaneTx,
+  applied: AppliedChunk,
+  settled: ReadonlyMap<number, SettledRow>,
+): Promise<Map<number, SettledRow>> {
+  const rows = await tx.query<{ row: number; outcome: 'FAILED' | 'SKIPPED'; record_id: string | null }>(
+    `select v.row_number as row, v.outcome, v.record_id from verdict v
+     where v.outcome in ('FAILED', 'SKIPPED') and v.row_number in (select row_number from kin where outcome in ('CREATED', 'UPDATED'))`,
+  )
+  return new Map(
+    rows
+      .filter(({ row }) => !settled.has(row))
+      .map(({ row, outcome, record_id }) => [
+        row,
+        { outcome, recordId: record_id, issues: applied.issues.filter((issue) => issue.row === row) },
+      ]),
+  )
+}
+
+interface Given {
+  /** Rows of the chunk whose outcome is known already. */
+  readonly settled: ReadonlyMap<number, SettledRow>
+  /** References whose records have just been written, see `kin`. */
+  readonly links: readonly RelatedWriting[]
+}
+
+const nothingGiven: Given = { settled: new Map(), links: [] }
 
 class ChunkWriter {
   readonly #tx: LaneTx
@@ -113,7 +258,17 @@ class ChunkWriter {
   #foundByOtherKeys = false
   #lastPass: number
 
-  constructor(tx: LaneTx, plan: WritePlan, sql: ChunkSql, state: WriterState, chunk: StagedChunk) {
+  readonly #given: Given
+
+  constructor(
+    tx: LaneTx,
+    plan: WritePlan,
+    sql: ChunkSql,
+    state: WriterState,
+    chunk: StagedChunk,
+    given: Given = nothingGiven,
+  ) {
+    this.#given = given
     this.#tx = tx
     this.#plan = plan
     this.#sql = sql
@@ -134,6 +289,7 @@ class ChunkWriter {
       return nothing
     }
     const refused = await this.#stage()
+    await this.#take()
     if (this.#plan.onDrift !== null) {
       await this.#expect()
     }
@@ -189,13 +345,52 @@ class ChunkWriter {
       from = to + 1
       if (from <= lastRow) {
         await this.#tx.query('delete from hit where row_number >= $1', [from])
-        await this.#tx.query('delete from link where row_number >= $1', [from])
+        await this.#tx.query('delete from link where row_number >= $1 and not field = any ($2::text[])', [
+          from,
+          this.#given.links.map(({ path }) => path),
+        ])
       }
     }
     if (this.#plan.onDrift !== null && this.#plan.onDrift !== 'APPLY') {
       await this.#checkVersions()
     }
+    await this.#keepPending()
     return this.#tally(refused)
+  }
+
+  /** Takes what is known of the rows: outcomes, and records that they refer to. */
+  async #take(): Promise<void> {
+    const { settled, links } = this.#given
+    if (settled.size > 0) {
+      const taken = await this.#tx.query<{ row: number }>(
+        `insert into verdict (row_number, outcome, record_id)
+         select x.row_number, x.outcome, x.record_id from unnest($1::bigint[], $2::text[], $3::uuid[]) as x (row_number, outcome, record_id)
+         where exists (select from stage s where s.row_number = x.row_number) returning row_number as row`,
+        [
+          [...settled.keys()],
+          [...settled.values()].map(({ outcome }) => outcome),
+          [...settled.values()].map(({ recordId }) => recordId),
+        ],
+      )
+      this.#decided ||= taken.length > 0
+      for (const { row } of taken) {
+        this.#issues.push(...(settled.get(row)?.issues ?? []))
+      }
+    }
+    for (const { path, plan } of links) {
+      // Held as a link by key holds them: see `ChunkSql.links`.
+      await this.#tx.query(
+        `select count(*) from (select from ${plan.recordType.table} r join kin k on k.path = $2 and r.id = k.record_id
+           where r.tenant_id = $1 for key share of r) l`,
+        [this.#tx.tenantId, path],
+      )
+      await this.#tx.query(
+        `insert into link (row_number, field, record_id, n)
+         select k.row_number, k.path, k.record_id, 1 from kin k join stage s on s.row_number = k.row_number
+         where k.path = $1 and k.record_id is not null`,
+        [path],
+      )
+    }
   }
 
   /** Notes what the plan that binds this run came to for the rows of the chunk. */
@@ -453,8 +648,9 @@ class ChunkWriter {
     )
     if (this.#sql.links.length > 0) {
       await this.#tx.query(
-        'delete from link l using stage s where s.row_number = l.row_number and s.row_number between $1 and $2 and s.pass = $3',
-        [from, to, pass],
+        `delete from link l using stage s where s.row_number = l.row_number and s.row_number between $1 and $2 and s.pass = $3
+           and not l.field = any ($4::text[])`,
+        [from, to, pass, this.#given.links.map(({ path }) => path)],
       )
       for (const link of this.#sql.links) {
         await this.#tx.execute(link.sql, params)
@@ -671,6 +867,66 @@ class ChunkWriter {
 
   readonly #postponed = new Set<number>()
 
+  /** Relations of rows to records that are not there yet. */
+  readonly #pending: { readonly row: number; readonly field: string; readonly key: string; readonly value: string }[] =
+    []
+
+  /**
+   * Notes the relations that wait for their record, and forgets those of records that have got their link now. A relation
+   * under FILL_BLANKS does not wait where the record refers to another one already.
+   */
+  async #keepPending(): Promise<void> {
+    if (this.#sql.links.length > 0) {
+      const some = await one<{ some: boolean }>(
+        this.#tx,
+        'select exists (select from pending_relation where tenant_id = $1 and record_type = $2) as some',
+        [this.#tx.tenantId, this.#plan.recordType.name],
+      )
+      if (some.some) {
+        await this.#tx.query(
+          `delete from pending_relation p using link l join verdict v on v.row_number = l.row_number
+           where l.n = 1 and v.outcome in ('UPDATED', 'UNCHANGED') and p.tenant_id = $1 and p.record_type = $2 and p.record_id = v.record_id and p.field = l.field`,
+          [this.#tx.tenantId, this.#plan.recordType.name],
+        )
+      }
+    }
+    const systemColumn = this.#plan.stageColumns.find(
+      (column) => column.role === 'value' && column.field === 'sourceSystem',
+    )?.name
+    const system =
+      systemColumn === undefined
+        ? text(this.#plan.sourceSystem)
+        : `coalesce(s.${systemColumn}, ${text(this.#plan.sourceSystem)})`
+    for (const [name, waiting] of Map.groupBy(this.#pending, (relation) => relation.field)) {
+      const field = fieldNamed(this.#plan.recordType, name)
+      await this.#tx.query(
+        `insert into pending_relation (tenant_id, record_type, record_id, field, run_id, row_number, to_type, key, value, source_system, was)
+         select distinct on (r.id) $1, $2, r.id, $3, $4, x.row_number, $5, x.key, x.value, ${system}, r.${field.column}
+         from unnest($6::bigint[], $7::text[], $8::text[]) as x (row_number, key, value)
+           join stage s on s.row_number = x.row_number left join verdict v on v.row_number = s.row_number
+           cross join lateral (select id, ${field.column} from ${this.#plan.recordType.table} r
+             where r.tenant_id = $1 and r.id = coalesce(v.record_id, s.id) limit 1) r
+         where coalesce(v.outcome, 'CREATED') in ('CREATED', 'UPDATED', 'UNCHANGED')
+           and ($9 or r.${field.column} is null)
+         order by r.id, x.row_number desc
+         on conflict (tenant_id, record_type, record_id, field) do update set run_id = excluded.run_id, row_number = excluded.row_number,
+           to_type = excluded.to_type, key = excluded.key, value = excluded.value, source_system = excluded.source_system, was = excluded.was,
+           settled_at = null, settled_by_run = null`,
+        [
+          this.#tx.tenantId,
+          this.#plan.recordType.name,
+          name,
+          this.#plan.runId,
+          field.reference?.to,
+          waiting.map(({ row }) => row),
+          waiting.map(({ key }) => key),
+          waiting.map(({ value }) => value),
+          this.#plan.onDuplicate !== 'FILL_BLANKS',
+        ],
+      )
+    }
+  }
+
   /** References to records of the type that is being written. */
   readonly #ownReferences: readonly string[]
 
@@ -700,7 +956,8 @@ class ChunkWriter {
           continue
         }
         const owner = link.field === 'ownerEmail'
-        const drop = owner || this.#plan.onMissingRelation === 'DROP_LINK'
+        const pending = !owner && !row.many && this.#plan.onMissingRelation === 'KEEP_PENDING'
+        const drop = owner || pending || this.#plan.onMissingRelation === 'DROP_LINK'
         const name = owner ? 'ownerEmail' : `${link.field}.${row.key}`
         const message = owner
           ? `No active member of this tenant has the e-mail "${row.value}"; the record got ${this.#plan.defaultOwnerId === null ? 'no owner' : 'the default owner'}.`
@@ -711,11 +968,20 @@ class ChunkWriter {
           row.row,
           owner ? 'OWNER_NOT_FOUND' : row.many ? 'RELATION_AMBIGUOUS' : 'RELATION_NOT_FOUND',
           drop ? 'WARNING' : 'ERROR',
-          drop && !owner ? `${message} The link was left out.` : message,
-          owner ? null : 'Import the related records first, or set onMissingRelation to DROP_LINK.',
+          pending
+            ? `${message} The link is made when it is imported.`
+            : drop && !owner
+              ? `${message} The link was left out.`
+              : message,
+          owner || pending
+            ? null
+            : 'Import the related records first, or set onMissingRelation to CREATE or KEEP_PENDING.',
           name,
           row.value,
         )
+        if (pending) {
+          this.#pending.push({ row: row.row, field: link.field, key: row.key, value: row.value })
+        }
         if (!drop) {
           failed.push(row.row)
         }

@@ -1,0 +1,254 @@
+/** Rows that feed records of several types, and relations that wait for their record. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { withTenant } from '../../src/db/tx.js'
+import { confirmPlan } from '../../src/runs/plan.js'
+import { previewRollback, startRollback } from '../../src/runs/rollback.js'
+import { freshDatabase, type TestDatabase } from '../helpers/database.js'
+import { Engine } from '../helpers/engine.js'
+
+let db: TestDatabase
+let engine: Engine
+before(async () => {
+  db = await freshDatabase()
+  engine = await Engine.start(db, { chunkRows: 7 })
+})
+after(async () => {
+  await engine.close()
+  await db.drop()
+})
+
+const map = {
+  Title: 'title',
+  Id: 'externalId',
+  'Contact mail': 'contact.email',
+  'Contact first': 'contact.firstName',
+  'Contact last': 'contact.lastName',
+  Listing: 'property.listingId',
+  Street: 'property.addressLine1',
+  Company: 'companyName',
+}
+const header = Object.keys(map).join(',')
+
+const contacts = (tenant: string) =>
+  engine.rows(
+    `select email, first_name as first, last_name as last from contact where tenant_id = $1 and deleted_at is null order by email`,
+    [tenant],
+  )
+const leads = (tenant: string) =>
+  engine.rows(
+    `select l.external_id as id, c.email as contact, p.listing_id as property from lead l
+       left join contact c on c.tenant_id = l.tenant_id and c.id = l.contact_id
+       left join property p on p.tenant_id = l.tenant_id and p.id = l.property_id
+     where l.tenant_id = $1 and l.deleted_at is null order by l.external_id`,
+    [tenant],
+  )
+const related = (runId: string) =>
+  engine.rows(
+    'select row_number::int as row, path, outcome from run_related where run_id = $1 order by row_number, path',
+    [runId],
+  )
+
+async function rollBack(tenant: string, runId: string) {
+  const { preview, id } = await engine.context.control.use((lane) =>
+    withTenant(lane, tenant, async (tx) => ({
+      preview: await previewRollback(tx, runId),
+      id: await startRollback(tx, { runId, onConflict: 'KEEP', actor: 'test' }),
+    })),
+  )
+  const rollback = await engine.advance(tenant, id)
+  return { preview, rollback, run: await engine.run(tenant, runId) }
+}
+
+test('one row makes a lead, its contact and its property; the next rows mean the same contact', async () => {
+  const tenant = await engine.tenant()
+  const csv = [
+    header,
+    'House,1,ann@example.com,Ann,Lee,L1,1 Main St,Ltd',
+    'Flat,2,ann@example.com,Ann,Lee,L2,2 Main St,Ltd',
+    'Barn,3,ann@example.com,Anna,Lee,L1,1 Main St,Ltd',
+    'Shed,4,bob@example.com,Bob,Ray,,,Ltd',
+    'Boat,5,,Nobody,Known,,,Ltd',
+    '',
+  ].join('\n')
+  const run = await engine.import(tenant, { type: 'lead', csv, map })
+  assert.deepEqual([run.status, run.counts.created, run.counts.total], ['COMPLETED', 5, 5])
+  assert.deepEqual(await contacts(tenant), [
+    { email: 'ann@example.com', first: 'Anna', last: 'Lee' },
+    { email: 'bob@example.com', first: 'Bob', last: 'Ray' },
+  ])
+  assert.deepEqual(await leads(tenant), [
+    { id: '1', contact: 'ann@example.com', property: 'L1' },
+    { id: '2', contact: 'ann@example.com', property: 'L2' },
+    { id: '3', contact: 'ann@example.com', property: 'L1' },
+    { id: '4', contact: 'bob@example.com', property: null },
+    { id: '5', contact: null, property: null },
+  ])
+  assert.deepEqual(await related(run.id), [
+    { row: 2, path: 'contact', outcome: 'CREATED' },
+    { row: 2, path: 'property', outcome: 'CREATED' },
+    { row: 3, path: 'property', outcome: 'CREATED' },
+    { row: 4, path: 'contact', outcome: 'UPDATED' },
+    { row: 5, path: 'contact', outcome: 'CREATED' },
+  ])
+  const { preview, rollback, run: undone } = await rollBack(tenant, run.id)
+  assert.equal(rollback.status, 'COMPLETED', JSON.stringify(rollback))
+  assert.equal(undone.status, 'ROLLED_BACK')
+  assert.equal(preview.conflicts, 0)
+  assert.deepEqual([await contacts(tenant), await leads(tenant)], [[], []])
+  const [left] = await engine.rows(
+    'select count(*)::int as n from property where tenant_id = $1 and deleted_at is null',
+    [tenant],
+  )
+  assert.deepEqual(left, { n: 0 })
+
+  await engine.import(tenant, { type: 'lead', csv, map })
+  const other = await engine.import(tenant, { type: 'lead', csv: csv.replaceAll('Bob,Ray', 'Bobby,Ray'), map })
+  assert.deepEqual([other.counts.unchanged, other.counts.updated], [5, 0], 'the leads are as they were')
+  const restored = await rollBack(tenant, other.id)
+  assert.equal(restored.run.status, 'ROLLED_BACK')
+  assert.deepEqual(await contacts(tenant), [
+    { email: 'ann@example.com', first: 'Anna', last: 'Lee' },
+    { email: 'bob@example.com', first: 'Bob', last: 'Ray' },
+  ])
+})
+
+test('a row that fails writes nothing of what it says about others', async () => {
+  const tenant = await engine.tenant()
+  await engine.import(tenant, {
+    type: 'contact',
+    csv: 'Mail,Last\ntwin@example.com,One\ntwin@example.com,Two\n',
+    map: { Mail: 'email', Last: 'lastName' },
+    options: { onDuplicate: 'CREATE' },
+  })
+  const csv = [
+    header,
+    // Two contacts have this address.
+    'A,1,twin@example.com,T,Win,L1,1 Main St,Ltd',
+    // The second lead with this id is refused, and so is what it says about its contact.
+    'B,2,new@example.com,New,One,L2,2 Main St,Ltd',
+    'C,2,other@example.com,Other,One,L3,3 Main St,Ltd',
+    'D,4,d@example.com,Dee,Dee,L2,2 Main St,Ltd',
+    '',
+  ].join('\n')
+  const run = await engine.import(tenant, { type: 'lead', csv, map, options: { onDuplicate: 'FAIL' } })
+  assert.deepEqual([run.counts.created, run.counts.failed], [2, 2])
+  assert.deepEqual(
+    (await contacts(tenant)).map((one) => (one as { email: string }).email),
+    ['d@example.com', 'new@example.com', 'twin@example.com', 'twin@example.com'],
+  )
+  const issues = await engine.rows(
+    'select row_number::int as row, code, field from run_issue where run_id = $1 order by 1, seq',
+    [run.id],
+  )
+  assert.deepEqual(issues, [
+    { row: 2, code: 'AMBIGUOUS_MATCH', field: 'contact' },
+    { row: 4, code: 'DUPLICATE_IN_FILE', field: null },
+  ])
+  const properties = await engine.rows('select listing_id as id from property where tenant_id = $1 order by 1', [
+    tenant,
+  ])
+  assert.deepEqual(properties, [{ id: 'L2' }])
+})
+
+test('onMissingRelation CREATE makes records of their key alone; a plan of it says so and its run does it', async () => {
+  const tenant = await engine.tenant()
+  const csv = `Subject,Type,Who\n${Array.from({ length: 20 }, (_, i) => `Call ${i},CALL,p${i % 6}@example.com`).join('\n')}\n`
+  const request = {
+    type: 'activity' as const,
+    csv,
+    map: { Subject: 'subject', Type: 'type', Who: 'contact.email' },
+    options: { onMissingRelation: 'CREATE' as const },
+  }
+  const runId = await engine.createRun(tenant, { ...request, confirmation: 'ASK' })
+  await engine.advance(tenant, runId)
+  const planned = await engine.rows(
+    'select row_number::int as row, path, outcome from plan_related where run_id = $1 order by row_number, path',
+    [runId],
+  )
+  assert.equal(planned.length, 6)
+  assert.deepEqual(await contacts(tenant), [], 'a plan makes nothing')
+  const [plan] = await engine.rows<{ hash: string }>('select plan_hash as hash from run where id = $1', [runId])
+  await engine.context.control.use((lane) =>
+    withTenant(lane, tenant, (tx) => confirmPlan(tx, { runId, planHash: plan?.hash ?? '', rules: '' })),
+  )
+  const run = await engine.advance(tenant, runId)
+  assert.deepEqual([run.status, run.counts.created], ['COMPLETED', 20])
+  assert.deepEqual(await related(runId), planned)
+  assert.equal((await contacts(tenant)).length, 6)
+})
+
+test('a relation that waits is listed, settles when its record comes, and waits again when that is undone', async () => {
+  const tenant = await engine.tenant()
+  const leadCsv = 'Title,Id,Mail,Company\nA,1,ann@example.com,Ltd\nB,2,bob@example.com,Ltd\nC,3,ann@example.com,Ltd\n'
+  const leadMap = { Title: 'title', Id: 'externalId', Mail: 'contact.email', Company: 'companyName' }
+  const first = await engine.import(tenant, {
+    type: 'lead',
+    csv: leadCsv,
+    map: leadMap,
+    options: { onMissingRelation: 'KEEP_PENDING' },
+  })
+  assert.deepEqual([first.status, first.counts.created], ['COMPLETED', 3])
+  const waiting = () =>
+    engine.rows<{ row: number }>(
+      'select row_number::int as row from pending_relation where run_id = $1 and settled_at is null order by 1',
+      [first.id],
+    )
+  assert.deepEqual(await waiting(), [{ row: 2 }, { row: 3 }, { row: 4 }])
+  const people = await engine.import(tenant, {
+    type: 'contact',
+    csv: 'Mail,Last\nann@example.com,Lee\nzoe@example.com,Zed\n',
+    map: { Mail: 'email', Last: 'lastName' },
+  })
+  assert.equal(people.counts.created, 2)
+  assert.deepEqual(await waiting(), [{ row: 3 }])
+  assert.deepEqual(await leads(tenant), [
+    { id: '1', contact: 'ann@example.com', property: null },
+    { id: '2', contact: null, property: null },
+    { id: '3', contact: 'ann@example.com', property: null },
+  ])
+  const { preview, rollback, run } = await rollBack(tenant, people.id)
+  assert.deepEqual([rollback.status, run.status, preview.conflicts], ['COMPLETED', 'ROLLED_BACK', 0])
+  assert.deepEqual(
+    (await leads(tenant)).map((lead) => (lead as { contact: string | null }).contact),
+    [null, null, null],
+  )
+  assert.deepEqual(await waiting(), [{ row: 2 }, { row: 3 }, { row: 4 }])
+  const undone = await rollBack(tenant, first.id)
+  assert.equal(undone.run.status, 'ROLLED_BACK', 'a settled relation is no later edit of the record')
+  assert.deepEqual(await waiting(), [])
+})
+
+test('a row refers to a row further down in the file', async () => {
+  const tenant = await engine.tenant()
+  const lines = Array.from({ length: 20 }, (_, i) => `p${i},Person ${i},${i === 0 ? '' : `p${(i + 3) % 20}`}`)
+  const run = await engine.import(tenant, {
+    type: 'contact',
+    csv: `Id,Name,Org\n${lines.join('\n')}\n`,
+    map: { Id: 'externalId', Name: 'lastName', Org: 'organization.externalId' },
+    options: { onMissingRelation: 'KEEP_PENDING' },
+  })
+  assert.deepEqual([run.status, run.counts.created], ['COMPLETED', 20])
+  const rows = await engine.rows<{ id: string; org: string | null }>(
+    `select c.external_id as id, o.external_id as org from contact c left join contact o on o.tenant_id = c.tenant_id and o.id = c.organization_id
+     where c.tenant_id = $1 order by c.created_row`,
+    [tenant],
+  )
+  assert.deepEqual(
+    rows,
+    Array.from({ length: 20 }, (_, i) => ({ id: `p${i}`, org: i === 0 ? null : `p${(i + 3) % 20}` })),
+  )
+  const { rollback } = await rollBack(tenant, run.id)
+  assert.deepEqual([rollback.status, rollback.counts.reverted], ['COMPLETED', 20])
+})
+
+test('fields of a related record need what names it', async () => {
+  const tenant = await engine.tenant()
+  const run = await engine.import(tenant, {
+    type: 'lead',
+    csv: 'Title,First\nA,Ann\n',
+    map: { Title: 'title', First: 'contact.firstName' },
+  })
+  assert.equal(run.status, 'AWAITING_MAPPING')
+  assert.match(run.statusReason?.message ?? '', /contact\.firstName.*contact\.externalId or contact\.email/)
+})
