@@ -16,6 +16,7 @@ const prefixes = {
   tenant: 'tnt',
   uploadSession: 'upl',
   customField: 'cfd',
+  businessRule: 'rul',
   mappingTemplate: 'mpt',
   duplicatePair: 'dup',
 } as const

@@ -185,6 +185,30 @@ export const CUSTOM_FIELD_OPTION_LENGTH_MAX = 100
 /** Options of one custom field. */
 export const CUSTOM_FIELD_OPTIONS_MAX = 200
 
+/** Business rules of one record type, active or not. */
+export const BUSINESS_RULES_MAX = 100
+
+/** One argument of a business rule. UTF-16 code units. */
+export const RULE_ARGUMENT_LENGTH_MAX = 1_000
+
+/** Arguments of one business rule. */
+export const RULE_ARGUMENTS_MAX = 500
+
+/** Fields that one business rule is about. */
+export const RULE_FIELDS_MAX = 20
+
+/** Message of a business rule. UTF-16 code units. */
+export const RULE_MESSAGE_LENGTH_MAX = 500
+
+/** Pattern of a business rule. UTF-16 code units. */
+export const RULE_PATTERN_LENGTH_MAX = 500
+
+/** What a pattern compiles to: the time that it takes is at most this many steps for each character. Instructions. */
+export const RULE_PATTERN_PROGRAM_MAX = 1_000
+
+/** A longer value fits no pattern. UTF-16 code units. */
+export const RULE_PATTERN_VALUE_LENGTH_MAX = 10_000
+
 // ------------------------------------------------------------------------------------------------ duplicates
 
 /** A key that more records of a tenant share says too little of who they are, and is passed over. Records. */

@@ -322,6 +322,8 @@ test('prefixes of ids are those of the protocol', () => {
     'apiKey',
     'tenant',
     'uploadSession',
+    'customField',
+    'businessRule',
     'mappingTemplate',
     'duplicatePair',
   ] as const

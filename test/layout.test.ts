@@ -104,6 +104,7 @@ const doors: Readonly<Record<string, RegExp>> = {
   'graphql-upload-ts': /^src\/(server|schema|resolvers)\//,
   'graphql-query-complexity': /^src\/server\//,
   'csv-stringify': /^src\/adapters\/files\//,
+  re2js: /^src\/pipeline\//,
   'libphonenumber-js': /^src\/pipeline\/phone\.ts$/,
   'fastest-levenshtein': /^src\/pipeline\//,
   '@aws-sdk/': /^src\/adapters\/files\/storage-s3\.ts$/,

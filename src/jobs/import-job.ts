@@ -6,9 +6,16 @@ import { first, one, withTenant } from '../db/tx.js'
 import { compileMapping, createDefaults } from '../pipeline/map.js'
 import { onMissingRelation, relatedColumns, relatedMappings } from '../pipeline/related.js'
 import { effectiveMatchRules, resolveMapping } from '../pipeline/resolve.js'
+import { fieldsOfRule, uniqueRules } from '../pipeline/rules.js'
 import type { ColumnEvidence, ColumnMapping, ImportOptions, ResolvedMapping } from '../pipeline/types.js'
+<<<<<<< tree
+import { fieldOf } from '../records/index.js'
+=======
 import { recordTypes } from '../records/index.js'
+>>>>>>> mine
 import type { RecordTypeName } from '../records/types.js'
+import { freezeRules } from '../runs/business-rules.js'
+import type { RunStatus } from '../runs/status.js'
 import type { ImportFile } from './analyze-import.js'
 import type { Claim } from './claim.js'
 import type { WorkerContext } from './context.js'
@@ -34,6 +41,7 @@ export async function loadImport(context: WorkerContext, claim: Claim, file: Imp
       // Read after the token was bumped: whatever a worker before us has settled stands in the cursor by now.
       const run = await one<{
         record_type: RecordTypeName
+        status: RunStatus
         mapping: ColumnMapping[]
         evidence: ColumnEvidence[]
         options: ImportOptions
@@ -44,18 +52,22 @@ export async function loadImport(context: WorkerContext, claim: Claim, file: Imp
         settled: number
       }>(
         tx,
-        `select r.record_type, r.mapping, r.evidence, r.options, r.cursor, r.plan_hash is not null as planned, r.total, r.failed, run_settled(r) as settled
+        `select r.record_type, r.status, r.mapping, r.evidence, r.options, r.cursor, r.plan_hash is not null as planned, r.total, r.failed, run_settled(r) as settled
          from run r where r.tenant_id = $1 and r.id = $2`,
         [claim.tenantId, claim.runId],
       )
       const type = await loadRecordTypeOf(tx, { id: claim.runId, recordType: run.record_type })
-      const { resolved } = resolveMapping({
+      // A rule over a field that has been archived rests.
+      const frozen = await freezeRules(tx, claim.runId, run.status === 'PLANNING')
+      const rules = frozen.rules.filter((rule) => fieldsOfRule(rule).every((name) => fieldOf(type, name) !== null))
+      const { resolved: mapped } = resolveMapping({
         type,
         mapping: run.mapping,
         evidence: run.evidence,
         options: run.options,
         source: file.source,
       })
+      const resolved: ResolvedMapping = rules.length === 0 ? mapped : { ...mapped, rules }
       const stageColumns = compileMapping(resolved, type).stageColumns
       const staged = stageColumns.filter((column) => column.role === 'value').map((column) => column.field)
       const owner =
@@ -77,6 +89,7 @@ export async function loadImport(context: WorkerContext, claim: Claim, file: Imp
         createDefaults: createDefaults(resolved, type),
         defaultOwnerId: owner?.id ?? null,
         onDrift: run.planned ? run.options.onDrift : null,
+        unique: uniqueRules(rules, staged),
       }
       const related = relatedMappings(resolved, type).map((mapping) => {
         const to = recordTypes[mapping.to]

@@ -17,6 +17,7 @@ import {
 import { Lane, type LaneTx } from '../db/lane.js'
 import { first, one, withTenant } from '../db/tx.js'
 import { FatalError, RetryableError } from '../errors.js'
+import { freezeRules } from '../runs/business-rules.js'
 import { clearPlan, finishPlan, insertPlannedIssues } from '../runs/plan.js'
 import type { PlanCounts } from '../runs/types.js'
 import { openImportFile } from './analyze-import.js'
@@ -111,20 +112,20 @@ export async function planImport(context: WorkerContext, claim: Claim, lost: Abo
 
 /** What a plan is about besides the records: file, reading of it, mapping, options, rules. */
 async function loadFrame(context: WorkerContext, claim: Claim): Promise<{ text: string; rules: string }> {
-  const run = await context.control.use((lane) =>
-    withTenant(lane, claim.tenantId, (tx) =>
-      one<{ text: string; rules: string }>(
+  return context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, async (tx) => {
+      const { digest: rules } = await freezeRules(tx, claim.runId, false)
+      const { text } = await one<{ text: string }>(
         tx,
         // jsonb has one text for one value.
-        `select concat_ws(E'\\n', f.sha256, f.source_options::text, r.source_options::text, r.record_type, r.mapping::text, r.options::text) as text,
-           '' as rules
+        `select concat_ws(E'\\n', f.sha256, f.source_options::text, r.source_options::text, r.record_type, r.mapping::text, r.options::text) as text
          from run r join source_file f on f.tenant_id = r.tenant_id and f.id = r.source_file_id
          where r.tenant_id = $1 and r.id = $2`,
         [claim.tenantId, claim.runId],
-      ),
-    ),
+      )
+      return { text: `${text}\n${rules}`, rules }
+    }),
   )
-  return { text: `${run.text}\n${run.rules}`, rules: run.rules }
 }
 
 async function tellProgress(context: WorkerContext, claim: Claim, rows: number, bytes: number): Promise<void> {

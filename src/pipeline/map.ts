@@ -4,6 +4,7 @@ import { fieldOf, keyField, referencePath, relatedPath } from '../records/index.
 import type { FieldDefinition, FieldKind, RecordType } from '../records/types.js'
 import type { MappedRow, RowMapper, StageColumn } from './mapped.js'
 import { firstLine, fullName, joined, type NameParts, splitName } from './names.js'
+import { compileRules, type Judge } from './rules.js'
 import { cut, trimmed } from './text.js'
 import { type Chain, compileChain } from './transforms/chain.js'
 import type { Issue, ResolvedColumn, ResolvedMapping } from './types.js'
@@ -44,8 +45,10 @@ export function compileMapping(resolved: ResolvedMapping, type: RecordType): Row
     values,
     builds: builders.map((builder) => builder.build),
     missing: compileRequirements(type, stageColumns, supplied),
+    judge: judgeOf(resolved, type, stageColumns),
     clearText: resolved.options.clearText,
     dropsValues: resolved.options.onInvalidRow === 'DROP_VALUE',
+    columnNames: resolved.columns.map(({ columnName }) => columnName),
   })
 }
 
@@ -67,6 +70,16 @@ export function createDefaults(resolved: ResolvedMapping, type: RecordType): Rec
     }
   }
   return defaults
+}
+
+/** What the business rules of the run say about a row; null where there are none. A run that deletes makes no values to judge. */
+function judgeOf(resolved: ResolvedMapping, type: RecordType, stageColumns: readonly StageColumn[]): Judge | null {
+  const { rules = [], options } = resolved
+  if (rules.length === 0 || options.operation === 'DELETE') {
+    return null
+  }
+  const creates = options.operation === 'UPSERT'
+  return compileRules(rules, { type, stageColumns, creates, defaults: creates ? createDefaults(resolved, type) : {} })
 }
 
 /** The text form of a value that stands in the mapping itself: constants, default values and what value maps lead to. */
@@ -190,8 +203,11 @@ interface Compiled {
   readonly values: (string | null)[]
   readonly builds: readonly ((values: (string | null)[]) => void)[]
   readonly missing: (values: readonly (string | null)[]) => readonly string[] | null
+  readonly judge: Judge | null
   readonly clearText: string | null
   readonly dropsValues: boolean
+  /** Of the file's columns, by slot; null for constants. */
+  readonly columnNames: readonly (string | null)[]
 }
 
 class CompiledMapper implements RowMapper {
@@ -272,6 +288,9 @@ class CompiledMapper implements RowMapper {
     }
     for (let at = 0; at < builds.length; at++) {
       builds[at]!(values)
+    }
+    if (this.#compiled.judge !== null) {
+      this.#judged(this.#compiled.judge, row)
     }
     const answer = this.#row
     answer.cleared = this.#cleared === null ? null : this.#reallyCleared(this.#cleared)
@@ -395,6 +414,29 @@ class CompiledMapper implements RowMapper {
       message: fault.message,
       suggestion: fault.suggestion,
     })
+  }
+
+  /** Judges the row by the business rules. A value that could not be read has its issue; what rules say of it helps nobody. */
+  #judged(judge: Judge, row: Row): void {
+    const errors = this.#ok ? [] : (this.#issues ?? []).filter((issue) => issue.severity === 'ERROR')
+    // A reference is named with its key, and rules name it without.
+    const names = errors.flatMap(({ field }) => (field === null ? [] : [field, field.split('.', 1)[0] ?? field]))
+    const faulty = names.length === 0 ? null : new Set(names)
+    for (const { field, slot, value, message, severity, suggestion } of judge(this.#compiled.values, faulty)) {
+      const column = this.#compiled.columnNames[slot] ?? null
+      this.#issues ??= []
+      this.#issues.push({
+        row: row.number,
+        column,
+        field,
+        code: 'RULE_FAILED',
+        severity,
+        value: value === null ? null : cut(value, ISSUE_VALUE_LENGTH),
+        message,
+        suggestion,
+      })
+      this.#ok &&= severity !== 'ERROR'
+    }
   }
 
   /** PostgreSQL's text holds neither NUL nor half a character; the rest of the value is kept. */

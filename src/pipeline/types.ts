@@ -44,6 +44,7 @@ export type IssueCode =
   | 'OWNER_NOT_FOUND'
   | 'CONSTRAINT_VIOLATION'
   | 'DRIFTED_SINCE_PLAN'
+  | 'RULE_FAILED'
   | 'INTERNAL'
 
 /** Something said to a transform. An argument that may be given several times stands here as often. */
@@ -193,6 +194,28 @@ export interface ResolvedMapping {
   readonly defaultCountry: string | null
   /** Custom fields that columns are mapped to: whoever has only this knows the tenant's record type well enough. Absent for none. */
   readonly customFields?: readonly FieldDefinition[]
+  /** Business rules that the run obeys. Absent for none. */
+  readonly rules?: readonly BusinessRule[]
+}
+
+export type RuleKind = 'REQUIRED_IF' | 'ONE_OF' | 'RANGE' | 'PATTERN' | 'COMPARE' | 'UNIQUE'
+
+/** A business rule as a run keeps it: only active ones, so that it stays what it was when the run started. */
+export interface BusinessRule {
+  readonly id: string
+  readonly kind: RuleKind
+  readonly fields: readonly string[]
+  readonly arguments: readonly TransformArgument[]
+  readonly severity: IssueSeverity
+  /** What people read where it is broken. */
+  readonly message: string
+}
+
+/** No two records have the same value of the field: a rule that only the records can tell about. */
+export interface UniqueRule {
+  readonly field: string
+  readonly severity: IssueSeverity
+  readonly message: string
 }
 
 export interface ResolvedColumn {

@@ -6,11 +6,13 @@ import { findSession } from '../access/uploadSessions.js'
 import { findRecord } from '../adapters/crm/read.js'
 import type { PoolTx } from '../db/database.js'
 import { parseId } from '../ids.js'
+import { findRule } from '../runs/business-rules.js'
 import { findPair } from '../runs/duplicates.js'
 import { findTemplate } from '../runs/mapping-templates.js'
 import { findRun } from '../runs/read.js'
 import { Node, type Typed } from '../schema/common.js'
 import { showApiKey } from './api-keys.js'
+import { showRule } from './business-rules.js'
 import { type ApiContext, inTenant } from './context.js'
 import { showPair } from './duplicates.js'
 import { findFile } from './files.js'
@@ -63,6 +65,8 @@ async function find(
       const template = await findTemplate(tx, uuid)
       return template === null ? null : showTemplate(tx, template)
     }
+    case 'businessRule':
+      return show(await findRule(tx, uuid), showRule)
     case 'duplicatePair':
       return show(await findPair(tx, uuid), showPair)
     default:

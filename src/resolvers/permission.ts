@@ -24,6 +24,7 @@ export const permissionTable = {
   'Query.transforms': [],
   // Who manages mappings need not import, and who imports may keep a mapping for the next file.
   'Query.mappingTemplates': mappings,
+  'Query.businessRules': mappings,
   'Query.uploadSession': ['IMPORT_RUN'],
   'Query.run': runs,
   'Query.runs': runs,
@@ -51,6 +52,8 @@ export const permissionTable = {
   // Mappings can make fields, too: see `newFields`.
   'Mutation.customFieldCreate': ['MAPPING_MANAGE'],
   'Mutation.customFieldArchive': ['MAPPING_MANAGE'],
+  'Mutation.businessRuleSave': ['MAPPING_MANAGE'],
+  'Mutation.businessRuleDelete': ['MAPPING_MANAGE'],
   'Mutation.recordUpdate': ['RECORD_WRITE'],
   'Mutation.recordDelete': ['RECORD_WRITE'],
   'Mutation.possibleDuplicateDecide': ['RECORD_WRITE'],
@@ -75,6 +78,7 @@ export const nodePermissions = {
   member: permissionTable['Query.members'],
   apiKey: permissionTable['Query.apiKeys'],
   mappingTemplate: mappings,
+  businessRule: mappings,
   duplicatePair: permissionTable['Query.possibleDuplicates'],
 } as const satisfies Readonly<Record<string, Needed>>
 

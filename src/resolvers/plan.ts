@@ -13,6 +13,7 @@ import { resolveMapping } from '../pipeline/resolve.js'
 import type { ResolvedMapping, SourceOptions } from '../pipeline/types.js'
 import { recordTypes } from '../records/index.js'
 import type { RecordType } from '../records/types.js'
+import { rulesOfToday } from '../runs/business-rules.js'
 import { confirmPlan, requestPlan } from '../runs/plan.js'
 import { findRun, listRows, plannedPlaces, relatedOfRows } from '../runs/read.js'
 import type { ImportRowView, ImportRunRow, RelatedView, RowOutcome } from '../runs/types.js'
@@ -69,7 +70,8 @@ export class PlanResolver {
       return inTenant(context, async (tx) => {
         const request = { key: input.idempotencyKey, operation: 'importConfirm', input: { runId, planHash } }
         await once(tx, request, async () => {
-          await confirmPlan(tx, { runId, planHash, rules: '' })
+          const { digest: rules } = await rulesOfToday(tx, runId)
+          await confirmPlan(tx, { runId, planHash, rules })
           return runId
         })
         return { importRun: await showImport(context, tx, runId) }

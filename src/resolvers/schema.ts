@@ -2,6 +2,7 @@ import 'reflect-metadata'
 import type { GraphQLSchema } from 'graphql'
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql'
 import { ApiKeyResolver } from './api-keys.js'
+import { BusinessRuleResolver } from './business-rules.js'
 import { DuplicateResolver } from './duplicates.js'
 import { EventResolver } from './events.js'
 import { DetectedColumnResolver, FileResolver, SourceFileResolver } from './files.js'
@@ -26,6 +27,7 @@ const resolvers: NonEmptyArray<Function> = [
   ActivityResolver,
   ...referenceResolvers,
   RecordSchemaResolver,
+  BusinessRuleResolver,
   FileResolver,
   SourceFileResolver,
   FilePreviewResolver,

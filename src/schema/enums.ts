@@ -117,6 +117,15 @@ export const OnMissingRelation = enumOf('OnMissingRelation', ['CREATE', 'FAIL_RO
 
 export const DuplicateDecision = enumOf('DuplicateDecision', ['OPEN', 'MERGED', 'DISTINCT'])
 
+export const BusinessRuleKind = enumOf('BusinessRuleKind', [
+  'REQUIRED_IF',
+  'ONE_OF',
+  'RANGE',
+  'PATTERN',
+  'COMPARE',
+  'UNIQUE',
+])
+
 export const IssueSeverityEnum = enumOf('IssueSeverity', ['ERROR', 'WARNING'])
 
 export const IssueCodeEnum = enumOf('IssueCode', [
@@ -147,6 +156,7 @@ export const IssueCodeEnum = enumOf('IssueCode', [
   'OWNER_NOT_FOUND',
   'CONSTRAINT_VIOLATION',
   'DRIFTED_SINCE_PLAN',
+  'RULE_FAILED',
   'INTERNAL',
 ])
 

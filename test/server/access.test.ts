@@ -31,6 +31,7 @@ const calls: Readonly<Record<string, string>> = {
   'Query.file': `{ file(id: "${id('file')}") { id } }`,
   'Query.mappingSuggestion': `{ mappingSuggestion(fileId: "${id('file')}") { recordType } }`,
   'Query.transforms': '{ transforms { name } }',
+  'Query.businessRules': '{ businessRules { id } }',
   'Query.mappingTemplates': '{ mappingTemplates { id } }',
   'Query.uploadSession': `{ uploadSession(id: "${id('uploadSession')}") { id } }`,
   'Query.run': `{ run(id: "${id('run')}") { id } }`,
@@ -54,6 +55,9 @@ const calls: Readonly<Record<string, string>> = {
   'Mutation.runRollback': `mutation { runRollback(input: { runId: "${id('run')}", idempotencyKey: "y" }) { userErrors { code } } }`,
   'Mutation.customFieldCreate':
     'mutation { customFieldCreate(input: { recordType: LEAD, field: { key: "", label: "", kind: TEXT } }) { userErrors { code } } }',
+  'Mutation.businessRuleSave':
+    'mutation { businessRuleSave(input: { recordType: LEAD, kind: UNIQUE, fields: [], severity: ERROR, message: "" }) { userErrors { code } } }',
+  'Mutation.businessRuleDelete': `mutation { businessRuleDelete(input: { id: "${id('businessRule')}" }) { userErrors { code } } }`,
   'Mutation.customFieldArchive': `mutation { customFieldArchive(input: { id: "${id('customField')}" }) { userErrors { code } } }`,
   'Mutation.possibleDuplicateDecide': `mutation { possibleDuplicateDecide(input: { id: "${id('duplicatePair')}", decision: DISTINCT }) { userErrors { code } } }`,
   'Mutation.recordUpdate': `mutation { recordUpdate(input: { recordType: LEAD, id: "${id('lead')}", fields: [] }) { userErrors { code } } }`,

@@ -3,7 +3,12 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { permissions } from '../../src/access/permissions.js'
-import { CUSTOM_FIELD_KEY_LENGTH_MAX, CUSTOM_FIELD_OPTIONS_MAX, CUSTOM_FIELDS_MAX } from '../../src/limits.js'
+import {
+  CUSTOM_FIELD_KEY_LENGTH_MAX,
+  CUSTOM_FIELD_KEYS_MAX,
+  CUSTOM_FIELD_OPTIONS_MAX,
+  CUSTOM_FIELDS_MAX,
+} from '../../src/limits.js'
 import { type Actor, type Json, World } from '../server/world.js'
 
 let world: World
@@ -628,6 +633,16 @@ test('a record type has as many fields as the limit says, all of them at once in
   )
   const { userErrors } = await create(actor, { key: 'oneMore', kind: 'TEXT' })
   assert.equal(userErrors[0].code, 'LIMIT_EXCEEDED')
+  // Archived ones make room, until there are as many keys as one record type can have.
+  await world.oracle.query('update custom_field set to_version = 2 where tenant_id = $1', [actor.tenantId])
+  await made(actor, { key: 'oneMore', kind: 'TEXT' })
+  await world.oracle.query(
+    `insert into custom_field (tenant_id, id, record_type, key, position, label, kind, from_version, to_version, created_by)
+     select $1, gen_random_uuid(), 'contact', 'k' || n, n, 'K', 'TEXT', 1, 2, 'test' from generate_series($2::int, $3::int) n`,
+    [actor.tenantId, CUSTOM_FIELDS_MAX + 2, CUSTOM_FIELD_KEYS_MAX],
+  )
+  assert.match((await create(actor, { key: 'tooMany', kind: 'TEXT' })).userErrors[0].message, /at most 1000 keys/)
+  await made(actor, { key: 'f7', kind: 'INTEGER' })
 })
 
 test('a neighbour has none of it', async () => {

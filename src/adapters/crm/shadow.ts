@@ -100,6 +100,9 @@ export function shadowRecords(plan: WritePlan): string[] {
       byFields(rule.map((name) => ({ stored: storedValue(fieldNamed(type, name)), value: staged.get(name) ?? '' })))
     }
   }
+  for (const { field } of plan.unique ?? []) {
+    byFields([{ stored: storedValue(fieldNamed(type, field)), value: staged.get(field) ?? '' }])
+  }
   for (const column of plan.stageColumns) {
     // Records of its own type that a row refers to may be made or changed by rows before it.
     if (column.role === 'key' && column.key !== null && fieldNamed(type, column.field).reference?.to === type.name) {

@@ -2,6 +2,7 @@
  * The statements of a chunk, built once per run from the record type's data. Everything is set-based over the staging
  * table; record tables are reached through an index, row by row of the stage, never by a scan (see `laneSettings`).
  */
+import type { UniqueRule } from '../../pipeline/types.js'
 import type { FieldDefinition } from '../../records/types.js'
 import { fieldNamed, type WritePlan } from './stage.js'
 
@@ -49,6 +50,11 @@ export interface ChunkSql {
    * has to be asked. Null where rows can only be told apart the long way.
    */
   readonly unchanged: string | null
+  /**
+   * Of each field that has to be unique: rows that would write a value which another record has, as `row_number` and `value`;
+   * `$1`-`$5`. Rows that mean several records, and rows that write nothing, are left out.
+   */
+  readonly unique: readonly { readonly rule: UniqueRule; readonly sql: string }[]
   readonly update: string
   /** Locks the records that `remove` is about, so that nobody is linking to them meanwhile. */
   readonly lockHits: string
@@ -280,7 +286,13 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
       insert into verdict (row_number, outcome, record_id) select row_number, 'UPDATED', id from u`
 
   const unchanged =
-    byExternalIdRule !== 0 || externalId === null || links.length > 0 || plan.operation === 'DELETE' || changesNothing
+    byExternalIdRule !== 0 ||
+    externalId === null ||
+    links.length > 0 ||
+    plan.operation === 'DELETE' ||
+    changesNothing ||
+    // A value that two records have already is told, changed or not.
+    (plan.unique ?? []).length > 0
       ? null
       : `select count(*)::int as rows from stage s cross join lateral (
           select ${[...new Set([...targets.map((target) => target.column), ...(customTargets.length > 0 ? ['custom_fields'] : []), 'external_id', 'source_system'])].map((column) => `r.${column}`).join(', ')}
@@ -289,6 +301,23 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
           limit 1) r
         where s.row_number between $2 and $3
           and ${differences('is not distinct from')}`
+
+  const written = changesNothing
+    ? 'h.row_number is null'
+    : plan.operation === 'UPSERT'
+      ? 'coalesce(h.n, 1) = 1'
+      : 'h.n = 1'
+  const unique =
+    plan.operation === 'DELETE'
+      ? []
+      : (plan.unique ?? []).map((rule) => ({
+          rule,
+          sql: `select s.row_number, s.${staged.get(rule.field)} as value from stage s left join hit h on h.row_number = s.row_number
+            where ${stretch} and ${open} and s.${staged.get(rule.field)} is not null and ${written} and exists (
+              select from ${table} r where r.tenant_id = $1 and r.${fieldNamed(type, rule.field).column} = s.${staged.get(rule.field)}
+                and r.deleted_at is null and r.id is distinct from h.record_id)
+            order by s.row_number`,
+        }))
 
   function sqlTypeOf(field: string): string {
     return fieldNamed(type, field).sqlType
@@ -416,7 +445,20 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
            join ${table} r on r.tenant_id = $1 and r.id = h.record_id where ${oneRecord} and ${stretch} and ${open}`
   }
 
-  return { match, matchIdentities, near, links, unchanged, update, lockHits, remove, identities, insert, projection }
+  return {
+    match,
+    matchIdentities,
+    near,
+    links,
+    unchanged,
+    unique,
+    update,
+    lockHits,
+    remove,
+    identities,
+    insert,
+    projection,
+  }
 }
 
 /** Pairs of key and value that one call of a function can be given: it takes 100 arguments. */

@@ -3,7 +3,11 @@
  * security forbids COPY into the record tables themselves, so every chunk goes through a session-temporary table.
  */
 import type { MappedRow, StageColumn } from '../../pipeline/mapped.js'
+<<<<<<< tree
+import type { UniqueRule } from '../../pipeline/types.js'
+=======
 import type { OnMissingRelation } from '../../pipeline/types.js'
+>>>>>>> mine
 import type { FieldDefinition, RecordType } from '../../records/types.js'
 
 /** What an import writes, fixed for the whole run; plain data, so that the reading thread gets the same. */
@@ -24,6 +28,8 @@ export interface WritePlan {
   readonly defaultOwnerId: string | null
   /** What a row gets whose record is not what it was when the import was planned; null where no plan binds the run. */
   readonly onDrift: 'SKIP_ROW' | 'APPLY' | 'FAIL_RUN' | null
+  /** Fields of which no two records may have the same value; each is staged and has an index. Absent for none. */
+  readonly unique?: readonly UniqueRule[]
 }
 
 /** Columns of the staging table that every run has, before those of the mapping. */
@@ -104,7 +110,7 @@ function arrayLiteral(items: readonly string[]): string {
 }
 
 /**
- * Keys by which a row can meet another one: the indexed fields of its match rules, its external identity, and records of
+ * Keys by which a row can meet another one: the indexed fields of its match rules and of rules that ask for unique values, its external identity, and records of
  * its own type that it refers to. Equal keys of one kind may mean one record.
  */
 export interface KeyExtractor {
@@ -136,6 +142,9 @@ export function keyExtractor(plan: WritePlan): KeyExtractor {
   for (const rule of plan.rules) {
     // Of several fields the indexed one: the others may be built, defaulted or kept, and what they come to is not known here.
     rule.filter((field) => type.matchable.includes(field)).forEach(own)
+  }
+  for (const { field } of plan.unique ?? []) {
+    own(field)
   }
   for (const [index, column] of plan.stageColumns.entries()) {
     // Only records of the same type can be made or changed by an earlier row of the file.

@@ -327,6 +327,7 @@ class ChunkWriter {
         if (this.#plan.onDrift !== null && (found > 0 || this.#expected > 0)) {
           await this.#keepToPlan(from, to, pass, this.#plan.onDrift)
         }
+        await this.#checkUnique(from, to, pass)
         // Every row of the chunk means a record, and none of them wants to be listed by itself: then the rest is short.
         const all = single && found === this.#chunk.staged && this.#chunk.warned.length === 0
         const changed = found === 0 ? 0 : await this.#settleHits(from, to, pass, all)
@@ -358,6 +359,27 @@ class ChunkWriter {
     return this.#tally(refused)
   }
 
+<<<<<<< tree
+  /** Rows that step aside come by again; what is said of their values is said once. */
+  readonly #toldValues = new Set<string>()
+
+  /** Rules that ask for unique values: rows whose value another record has, the run's own records among them. */
+  async #checkUnique(from: number, to: number, pass: number): Promise<void> {
+    for (const { rule, sql } of this.#sql.unique) {
+      const rows = await this.#tx.query<{ row_number: number; value: string }>(sql, this.#params(from, to, pass))
+      for (const { row_number: row, value } of rows) {
+        const told = `${row} ${rule.field} ${rule.message}`
+        if (!this.#toldValues.has(told)) {
+          this.#toldValues.add(told)
+          const suggestion = `Another ${this.#label()} has this value.`
+          this.#issue(row, 'RULE_FAILED', rule.severity, rule.message, suggestion, rule.field, value)
+        }
+      }
+      if (rule.severity === 'ERROR') {
+        await this.#fail(rows.map(({ row_number }) => row_number))
+      }
+    }
+=======
   /** Takes what is known of the rows: outcomes, and records that they refer to. */
   async #take(): Promise<void> {
     const { settled, links } = this.#given
@@ -391,6 +413,7 @@ class ChunkWriter {
         [path],
       )
     }
+>>>>>>> mine
   }
 
   /** Notes what the plan that binds this run came to for the rows of the chunk. */
