@@ -53,6 +53,9 @@ export const LEGACY_WORKBOOK_BYTES_MAX = 64 * 1024 * 1024
 /** A longer number format of a workbook is taken for none. As long as Excel allows. UTF-16 code units. */
 export const NUMBER_FORMAT_LENGTH_MAX = 255
 
+/** A corrected file of failed rows whose rows are not in their order is sorted in memory up to this. Estimated bytes. */
+export const RETRY_UNSORTED_BYTES_MAX = 33_554_432
+
 /** A longer row is a ROW_TOO_LARGE fault and its cells are not kept. Bytes of UTF-8, without the line end. */
 export const ROW_BYTES_MAX = 8 * 1024 * 1024
 

@@ -4,8 +4,10 @@ import type { Config } from '../config.js'
 import { decodeUuid, encodeUuid } from '../ids.js'
 import { LINK_SECONDS } from '../limits.js'
 
-/** `source`: an uploaded file; `failed-rows`: the failed rows of an import; `template`: the header of a record type. */
-export type LinkKind = 'source' | 'failed-rows' | 'template'
+/**
+ * `source`: an uploaded file; `failed-rows` and `unprocessed-rows`: those of an import; `template`: the header of a record type.
+ */
+export type LinkKind = 'source' | 'failed-rows' | 'unprocessed-rows' | 'template'
 
 export interface LinkTarget {
   readonly kind: LinkKind
@@ -22,7 +24,7 @@ export interface Link {
 /** Path below which the server answers links. */
 export const LINK_PATH = '/files'
 
-const kinds: readonly LinkKind[] = ['source', 'failed-rows', 'template']
+const kinds: readonly LinkKind[] = ['source', 'failed-rows', 'unprocessed-rows', 'template']
 
 /** A link to `target` from now on. The name is for people only: it is not signed and what it says is not believed. */
 export function makeLink(config: Config, target: LinkTarget, name: string): Link {

@@ -5,17 +5,19 @@ import { once } from '../access/idempotency.js'
 import { findMemberByEmail } from '../access/members.js'
 import { addCustomFields, loadRecordType } from '../adapters/crm/custom-fields.js'
 import type { DetectedColumn, Detection } from '../adapters/files/detection.js'
+import { ERRORS_COLUMN, ROW_COLUMN } from '../adapters/files/failed-rows.js'
 import type { PoolTx } from '../db/database.js'
 import type { SourceFile } from '../db/entities.js'
 import { Refusal } from '../errors.js'
 import { decodeId } from '../ids.js'
-import type { ImportOptions, SourceOptions } from '../pipeline/types.js'
+import type { ColumnMapping, ImportOptions, SourceOptions } from '../pipeline/types.js'
 import { customDefinition, withCustomFields } from '../records/custom.js'
 import { fieldOf } from '../records/index.js'
 import type { RecordType } from '../records/types.js'
 import { createImport, defaultImportOptions, updateImportMapping } from '../runs/imports.js'
 import { templateFor } from '../runs/mapping-templates.js'
 import { findRun } from '../runs/read.js'
+import { mappingOfOrigin } from '../runs/retry.js'
 import type { ImportRunRow } from '../runs/types.js'
 import type { ColumnMappingInput } from '../schema/mapping.js'
 import { ImportCreateInput, ImportCreatePayload, ImportMappingUpdateInput, ImportRunPayload } from '../schema/runs.js'
@@ -113,10 +115,17 @@ async function importUpload(context: ApiContext, request: ImportRequest, file: P
   let recorded = false
   try {
     return await inTenant(context, async (tx) => {
-      const { id, repeated } = await start(context, tx, request, received.stored.sha256, async () => {
-        checkColumns(request, received.detection.columns, null, await typeOf(tx, request.input))
-        return record(context, tx, received)
-      })
+      const { id, repeated } = await start(
+        context,
+        tx,
+        request,
+        received.stored.sha256,
+        received.detection.columns,
+        async () => {
+          checkColumns(request, received.detection.columns, null, await typeOf(tx, request.input))
+          return record(context, tx, received)
+        },
+      )
       const run = await showImport(context, tx, id)
       recorded = !repeated
       return run
@@ -138,7 +147,7 @@ async function importStored(context: ApiContext, request: ImportRequest): Promis
   }
   const columns = await columnsOf(context, file, request.source)
   return inTenant(context, async (tx) => {
-    const { id } = await start(context, tx, request, file.sha256, async () => {
+    const { id } = await start(context, tx, request, file.sha256, columns, async () => {
       if ((await findFile(tx, fileId)) === null) {
         throw new Refusal('NOT_FOUND', 'The retention of this file has ended: upload it again.', ['fileId'])
       }
@@ -155,6 +164,7 @@ async function start(
   tx: PoolTx,
   { input, options, source }: ImportRequest,
   sha256: string,
+  columns: readonly DetectedColumn[],
   prepare: () => Promise<string>,
 ): Promise<{ readonly id: string; readonly repeated: boolean }> {
   const { recordType, mapping, mappingTemplateId, idempotencyKey, confirmation } = input
@@ -173,7 +183,7 @@ async function start(
       sourceFileId,
       recordType: recordTypeOf(recordType),
       source,
-      mapping: mapping == null ? null : columnMappings(mapping),
+      mapping: mapping == null ? await mappingBefore(tx, input, columns) : columnMappings(mapping),
       template,
       options,
       confirmation: input.confirmation ?? 'ALWAYS',
@@ -182,6 +192,20 @@ async function start(
 }
 
 /** A template is laid over the file once all of it has been read: here the options alone are looked at. */
+/** A file of failed rows is mapped as the import was that they come from; null for every other file. */
+async function mappingBefore(
+  tx: PoolTx,
+  { recordType, mappingTemplateId }: ImportCreateInput,
+  columns: readonly DetectedColumn[],
+): Promise<readonly ColumnMapping[] | null> {
+  const names = columns.map(({ name }) => name)
+  if (mappingTemplateId != null || !names.includes(ROW_COLUMN)) {
+    return null
+  }
+  const before = names.filter((name) => name !== ROW_COLUMN && name !== ERRORS_COLUMN)
+  return mappingOfOrigin(tx, recordTypeOf(recordType), before)
+}
+
 function checkColumns(
   { input, options, source }: ImportRequest,
   columns: readonly DetectedColumn[],

@@ -16,3 +16,8 @@ export function safeName(name: string): string {
 export function failedRowsName(name: string): string {
   return `${name.replace(/\.[^.]{1,10}$/, '')}-failed-rows.csv`
 }
+
+/** Name under which the rows of a file that were not come to are given back. */
+export function unprocessedRowsName(name: string): string {
+  return `${name.replace(/\.[^.]{1,10}$/, '')}-unprocessed-rows.csv`
+}

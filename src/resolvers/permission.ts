@@ -44,6 +44,8 @@ export const permissionTable = {
   'Mutation.mappingTemplateArchive': mappings,
   'Mutation.importPlan': ['IMPORT_RUN'],
   'Mutation.importConfirm': ['IMPORT_RUN'],
+  'Mutation.importRowsFix': ['IMPORT_RUN'],
+  'Mutation.importRetryFailed': ['IMPORT_RUN'],
   // A rollback in hand is its own kind of run: see `controlPermissions`.
   'Mutation.runPause': runs,
   'Mutation.runResume': runs,

@@ -15,6 +15,7 @@ import { ImportPlanResolver, PlannedRowResolver, PlanResolver, PlanRunResolver }
 import { FilePreviewResolver } from './preview.js'
 import { RecordSchemaResolver } from './record-schema.js'
 import { ActivityResolver, RecordListResolver, RecordResolver, referenceResolvers } from './records.js'
+import { RetryResolver } from './retry.js'
 import { ImportRowResolver, ImportRunResolver, RollbackRunResolver, RunListResolver, RunResolver } from './runs.js'
 import { UploadSessionResolver } from './upload-sessions.js'
 import { ViewerResolver } from './viewer.js'
@@ -42,6 +43,7 @@ const resolvers: NonEmptyArray<Function> = [
   PlanRunResolver,
   ImportPlanResolver,
   PlannedRowResolver,
+  RetryResolver,
   RunListResolver,
   RunResolver,
   ImportRunResolver,

@@ -176,6 +176,7 @@ export async function dropUnlessKept(context: ApiContext, key: string): Promise<
     const [kept] = await inTenant(context, (tx) =>
       tx.query(
         `select from source_file where tenant_id = $1 and storage_key = $2
+         union all select from run_file where tenant_id = $1 and storage_key = $2
          union all select from quarantined_file where tenant_id = $1 and storage_key = $2`,
         [tx.tenantId, key],
       ),

@@ -149,4 +149,8 @@ async function settleParent(tx: Tx, importId: string, ended: RunStatus, reverted
     to,
   ])
   await statusChanged(tx, importId, 'IMPORT', 'ROLLING_BACK', to, null)
+  if (to === 'ROLLED_BACK' || to === 'ROLLED_BACK_WITH_CONFLICTS') {
+    // Of a retry: rows that it had applied have failed again where they had failed before.
+    await tx.query('select reopen_rows($1)', [importId])
+  }
 }

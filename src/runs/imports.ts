@@ -87,9 +87,9 @@ export async function updateImportMapping(
     readonly source: SourceOptions | null
   },
 ): Promise<void> {
-  const run = await first<{ status: string; kind: string }>(
+  const run = await first<{ status: string; kind: string; parent_run_id: string | null }>(
     tx,
-    'select status, kind from run where tenant_id = $1 and id = $2 for update',
+    'select status, kind, parent_run_id from run where tenant_id = $1 and id = $2 for update',
     [tx.tenantId, input.runId],
   )
   if (run === null || run.kind !== 'IMPORT') {
@@ -101,6 +101,9 @@ export async function updateImportMapping(
       `The mapping can be changed while the import is AWAITING_MAPPING or AWAITING_CONFIRMATION; it is ${run.status}.`,
       ['runId'],
     )
+  }
+  if (run.parent_run_id !== null && input.source !== null) {
+    throw new Refusal('INVALID_STATE', 'The rows of a retry are read as in the import that they come from.', ['source'])
   }
   if (run.status === 'AWAITING_CONFIRMATION') {
     // The plan was about another mapping: it is void.

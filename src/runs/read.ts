@@ -183,13 +183,14 @@ const permissionFor: Readonly<Record<RunAction, Permission>> = {
   PAUSE: 'IMPORT_RUN',
   RESUME: 'IMPORT_RUN',
   CANCEL: 'IMPORT_RUN',
+  RETRY_FAILED: 'IMPORT_RUN',
   ROLL_BACK: 'ROLLBACK_RUN',
   DOWNLOAD: 'RECORD_READ',
 }
 
 /** What a caller with these permissions may do with the run now. */
 export function availableActions(run: RunRow, permissions: ReadonlySet<Permission>): RunAction[] {
-  const { created, updated, deleted, failed } = run.counts
+  const { created, updated, deleted, failed, unprocessed } = run.counts
   return actionsByStatus[run.status].filter((action) => {
     if (!permissions.has(run.kind === 'ROLLBACK' && action !== 'DOWNLOAD' ? 'ROLLBACK_RUN' : permissionFor[action])) {
       return false
@@ -197,8 +198,10 @@ export function availableActions(run: RunRow, permissions: ReadonlySet<Permissio
     switch (action) {
       case 'ROLL_BACK':
         return run.kind === 'IMPORT' && created + updated + deleted > 0
-      case 'DOWNLOAD':
+      case 'RETRY_FAILED':
         return run.kind === 'IMPORT' && failed > 0
+      case 'DOWNLOAD':
+        return run.kind === 'IMPORT' && failed + unprocessed > 0
       default:
         return true
     }
@@ -207,7 +210,8 @@ export function availableActions(run: RunRow, permissions: ReadonlySet<Permissio
 
 /** Where the rows of a run are kept: what was done, and what was planned. */
 const kept = {
-  DONE: { rows: 'run_row', ranges: 'run_range', issues: 'run_issue' },
+  // What was wrong with a row that a retry has applied since is no issue any more.
+  DONE: { rows: 'run_row', ranges: 'run_range', issues: '(select * from run_issue where closed_by is null)' },
   PLANNED: { rows: 'plan_row', ranges: 'plan_range', issues: 'plan_issue' },
 } as const
 
@@ -326,8 +330,16 @@ async function changesOfRows(
     after: Record<string, unknown>
   }>(
     `select row_number::float8 as row, record_id, before, after from ${of === 'PLANNED' ? 'plan_row' : 'run_change'}
+<<<<<<< Updated upstream
      where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[]) and after is not null
        ${of === 'PLANNED' ? '' : `and record_type = '${type}'`}`,
+=======
+     where tenant_id = $1 and row_number = any ($3::bigint[]) and after is not null and run_id in (select $2::uuid${
+       of === 'PLANNED'
+         ? ''
+         : ` union select closed_by from run_row where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[])`
+     })`,
+>>>>>>> Stashed changes
     [tx.tenantId, runId, rows],
   )
   return new Map(

@@ -21,8 +21,15 @@ interface Reversible {
 async function reversible(tx: Tx, runId: string, lock: string): Promise<Reversible> {
   const run = await first<Reversible>(
     tx,
+<<<<<<< Updated upstream
     `select kind, status, record_type, (created + updated + deleted)::float8 as written,
        exists (select from run_related where tenant_id = $1 and run_id = $2) as related
+=======
+    // What a retry of its rows wrote counts in an import, and is for the retry's own rollback to undo.
+    `select kind, status, record_type, (created + updated + deleted)::float8 - (
+       select count(*) from run_row x where x.tenant_id = $1 and x.run_id = $2 and x.closed_by is not null
+         and x.outcome in ('CREATED', 'UPDATED', 'DELETED'))::float8 as written
+>>>>>>> Stashed changes
      from run where tenant_id = $1 and id = $2 ${lock}`,
     [tx.tenantId, runId],
   )
@@ -42,7 +49,35 @@ async function reversible(tx: Tx, runId: string, lock: string): Promise<Reversib
       'runId',
     ])
   }
+<<<<<<< Updated upstream
   if (run.written === 0 && !run.related) {
+=======
+  const retries = await one<{ active: number; standing: number }>(
+    tx,
+    `select count(*) filter (where finished_at is null)::float8 as active,
+       count(*) filter (where status not in ('ROLLED_BACK', 'ROLLED_BACK_WITH_CONFLICTS') and exists (
+         select from run_row x where x.tenant_id = $1 and x.closed_by = run.id and x.run_id = $2
+           and x.outcome in ('CREATED', 'UPDATED', 'DELETED')))::float8 as standing
+     from run where tenant_id = $1 and root_run_id = (select coalesce(root_run_id, id) from run where tenant_id = $1 and id = $2)
+       and id <> $2`,
+    [tx.tenantId, runId],
+  )
+  if (retries.active > 0) {
+    throw new Refusal(
+      'INVALID_STATE',
+      'Failed rows of this import are being tried again just now. Cancel that first.',
+      ['runId'],
+    )
+  }
+  if (retries.standing > 0) {
+    throw new Refusal(
+      'INVALID_STATE',
+      `${retries.standing} later imports have applied rows that had failed in this one. Roll those back first: see its children.`,
+      ['runId'],
+    )
+  }
+  if (run.written === 0) {
+>>>>>>> Stashed changes
     throw new Refusal('NOT_REVERSIBLE', 'The import wrote nothing, so there is nothing to undo.', ['runId'])
   }
   return run

@@ -36,8 +36,9 @@ export const transitions: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
   RUNNING: ['PAUSED', 'QUEUED', 'CANCELING', 'COMPLETED', 'COMPLETED_WITH_ERRORS', 'FAILED'],
   PAUSED: ['QUEUED', 'CANCELED', 'EXPIRED'],
   CANCELING: ['CANCELED'],
-  COMPLETED: ['ROLLING_BACK'],
-  COMPLETED_WITH_ERRORS: ['ROLLING_BACK'],
+  // Failed rows that a retry applied, or that a rollback of it opened again.
+  COMPLETED: ['COMPLETED_WITH_ERRORS', 'ROLLING_BACK'],
+  COMPLETED_WITH_ERRORS: ['COMPLETED', 'ROLLING_BACK'],
   FAILED: ['ROLLING_BACK'],
   CANCELED: ['ROLLING_BACK'],
   ROLLING_BACK: [
@@ -65,7 +66,16 @@ export const endedStatuses: ReadonlySet<RunStatus> = new Set<RunStatus>([
   'EXPIRED',
 ])
 
-export type RunAction = 'MAP' | 'PLAN' | 'CONFIRM' | 'PAUSE' | 'RESUME' | 'CANCEL' | 'ROLL_BACK' | 'DOWNLOAD'
+export type RunAction =
+  | 'MAP'
+  | 'PLAN'
+  | 'CONFIRM'
+  | 'PAUSE'
+  | 'RESUME'
+  | 'CANCEL'
+  | 'RETRY_FAILED'
+  | 'ROLL_BACK'
+  | 'DOWNLOAD'
 
 /** What a caller may ask for in each status, before permissions and what the run wrote are looked at. */
 export const actionsByStatus: Readonly<Record<RunStatus, readonly RunAction[]>> = {
@@ -79,9 +89,9 @@ export const actionsByStatus: Readonly<Record<RunStatus, readonly RunAction[]>> 
   PAUSED: ['RESUME', 'CANCEL'],
   CANCELING: [],
   COMPLETED: ['ROLL_BACK', 'DOWNLOAD'],
-  COMPLETED_WITH_ERRORS: ['ROLL_BACK', 'DOWNLOAD'],
-  FAILED: ['ROLL_BACK', 'DOWNLOAD'],
-  CANCELED: ['ROLL_BACK', 'DOWNLOAD'],
+  COMPLETED_WITH_ERRORS: ['RETRY_FAILED', 'ROLL_BACK', 'DOWNLOAD'],
+  FAILED: ['RETRY_FAILED', 'ROLL_BACK', 'DOWNLOAD'],
+  CANCELED: ['RETRY_FAILED', 'ROLL_BACK', 'DOWNLOAD'],
   ROLLING_BACK: ['DOWNLOAD'],
   ROLLED_BACK: ['DOWNLOAD'],
   ROLLED_BACK_WITH_CONFLICTS: ['ROLL_BACK', 'DOWNLOAD'],

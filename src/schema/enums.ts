@@ -83,11 +83,15 @@ export const RunActionEnum = enumOf('RunAction', [
   'PAUSE',
   'RESUME',
   'CANCEL',
+<<<<<<< Updated upstream
+=======
+  'RETRY_FAILED',
+>>>>>>> Stashed changes
   'ROLL_BACK',
   'DOWNLOAD',
 ])
 
-export const RunFileKind = enumOf('RunFileKind', ['SOURCE', 'FAILED_ROWS'])
+export const RunFileKind = enumOf('RunFileKind', ['SOURCE', 'FAILED_ROWS', 'UNPROCESSED_ROWS'])
 
 export const RowOutcomeEnum = enumOf('RowOutcome', [
   'CREATED',

@@ -565,6 +565,51 @@ export class ImportConfirmInput {
   readonly idempotencyKey!: string
 }
 
+@InputType()
+export class CellInput {
+  @Field(() => String)
+  readonly column!: string
+
+  @Field(() => String, { nullable: true, description: 'Null: an empty cell.' })
+  readonly value?: string | null
+}
+
+@InputType()
+export class RowFixInput {
+  @Field(() => SafeInt)
+  readonly rowNumber!: number
+
+  @Field(() => [CellInput], { description: 'What is new in the row; cells of other columns stay as they are.' })
+  readonly cells!: readonly CellInput[]
+}
+
+@InputType()
+export class ImportRowsFixInput {
+  @Field(() => ID)
+  readonly runId!: string
+
+  @Field(() => [RowFixInput])
+  readonly rows!: readonly RowFixInput[]
+
+  @Field(() => String)
+  readonly idempotencyKey!: string
+}
+
+@InputType({
+  description:
+    'Without `file` the failed rows are tried again as they were; with it, the corrected FAILED_ROWS file is used.',
+})
+export class ImportRetryFailedInput {
+  @Field(() => ID)
+  readonly runId!: string
+
+  @Field(() => Upload, { nullable: true })
+  readonly file?: Promise<FileUpload> | null
+
+  @Field(() => String)
+  readonly idempotencyKey!: string
+}
+
 @ObjectType('ImportRun', { implements: [RunInterface, Node] })
 export class ImportRun {
   @Field(() => RecordTypeEnum)

@@ -8,7 +8,7 @@ import { first, withTenant } from '../db/tx.js'
 import { mappableNames, recordTypes } from '../records/index.js'
 import type { RecordTypeName } from '../records/types.js'
 import type { Services } from '../resolvers/context.js'
-import { failedRowsName, safeName } from '../resolvers/names.js'
+import { failedRowsName, safeName, unprocessedRowsName } from '../resolvers/names.js'
 
 /** Path pattern of links in the router. */
 export const DOWNLOAD_ROUTE = `${LINK_PATH}/:signed/{:name}`
@@ -60,18 +60,22 @@ async function find(services: Services, { kind, tenantId, object }: LinkTarget):
         return file === null ? null : stored(services, file.storageKey, file.byteSize, file.sha256, file.name, ANY_TYPE)
       })
     case 'failed-rows':
+    case 'unprocessed-rows':
       return withTenant(services.database, tenantId, async (tx) => {
         const file = await first<{ storage_key: string; byte_size: number; sha256: string; name: string }>(
           tx,
           `select f.storage_key, f.byte_size::float8 as byte_size, f.sha256, s.name from run_file f
            join run r on r.tenant_id = f.tenant_id and r.id = f.run_id
            join source_file s on s.tenant_id = r.tenant_id and s.id = r.source_file_id
-           where f.tenant_id = $1 and f.run_id = $2 and f.kind = 'FAILED_ROWS'`,
-          [tenantId, object],
+           where f.tenant_id = $1 and f.run_id = $2 and f.kind = $3
+             -- Rows that were applied since stand in the one before.
+             and (f.kind <> 'FAILED_ROWS' or coalesce(f.made_with, '0') = r.closings::text)`,
+          [tenantId, object, kind === 'failed-rows' ? 'FAILED_ROWS' : 'UNPROCESSED_ROWS'],
         )
+        const nameOf = kind === 'failed-rows' ? failedRowsName : unprocessedRowsName
         return file === null
           ? null
-          : stored(services, file.storage_key, file.byte_size, file.sha256, failedRowsName(file.name), CSV_TYPE)
+          : stored(services, file.storage_key, file.byte_size, file.sha256, nameOf(file.name), CSV_TYPE)
       })
     default:
       return kind satisfies never

@@ -69,7 +69,7 @@ test('an import tells all there is to know about it', async () => {
     deleted: 0,
   })
   assert.equal(run.createdBy, 'ada@example.com')
-  assert.deepEqual(run.availableActions.toSorted(), ['DOWNLOAD', 'ROLL_BACK'])
+  assert.deepEqual(run.availableActions.toSorted(), ['DOWNLOAD', 'RETRY_FAILED', 'ROLL_BACK'])
   assert.equal(run.source.byteSize, Buffer.byteLength(people))
   assert.equal(run.source.sha256, createHash('sha256').update(people).digest('hex'))
   assert.equal(run.source.earlierRuns[0].id, id)

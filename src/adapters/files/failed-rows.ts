@@ -2,7 +2,7 @@
 import { pipeline, Readable } from 'node:stream'
 import { stringify } from 'csv-stringify'
 import { FatalError } from '../../errors.js'
-import type { Column, Row, Source } from '../source.js'
+import type { Column, Cursor, Row, Source } from '../source.js'
 
 export interface FailedRow {
   /** Number and place of the row in its source: its cursor. */
@@ -45,6 +45,39 @@ export function failedRowsCsv(options: FailedRowsOptions): Readable {
   })
 }
 
+export interface UnprocessedRowsOptions {
+  readonly source: Source
+  /** Where the first of them starts; null: at the beginning. */
+  readonly from: Cursor | null
+  /** Told each time how many rows it is by then. */
+  readonly onRows: (rows: number) => void
+  readonly delimiter?: string
+}
+
+/**
+ * All rows from a place on as a CSV file like that of failed rows, but without `_portage_errors`: a run that was stopped had
+ * not come to them.
+ */
+export function unprocessedRowsCsv(options: UnprocessedRowsOptions): Readable {
+  const stringifier = stringify({ bom: true, delimiter: options.delimiter ?? ',' })
+  return pipeline(Readable.from(unprocessed(options)), stringifier, () => {
+    // The stream itself tells its reader.
+  })
+}
+
+async function* unprocessed({ source, from, onRows }: UnprocessedRowsOptions): AsyncGenerator<readonly string[]> {
+  const kept = source.columns.filter((column) => column.name !== ROW_COLUMN && column.name !== ERRORS_COLUMN)
+  yield [...kept.map((column) => column.name), ROW_COLUMN]
+  let rows = 0
+  for await (const group of source.rows(from, new AbortController().signal)) {
+    for (const { number, cells } of group) {
+      yield [...kept.map((column) => cells[column.index] ?? ''), String(number), ...cells.slice(source.columns.length)]
+    }
+    rows += group.length
+    onRows(rows)
+  }
+}
+
 async function* records({ source, rows, columns, signal }: FailedRowsOptions): AsyncGenerator<readonly string[]> {
   const kept = columns.filter((column) => column.name !== ROW_COLUMN && column.name !== ERRORS_COLUMN)
   yield [...kept.map((column) => column.name), ROW_COLUMN, ERRORS_COLUMN]
@@ -56,8 +89,14 @@ async function* records({ source, rows, columns, signal }: FailedRowsOptions): A
   }
 }
 
-/** Reads single rows of a source: on from the last one where the next is near, from its cursor where it is far. */
-class RowReader implements AsyncDisposable {
+/** Where a row of a source stands. */
+export type RowPlace = Pick<FailedRow, 'number' | 'byte'>
+
+/**
+ * Reads single rows of a source: on from the last one where the next is near, from its cursor where it is far. Throws
+ * `FatalError` SOURCE_CHANGED for a row that is not at its place.
+ */
+export class RowReader implements AsyncDisposable {
   readonly #source: Source
   readonly #signal: AbortSignal
   #groups: AsyncIterator<readonly Row[]> | null = null
@@ -71,7 +110,7 @@ class RowReader implements AsyncDisposable {
     this.#signal = signal
   }
 
-  async read(wanted: FailedRow): Promise<Row> {
+  async read(wanted: RowPlace): Promise<Row> {
     if (this.#groups === null || wanted.byte < this.#end || wanted.byte - this.#end > NEAR_BYTES) {
       await this[Symbol.asyncDispose]()
       const from = { byte: wanted.byte, row: wanted.number }
@@ -107,6 +146,6 @@ class RowReader implements AsyncDisposable {
   }
 }
 
-function missing(wanted: FailedRow): FatalError {
+function missing(wanted: RowPlace): FatalError {
   return new FatalError('SOURCE_CHANGED', `Row ${wanted.number} is no longer where it was in the file.`)
 }
