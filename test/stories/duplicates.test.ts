@@ -311,6 +311,29 @@ test('a rollback keeps a record that was merged and says so', async () => {
   assert.match(run.conflicts.nodes[0].message, /merged/)
 })
 
+test('a rollback ends the pairs of what it deletes, and leaves no keys of it', async () => {
+  const { actor, second, pair } = await agency()
+  const keysOf = async (): Promise<number> => {
+    const { rows } = await world.oracle.query<{ n: number }>(
+      'select count(*)::int as n from record_block b join contact c on c.id = b.record_id and c.tenant_id = b.tenant_id where b.tenant_id = $1 and c.external_id = $2',
+      [actor.tenantId, 'k2'],
+    )
+    return rows[0]?.n ?? 0
+  }
+  assert.ok((await keysOf()) > 3)
+  const rolled = await world.ask(
+    actor,
+    'mutation ($id: ID!) { runRollback(input: { runId: $id, onConflict: KEEP, idempotencyKey: "back" }) { rollbackRun { id } userErrors { message } } }',
+    { id: second },
+  )
+  await world.rested(actor, rolled.runRollback.rollbackRun.id)
+  assert.equal((await pairs(actor, 'decision: OPEN')).totalCount, 0, 'at once')
+  await searched(actor)
+  assert.equal(await keysOf(), 0)
+  const { node } = await world.ask(actor, 'query ($id: ID!) { node(id: $id) { id } }', { id: pair.id })
+  assert.equal(node, null)
+})
+
 test('a neighbour sees no pair, decides none, and is compared with nobody else', async () => {
   const { actor, second, pair } = await agency()
   const neighbour = await world.actor(await world.tenant())
