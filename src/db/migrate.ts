@@ -13,11 +13,8 @@ import { Migration20261122000009_custom_fields } from '../../migrations/Migratio
 import { Migration20261122000010_mapping_templates } from '../../migrations/Migration20261122000010_mapping_templates.js'
 import { Migration20261122000011_duplicates } from '../../migrations/Migration20261122000011_duplicates.js'
 import { Migration20261122000012_upload_claims } from '../../migrations/Migration20261122000012_upload_claims.js'
-<<<<<<< Updated upstream
 import { Migration20261122000013_relations } from '../../migrations/Migration20261122000013_relations.js'
-=======
-import { Migration20261122000013_retries } from '../../migrations/Migration20261122000013_retries.js'
->>>>>>> Stashed changes
+import { Migration20261122000014_retries } from '../../migrations/Migration20261122000014_retries.js'
 import { FatalError } from '../errors.js'
 import { API_ROLE, OWNER_ROLE, WORKER_ROLE } from './roles.js'
 
@@ -34,11 +31,8 @@ const migrations = [
   Migration20261122000010_mapping_templates,
   Migration20261122000011_duplicates,
   Migration20261122000012_upload_claims,
-<<<<<<< Updated upstream
   Migration20261122000013_relations,
-=======
-  Migration20261122000013_retries,
->>>>>>> Stashed changes
+  Migration20261122000014_retries,
 ]
 
 /** PostgreSQL 18 brought `RETURNING old.*, new.*`, which before-images are taken with. */

@@ -330,16 +330,12 @@ async function changesOfRows(
     after: Record<string, unknown>
   }>(
     `select row_number::float8 as row, record_id, before, after from ${of === 'PLANNED' ? 'plan_row' : 'run_change'}
-<<<<<<< Updated upstream
-     where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[]) and after is not null
-       ${of === 'PLANNED' ? '' : `and record_type = '${type}'`}`,
-=======
      where tenant_id = $1 and row_number = any ($3::bigint[]) and after is not null and run_id in (select $2::uuid${
        of === 'PLANNED'
          ? ''
          : ` union select closed_by from run_row where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[])`
-     })`,
->>>>>>> Stashed changes
+     })
+       ${of === 'PLANNED' ? '' : `and record_type = '${type}'`}`,
     [tx.tenantId, runId, rows],
   )
   return new Map(

@@ -21,15 +21,11 @@ interface Reversible {
 async function reversible(tx: Tx, runId: string, lock: string): Promise<Reversible> {
   const run = await first<Reversible>(
     tx,
-<<<<<<< Updated upstream
-    `select kind, status, record_type, (created + updated + deleted)::float8 as written,
-       exists (select from run_related where tenant_id = $1 and run_id = $2) as related
-=======
     // What a retry of its rows wrote counts in an import, and is for the retry's own rollback to undo.
     `select kind, status, record_type, (created + updated + deleted)::float8 - (
        select count(*) from run_row x where x.tenant_id = $1 and x.run_id = $2 and x.closed_by is not null
-         and x.outcome in ('CREATED', 'UPDATED', 'DELETED'))::float8 as written
->>>>>>> Stashed changes
+         and x.outcome in ('CREATED', 'UPDATED', 'DELETED'))::float8 as written,
+       exists (select from run_related where tenant_id = $1 and run_id = $2) as related
      from run where tenant_id = $1 and id = $2 ${lock}`,
     [tx.tenantId, runId],
   )
@@ -49,9 +45,6 @@ async function reversible(tx: Tx, runId: string, lock: string): Promise<Reversib
       'runId',
     ])
   }
-<<<<<<< Updated upstream
-  if (run.written === 0 && !run.related) {
-=======
   const retries = await one<{ active: number; standing: number }>(
     tx,
     `select count(*) filter (where finished_at is null)::float8 as active,
@@ -76,8 +69,7 @@ async function reversible(tx: Tx, runId: string, lock: string): Promise<Reversib
       ['runId'],
     )
   }
-  if (run.written === 0) {
->>>>>>> Stashed changes
+  if (run.written === 0 && !run.related) {
     throw new Refusal('NOT_REVERSIBLE', 'The import wrote nothing, so there is nothing to undo.', ['runId'])
   }
   return run

@@ -83,10 +83,7 @@ export const RunActionEnum = enumOf('RunAction', [
   'PAUSE',
   'RESUME',
   'CANCEL',
-<<<<<<< Updated upstream
-=======
   'RETRY_FAILED',
->>>>>>> Stashed changes
   'ROLL_BACK',
   'DOWNLOAD',
 ])

@@ -5,7 +5,7 @@ import { Migration } from '@mikro-orm/migrations'
  * number rows as the first one does. A row that one of them applies is closed in the others, in the transaction that
  * applies it: it leaves their `failed` and counts as what has become of it. A rollback opens it again.
  */
-export class Migration20261122000013_retries extends Migration {
+export class Migration20261122000014_retries extends Migration {
   override async up(): Promise<void> {
     for (const statement of [...tables, ...functions, ...grants]) {
       this.addSql(statement)
