@@ -202,7 +202,7 @@ export const CONTEXT_RULES: readonly ContextRule[] = [
     confidence: [0.9, 0.93],
   },
   {
-    types: ['contact', 'lead'],
+    types: ['contact'],
     headers:
       'código, codice, code, cod, referenz, reference, référence, referencia, referência, riferimento, ref, kennung',
     has: [],

@@ -130,7 +130,7 @@ export const placeWords = {
     nl: 'adres, straat, straat en huisnummer, adresregel 1, adres 1, straatnaam en huisnummer, straat en nummer, straat nr, postadres, straat huisnummer',
     weak: {
       'full address': [0.75, 0.8],
-      'unparsed address': [0.8, 0.85],
+      'unparsed address': [0.9, 0.93],
       'vollständige adresse': [0.75, 0.8],
       'adresse complète': [0.75, 0.8],
       'dirección completa': [0.75, 0.8],

@@ -422,12 +422,33 @@ const identifiers =
     }
   }
 
+/** Points of the compass and parts of the world, by which firms divide their sales. */
+const SALES_AREA =
+  /^(?:north|south|east|west|central|midwest|north ?east|north ?west|south ?east|south ?west|emea|apac|latam|amer(?:icas)?|dach|benelux|nordics|nord|süd|ost|norte|sur|este|oeste|sul|leste|sud|est|ouest|ovest|noord|zuid|oost|centro|mitte|centre)(?: ?(?:region|zone|area))?$/i
+
+/** Letters and digits together, as agencies number what they list: `IM-436`, `LDS2010_18673`. */
+const listingReference: Judge = (values, fillRate) => {
+  const coded = values.share(
+    'coded',
+    (value) =>
+      value.length <= 25 &&
+      /^(?=.*\d)[\p{L}\d]{1,8}(?:[-_/. ]?[\p{L}\d]{1,10}){0,3}$/u.test(value) &&
+      /\p{L}/u.test(value),
+  )
+  const fit = identifiers(false)(values, fillRate)
+  return coded >= 0.8 && values.samples.length >= 3 ? { ...fit, telling: true } : fit
+}
+
 /** Fields for the state of a lead, a listing or a task: their words tell one Spanish `Estado` from another. */
 const statusFields = Object.values(recordTypes).flatMap((type) =>
   type.fields.filter((field) => field.options !== null && (field.name === 'status' || field.name === 'standardStatus')),
 )
 
 const region: Judge = (values) => {
+  const areas = values.share('sales area', (value) => SALES_AREA.test(value))
+  if (areas >= 0.5) {
+    return { verdict: -0.8, telling: false, reason: values.count(areas, 'are areas of sales, not states') }
+  }
   const states = values.share('status', (value) => statusFields.some((field) => means(field)(value)))
   if (states >= 0.5) {
     return { verdict: -1, telling: false, reason: values.count(states, 'are words for a status') }
@@ -540,6 +561,7 @@ const SPECIAL: Readonly<Record<string, Judge>> = {
   'contact.externalId': identifiers(false),
   'lead.externalId': identifiers(false),
   'property.externalId': identifiers(false),
+  'property.listingId': listingReference,
   'ownerContact.externalId': identifiers(false),
   listingId: identifiers(false),
   parcelNumber: (values) => {
