@@ -8,11 +8,7 @@ import { onMissingRelation, relatedColumns, relatedMappings } from '../pipeline/
 import { effectiveMatchRules, resolveMapping } from '../pipeline/resolve.js'
 import { fieldsOfRule, uniqueRules } from '../pipeline/rules.js'
 import type { ColumnEvidence, ColumnMapping, ImportOptions, ResolvedMapping } from '../pipeline/types.js'
-<<<<<<< tree
-import { fieldOf } from '../records/index.js'
-=======
-import { recordTypes } from '../records/index.js'
->>>>>>> mine
+import { fieldOf, recordTypes } from '../records/index.js'
 import type { RecordTypeName } from '../records/types.js'
 import { freezeRules } from '../runs/business-rules.js'
 import type { RunStatus } from '../runs/status.js'
@@ -107,6 +103,8 @@ export async function loadImport(context: WorkerContext, claim: Claim, file: Imp
             onDuplicate,
             onMissingRelation: 'FAIL_ROW' as const,
             createDefaults: createDefaults(mapping.resolved, to),
+            // Rules are those of the import's own record type.
+            unique: [],
             // A plan notes the versions of the rows' own records.
             onDrift: null,
           },

@@ -3,11 +3,7 @@
  * security forbids COPY into the record tables themselves, so every chunk goes through a session-temporary table.
  */
 import type { MappedRow, StageColumn } from '../../pipeline/mapped.js'
-<<<<<<< tree
-import type { UniqueRule } from '../../pipeline/types.js'
-=======
-import type { OnMissingRelation } from '../../pipeline/types.js'
->>>>>>> mine
+import type { OnMissingRelation, UniqueRule } from '../../pipeline/types.js'
 import type { FieldDefinition, RecordType } from '../../records/types.js'
 
 /** What an import writes, fixed for the whole run; plain data, so that the reading thread gets the same. */

@@ -359,7 +359,6 @@ class ChunkWriter {
     return this.#tally(refused)
   }
 
-<<<<<<< tree
   /** Rows that step aside come by again; what is said of their values is said once. */
   readonly #toldValues = new Set<string>()
 
@@ -379,7 +378,8 @@ class ChunkWriter {
         await this.#fail(rows.map(({ row_number }) => row_number))
       }
     }
-=======
+  }
+
   /** Takes what is known of the rows: outcomes, and records that they refer to. */
   async #take(): Promise<void> {
     const { settled, links } = this.#given
@@ -413,7 +413,6 @@ class ChunkWriter {
         [path],
       )
     }
->>>>>>> mine
   }
 
   /** Notes what the plan that binds this run came to for the rows of the chunk. */
