@@ -73,7 +73,7 @@ const functions = [
    begin
      execute format(
        'select array_agg(d.n), array_agg(d.outcome), array_agg(coalesce(d.record_id, case when d.outcome = ''CREATED'' then
-          (select r.id from %I r where r.tenant_id = $1 and r.created_run_id = $2 and r.created_row = d.n) end))
+          (select r.id from %I r where r.tenant_id = $1 and r.created_run_id = $2 and r.created_row = d.n limit 1) end))
         from (
           select row_number as n, outcome, record_id from run_row
           where tenant_id = $1 and run_id = $2 and row_number between $3 and $4 and outcome <> ''FAILED''
