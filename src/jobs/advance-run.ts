@@ -7,6 +7,7 @@ import { withTenant } from '../db/tx.js'
 import { FatalError, RetryableError } from '../errors.js'
 import { LEASE_SECONDS, settleRefusal } from '../runs/commit.js'
 import { endRun } from '../runs/control.js'
+import { clearUnfinishedPlan } from '../runs/plan.js'
 import type { RunStatus } from '../runs/status.js'
 import { analyzeImport } from './analyze-import.js'
 import { type Claim, claimRun, releaseRun } from './claim.js'
@@ -76,7 +77,7 @@ async function cancel(context: WorkerContext, claim: Claim): Promise<void> {
         'select of_run_id from run where tenant_id = $1 and id = $2',
         [claim.tenantId, claim.runId],
       )
-      await endRun(
+      const ended = await endRun(
         tx,
         { id: claim.runId, kind: claim.kind, ofRunId: run[0]?.of_run_id ?? null },
         'CANCELING',
@@ -84,6 +85,9 @@ async function cancel(context: WorkerContext, claim: Claim): Promise<void> {
         null,
         claim.token,
       )
+      if (ended) {
+        await clearUnfinishedPlan(tx, claim.runId)
+      }
     }),
   )
 }
@@ -117,7 +121,7 @@ async function settleFailure(context: WorkerContext, claim: Claim, error: unknow
       )
       const status = run[0]?.status
       if (status === 'ANALYZING' || status === 'PLANNING' || status === 'RUNNING') {
-        await endRun(
+        const ended = await endRun(
           tx,
           { id: claim.runId, kind: claim.kind, ofRunId: run[0]?.of_run_id ?? null },
           status,
@@ -125,6 +129,9 @@ async function settleFailure(context: WorkerContext, claim: Claim, error: unknow
           { code: fatal.code, message: fatal.message, retryable: false },
           claim.token,
         )
+        if (ended) {
+          await clearUnfinishedPlan(tx, claim.runId)
+        }
       }
     }),
   )

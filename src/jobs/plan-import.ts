@@ -154,6 +154,8 @@ class Rehearsal {
   readonly #sql: ReturnType<typeof chunkSql>
   readonly #copies: readonly string[]
   readonly #related: readonly (Omit<RelatedWriting, 'turn'> & { readonly copies: readonly string[] })[]
+  /** Columns of references to records that rows of the file may make, with the tables of those. */
+  readonly #references: readonly { readonly column: string; readonly table: string }[]
   readonly #state: WriterState = { checks: null, unchanging: true }
 
   private constructor(lane: Lane, job: Import) {
@@ -167,6 +169,11 @@ class Rehearsal {
       sql: chunkSql(plan, true),
       copies: shadowRecords(plan),
     }))
+    const made = [job.plan, ...job.related.map(({ plan }) => plan)].map(({ recordType }) => recordType)
+    this.#references = job.plan.recordType.fields.flatMap(({ column, reference }) => {
+      const to = made.find(({ name }) => name === reference?.to)
+      return to === undefined ? [] : [{ column, table: to.table }]
+    })
   }
 
   static async open(context: WorkerContext, job: Import): Promise<Rehearsal> {
@@ -275,6 +282,9 @@ class Rehearsal {
              case when h.n > 1 then -2 when r.created_run_id = $4 then -1 else coalesce(c.version, r.version) end as version
            from hit h left join ${table} r on r.tenant_id = $1 and r.id = h.record_id left join shadowed c on c.id = h.record_id
            where h.row_number between $2 and $3`
+    // A record that the rehearsal made up has an id of this moment: it is told by the row that makes it.
+    const told = (values: string) =>
+      this.#references.reduce((changes, { column, table: to }) => byRow(to, changes, column), values)
     // The rows are joined with what was just found about them, for which there is no index: here hashing is right.
     await tx.query("select set_config('enable_hashjoin', 'on', true)")
     const digest = await one<{ digest: string }>(
@@ -282,7 +292,8 @@ class Rehearsal {
       `with met as materialized (${met}),
          rows as materialized (
            select s.row_number, coalesce(v.outcome, $7) as outcome, m.record_id, m.made_by, m.version, s.byte,
-             ${sourceId === undefined ? 'null::text' : `s.${sourceId}`} as source_id, c.before, c.after
+             ${sourceId === undefined ? 'null::text' : `s.${sourceId}`} as source_id,
+             ${told("c.before - 'deleted_at'")} as before, ${told("c.after - 'deleted_at'")} as after
            from stage s left join verdict v on v.row_number = s.row_number left join met m on m.row_number = s.row_number
              left join run_change c on c.row_number = s.row_number and c.record_type = ${text(this.#job.plan.recordType.name)}),
          listed as (
@@ -295,7 +306,7 @@ class Rehearsal {
            where outcome in ('CREATED', 'UNCHANGED') and not row_number = any ($5::bigint[]) group by outcome),
          related as (
            insert into plan_related (tenant_id, run_id, row_number, path, record_type, record_id, outcome, before, after)
-           select $1, $4, k.row_number, k.path, k.record_type, case when k.outcome = 'UPDATED' then k.record_id end, k.outcome, c.before, c.after
+           select $1, $4, k.row_number, k.path, k.record_type, (select o.id from shadowed o where o.id = k.record_id), k.outcome, c.before, c.after
            from kin k left join run_change c on c.row_number = k.row_number and c.record_type = k.record_type
            where k.outcome in ('CREATED', 'UPDATED') returning row_number, path, record_type, record_id, outcome, after),
          kept as (
@@ -318,4 +329,10 @@ class Rehearsal {
     )
     return `${digest.digest}\n${chunk.read} ${chunk.failed.map((row) => row.row).join(' ')}\n${JSON.stringify(issues)}\n`
   }
+}
+
+/** SQL for the changes `values` in which `column` says `row 7` for a record that row 7 of the file makes; `$1` tenant, `$4` run. */
+function byRow(table: string, values: string, column: string): string {
+  return `(select case when made.created_row is null then x.v else jsonb_set(x.v, '{${column}}', to_jsonb('row ' || made.created_row)) end
+    from (select ${values} as v) x left join ${table} made on made.tenant_id = $1 and made.id = (x.v ->> '${column}')::uuid and made.created_run_id = $4)`
 }

@@ -174,7 +174,10 @@ export async function showChanges(
         return []
       }
       const [before, after] = await Promise.all(
-        [change.before, change.after].map((value) => showStored(context, field, value)),
+        [change.before, change.after].map((value) =>
+          // In a plan: a record that the import itself makes, which has no id yet.
+          field.reference !== null && value?.startsWith('row ') === true ? value : showStored(context, field, value),
+        ),
       )
       return [{ field: field.name, before: before ?? null, after: after ?? null }]
     }),

@@ -14,6 +14,20 @@ export async function clearPlan(tx: Tx, runId: string): Promise<void> {
   }
 }
 
+/** Takes away what is left of a plan that was not finished, when the run has ended: nobody can look at it. */
+export async function clearUnfinishedPlan(tx: Tx, runId: string): Promise<void> {
+  const unfinished = await first(
+    tx,
+    // How far the rehearsal was is no row that was read.
+    `update run set rows_read = 0, bytes_read = 0
+     where tenant_id = $1 and id = $2 and plan_hash is null and cursor is null returning id`,
+    [tx.tenantId, runId],
+  )
+  if (unfinished !== null) {
+    await clearPlan(tx, runId)
+  }
+}
+
 /** A problem of a planned row; `decided`: found by looking at the records, so that the run takes it over. */
 export interface PlannedIssue extends Issue {
   readonly decided: boolean

@@ -1,11 +1,11 @@
 /** What a worker does when it is cut off, told to stop, deceived or replaced, seen from inside one process. */
 import assert from 'node:assert/strict'
-import { connect, createServer, type Server, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
 import { advanceRun } from '../../src/jobs/advance-run.js'
 import { claimRun } from '../../src/jobs/claim.js'
 import type { WorkerContext } from '../../src/jobs/context.js'
 import { differences, eventFaults } from '../chaos/compare.js'
+import { type Cut, CuttingProxy, isCommit } from '../helpers/cutting-proxy.js'
 import { freshDatabase, type TestDatabase } from '../helpers/database.js'
 import { Engine } from '../helpers/engine.js'
 import { contactsWithRepeats, newContacts, type TestFile, updatesOf } from '../helpers/files.js'
@@ -57,67 +57,6 @@ async function queued(engine: Engine, file: TestFile): Promise<{ tenantId: strin
   return { tenantId, runId }
 }
 
-type Cut = 'before the server hears of it' | 'before its answer arrives'
-
-/** A proxy to the database that may cut a connection right when it carries a settlement with its COMMIT. */
-class CuttingProxy {
-  readonly cuts: Cut[] = []
-  readonly #server: Server
-  readonly #open = new Set<Socket>()
-
-  private constructor(upstream: URL, choose: () => Cut | null) {
-    this.#server = createServer((client) => {
-      const server = connect(Number(upstream.port), upstream.hostname)
-      let dropping = false
-      const end = () => {
-        client.destroy()
-        server.destroy()
-      }
-      for (const socket of [client, server]) {
-        this.#open.add(socket)
-        socket
-          .on('error', end)
-          .on('close', end)
-          .on('close', () => this.#open.delete(socket))
-      }
-      client.on('data', (data) => {
-        const cut = data.subarray(-9).toString('latin1').endsWith('; commit\0') ? choose() : null
-        if (cut !== null) {
-          this.cuts.push(cut)
-        }
-        if (cut === 'before the server hears of it') {
-          end()
-          return
-        }
-        dropping = cut !== null
-        server.write(data)
-      })
-      server.on('data', (data) => (dropping ? end() : client.write(data)))
-    })
-  }
-
-  static async start(url: string, choose: () => Cut | null): Promise<CuttingProxy> {
-    const proxy = new CuttingProxy(new URL(url), choose)
-    await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve))
-    return proxy
-  }
-
-  /** The same database by way of the proxy. */
-  through(url: string): string {
-    const address = this.#server.address()
-    const there = new URL(url)
-    there.port = String(typeof address === 'object' && address !== null ? address.port : 0)
-    return there.href
-  }
-
-  async close(): Promise<void> {
-    for (const socket of this.#open) {
-      socket.destroy()
-    }
-    await new Promise((resolve) => this.#server.close(resolve))
-  }
-}
-
 async function advance(
   engine: Engine,
   context: WorkerContext,
@@ -149,8 +88,8 @@ test('a connection that is cut around COMMIT leaves nothing out and nothing twic
     const expected = await undisturbed(engine, file)
     const run = await queued(engine, file)
     const random = new Random(seed)
-    const proxy = await CuttingProxy.start(db.workerUrl, () =>
-      random.chance(0.4)
+    const proxy = await CuttingProxy.start(db.workerUrl, (data) =>
+      isCommit(data) && random.chance(0.4)
         ? random.pick<Cut>(['before the server hears of it', 'before its answer arrives', 'before its answer arrives'])
         : null,
     )

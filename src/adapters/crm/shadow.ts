@@ -67,25 +67,28 @@ export function shadowRecords(plan: WritePlan): string[] {
   }
   const rows = 's.row_number between $2 and $3'
 
+  const identities = (of: string, value: string): void => {
+    copied.push(`insert into pg_temp.record_identity select i.* from stage s cross join lateral (
+        select * from ${REAL}.record_identity i where i.tenant_id = $1 and i.record_type = ${text(of)}
+          and i.source_system = ${system} and i.external_id = ${value} limit 1) i
+      where ${rows} and ${value} is not null on conflict do nothing`)
+  }
   const byExternalId = (value: string): void => {
     copy(`select r.* from stage s cross join lateral (
         select * from ${REAL}.${table} r where r.tenant_id = $1 and r.source_system = ${system} and r.external_id = ${value}
           and r.deleted_at is null limit 1) r
       where ${rows} and ${value} is not null`)
-    copied.push(`insert into pg_temp.record_identity select i.* from stage s cross join lateral (
-        select * from ${REAL}.record_identity i where i.tenant_id = $1 and i.record_type = ${text(type.name)}
-          and i.source_system = ${system} and i.external_id = ${value} limit 1) i
-      where ${rows} and ${value} is not null on conflict do nothing`)
+    identities(type.name, value)
     copy(`select r.* from stage s cross join lateral (
         select r.* from ${REAL}.record_identity i join ${REAL}.${table} r on r.tenant_id = $1 and r.id = i.record_id
         where i.tenant_id = $1 and i.record_type = ${text(type.name)} and i.source_system = ${system} and i.external_id = ${value}
           and r.deleted_at is null limit 1) r
       where ${rows} and ${value} is not null`)
   }
-  const byFields = (fields: readonly { readonly stored: string; readonly value: string }[]): void => {
+  const byFields = (fields: readonly { readonly stored: string; readonly value: string }[], but = ''): void => {
     copy(`select r.* from stage s cross join lateral (
         select * from ${REAL}.${table} r where r.tenant_id = $1
-          and ${fields.map(({ stored, value }) => `${stored} = ${value}`).join(' and ')} and r.deleted_at is null
+          and ${fields.map(({ stored, value }) => `${stored} = ${value}`).join(' and ')} and r.deleted_at is null${but}
         limit ${ALIKE_RECORDS}) r
       where ${rows} and ${fields.map(({ value }) => `${value} is not null`).join(' and ')}`)
   }
@@ -95,22 +98,39 @@ export function shadowRecords(plan: WritePlan): string[] {
     // Also where no rule asks for it: the external id of a system is unique.
     byExternalId(externalId)
   }
+  // A record with another id of the same system is none that the row could mean, now or after the rows before it.
+  const notAnother =
+    externalId === undefined
+      ? ''
+      : ` and (${externalId} is null or r.external_id is null or r.source_system <> ${system} or r.external_id = ${externalId})`
   for (const rule of plan.rules) {
     if (!(rule.length === 1 && rule[0] === 'externalId')) {
-      byFields(rule.map((name) => ({ stored: storedValue(fieldNamed(type, name)), value: staged.get(name) ?? '' })))
+      byFields(
+        rule.map((name) => ({ stored: storedValue(fieldNamed(type, name)), value: staged.get(name) ?? '' })),
+        notAnother,
+      )
     }
   }
   for (const { field } of plan.unique ?? []) {
     byFields([{ stored: storedValue(fieldNamed(type, field)), value: staged.get(field) ?? '' }])
   }
   for (const column of plan.stageColumns) {
-    // Records of its own type that a row refers to may be made or changed by rows before it.
-    if (column.role === 'key' && column.key !== null && fieldNamed(type, column.field).reference?.to === type.name) {
-      if (column.key === 'externalId') {
-        byExternalId(`s.${column.name}`)
-      } else {
-        byFields([{ stored: storedValue(fieldNamed(type, column.key)), value: `s.${column.name}` }])
+    if (column.role !== 'key' || column.key === null) {
+      continue
+    }
+    const to = fieldNamed(type, column.field).reference?.to
+    if (to !== type.name) {
+      // Its records are the real ones. Only what else they are known by has to be seen past the shadow.
+      if (to !== undefined && to !== 'member' && column.key === 'externalId') {
+        identities(to, `s.${column.name}`)
       }
+      continue
+    }
+    // Records of its own type that a row refers to may be made or changed by rows before it.
+    if (column.key === 'externalId') {
+      byExternalId(`s.${column.name}`)
+    } else {
+      byFields([{ stored: storedValue(fieldNamed(type, column.key)), value: `s.${column.name}` }])
     }
   }
   return copied
