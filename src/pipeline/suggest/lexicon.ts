@@ -247,8 +247,8 @@ function build(type: RecordType): Lexicon {
         exact.set(key, [
           {
             ...meaning,
-            alone: Math.min(meaning.alone, SYNONYM[0]),
-            withValues: Math.min(meaning.withValues, SYNONYM[1]),
+            alone: Math.min(meaning.alone, SYNONYM[0] - PACK_STEP),
+            withValues: Math.min(meaning.withValues, SYNONYM[1] - PACK_STEP),
           },
         ])
       }
