@@ -65,7 +65,11 @@ export function evidenceOf(names: readonly string[], rows: readonly Row[]): Colu
   return collector.finish()
 }
 
-export function resolveFile(file: TestFile): Resolution & { readonly type: RecordType; readonly rows: Row[] } {
+export function resolveFile(file: TestFile): Resolution & {
+  readonly type: RecordType
+  readonly rows: Row[]
+  readonly evidence: readonly ColumnEvidence[]
+} {
   const type = recordTypes[file.type]
   const inFile = file.columns.filter((column) => column.constant === undefined)
   const names = inFile.map((column, index) => column.column ?? `${column.field ?? 'Column'} ${index}`)
@@ -86,14 +90,15 @@ export function resolveFile(file: TestFile): Resolution & { readonly type: Recor
       ...column,
     }
   })
+  const evidence = evidenceOf(names, rows)
   const resolution = resolveMapping({
     type,
     mapping,
-    evidence: evidenceOf(names, rows),
+    evidence,
     options: { ...defaultOptions, ...file.options },
     source: { ...defaultSource, ...file.source },
   })
-  return { ...resolution, type, rows }
+  return { ...resolution, type, rows, evidence }
 }
 
 /** What became of one row, by stage column; columns without a value are left out. */
