@@ -226,11 +226,7 @@ async function search(tx: Tx, type: ComparedType, targets: readonly Target[], ru
   const ids = targets.map(({ id }) => id)
   const rowOf = new Map(targets.map(({ id, row }) => [id, row]))
   const mine = new Map((await comparedRows(tx, type, ids)).map((row) => [row.id, compared(type, row)]))
-  await replaceBlocks(
-    tx,
-    ids,
-    [...mine].flatMap(([id, { keys }]) => keys.map((key) => ({ id, key }))),
-  )
+  await replaceBlocks(tx, ids, new Map([...mine].map(([id, { keys }]) => [id, keys])))
   const candidates = await candidatesOf(tx, mine)
   for (const [left, right] of await openPairsOf(tx, ids)) {
     const [own, other] = mine.has(left) ? [left, right] : [right, left]

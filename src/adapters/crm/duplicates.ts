@@ -36,19 +36,41 @@ export async function comparedRows(tx: Tx, type: ComparedType, ids: readonly str
 export async function replaceBlocks(
   tx: Tx,
   ids: readonly string[],
-  keys: readonly { readonly id: string; readonly key: number }[],
+  keysOf: ReadonlyMap<string, readonly number[]>,
 ): Promise<void> {
-  // One index probe per record, whatever the planner knows of a table that has just grown.
-  await tx.query(
-    `delete from record_block where ctid = any (array(
-       select b.ctid from unnest($2::uuid[]) as i (id) cross join lateral (
-         select r.ctid from record_block r where r.tenant_id = $1 and r.record_id = i.id offset 0) b))`,
+  const known = await tx.query<{ record_id: string; keys: string[] }>(
+    'select record_id, keys::text[] as keys from record_keys where tenant_id = $1 and record_id = any ($2::uuid[])',
     [tx.tenantId, ids],
   )
+  const before = new Map(known.map((row) => [row.record_id, new Set(row.keys.map(Number))]))
+  const gone: (readonly [number, string])[] = []
+  const added: (readonly [number, string])[] = []
+  for (const id of ids) {
+    const had = before.get(id) ?? new Set<number>()
+    const has = new Set(keysOf.get(id))
+    gone.push(...[...had].filter((key) => !has.has(key)).map((key) => [key, id] as const))
+    added.push(...[...has].filter((key) => !had.has(key)).map((key) => [key, id] as const))
+  }
+  if (gone.length > 0) {
+    await tx.query(
+      // One index probe per key, whatever the planner knows of a table that has just grown.
+      `delete from record_block where ctid = any (array(
+         select b.ctid from unnest($2::bigint[], $3::uuid[]) as g (key, record_id) cross join lateral (
+           select r.ctid from record_block r where r.tenant_id = $1 and r.key = g.key and r.record_id = g.record_id offset 0) b))`,
+      [tx.tenantId, gone.map(([key]) => key), gone.map(([, id]) => id)],
+    )
+  }
   await tx.query(
     `insert into record_block (tenant_id, key, record_id)
      select $1, key, record_id from unnest($2::bigint[], $3::uuid[]) as k (key, record_id) order by 2, 3 on conflict do nothing`,
-    [tx.tenantId, keys.map(({ key }) => key), keys.map(({ id }) => id)],
+    [tx.tenantId, added.map(([key]) => key), added.map(([, id]) => id)],
+  )
+  const changed = [...new Set([...gone, ...added].map(([, id]) => id))]
+  await tx.query(
+    `insert into record_keys (tenant_id, record_id, keys)
+     select $1, (x ->> 'id')::uuid, array(select jsonb_array_elements_text(x -> 'keys')::bigint) from jsonb_array_elements($2::jsonb) as x
+     on conflict (tenant_id, record_id) do update set keys = excluded.keys`,
+    [tx.tenantId, JSON.stringify(changed.map((id) => ({ id, keys: [...new Set(keysOf.get(id))] })))],
   )
 }
 
