@@ -93,6 +93,14 @@ export const CONTEXT_RULES: readonly ContextRule[] = [
     confidence: [0.92, 0.96],
   },
   {
+    types: ['contact', 'lead', 'property'],
+    headers: 'locality',
+    has: [],
+    lacks: ['city'],
+    field: 'city',
+    confidence: [0.92, 0.96],
+  },
+  {
     types: ['property'],
     headers: 'objekttyp, type woning, woningtype, property style, building type, wohnungstyp, haustyp',
     has: ['propertyType'],
@@ -136,7 +144,7 @@ export const CONTEXT_RULES: readonly ContextRule[] = [
   {
     types: ['lead'],
     headers:
-      'date, datum, fecha, data, timestamp, time stamp, zeitstempel, horodateur, marca temporal, carimbo de data hora, informazioni cronologiche, tijdstempel, date time, datum uhrzeit',
+      'date, datum, fecha, data, timestamp, time stamp, zeitstempel, horodateur, marca temporal, carimbo de data hora, informazioni cronologiche, tijdstempel, date time, datum uhrzeit, date and time, datum und uhrzeit, date et heure, fecha y hora, data e ora, data e hora, data hora, datum en tijd',
     has: [],
     lacks: ['receivedAt', 'sourceCreatedAt'],
     field: 'receivedAt',
@@ -194,8 +202,7 @@ export const CONTEXT_RULES: readonly ContextRule[] = [
   },
   {
     types: ['property'],
-    headers:
-      'código, codice, code, nummer, número, numéro, numero, number, nr, no, key, agent ref, objekt, our ref, your ref, cod, kennung',
+    headers: 'código, codice, code, agent ref, our ref, your ref, cod, kennung',
     has: [],
     lacks: ['externalId', 'listingId'],
     field: 'listingId',

@@ -5,7 +5,7 @@ export const personWords = {
   namePrefix: {
     en: 'salutation, name prefix, prefix, honorific, name title, courtesy title, honorific prefix, mr mrs, personal title, salutation title, title salutation',
     de: 'anrede, namenspräfix, namenszusatz vorn, anrede titel, akademischer titel, titel anrede',
-    fr: 'civilité, titre de civilité, formule de politesse, préfixe, civilite titre, préfixe du nom',
+    fr: 'civilité, titre de civilité, formule de politesse, préfixe, civilite titre, préfixe du nom, civ',
     es: 'tratamiento, saludo, prefijo, título de cortesía, prefijo del nombre',
     pt: 'tratamento, saudação, prefixo, forma de tratamento, pronome de tratamento, prefixo do nome',
     it: 'appellativo, titolo di cortesia, prefisso nome, formula di cortesia, prefisso del nome',
@@ -21,7 +21,7 @@ export const personWords = {
     },
   },
   firstName: {
-    en: 'first name, given name, forename, fname, first, name first, christian name, given names, first names, legal first name, givenname, f name, contact first name, given',
+    en: 'first name, given name, forename, fname, first, name first, christian name, given names, first names, legal first name, givenname, f name, contact first name, given, forenames, forename s',
     de: 'vorname, vornamen, rufname, vorname(n)',
     fr: 'prénom, prénoms, prénom usuel, prenom du contact',
     es: 'nombre de pila, primer nombre, nombres, nombre propio',
@@ -43,7 +43,7 @@ export const personWords = {
     en: 'last name, surname, family name, lname, last, name last, second surname name, legal last name, familyname, l name, family',
     de: 'nachname, familienname, zuname, name nachname, hausname',
     fr: 'nom de famille, nom famille, nom usuel, nom patronymique, nom du contact de famille',
-    es: 'apellido, apellidos, primer apellido, apellido(s), apellido paterno',
+    es: 'apellido, apellidos, primer apellido, apellido(s), apellido paterno, 1er apellido, 1º apellido, 1 apellido, apellido 1',
     pt: 'sobrenome, apelido, último nome, nome de família, apelidos, sobrenomes',
     it: 'cognome, nome di famiglia, cognomi',
     nl: 'achternaam, familienaam, geslachtsnaam',
@@ -70,7 +70,7 @@ export const personWords = {
   companyName: {
     en: 'company, company name, organization, organisation, organization name, organisation name, employer, business name, account name, account, firm, company account, account company, org name, business, company organization, name of company, associated company, employer name, org, place of work, workplace, agency name, company account name, organization name 1, co',
     de: 'firma, firmenname, unternehmen, organisation, unternehmensname, arbeitgeber, name der firma, firmenbezeichnung, name des unternehmens, accountname, organisationsname, firma unternehmen, gesellschaft, betrieb, zugeordnetes unternehmen, verknüpftes unternehmen',
-    fr: 'société, entreprise, nom de la société, nom de l’entreprise, raison sociale, organisation, employeur, nom société, nom entreprise, nom de l’organisation, nom du compte, établissement, compagnie, société entreprise, organisme, entreprise associée, société associée',
+    fr: 'société, entreprise, nom de la société, nom de l’entreprise, raison sociale, organisation, employeur, nom société, nom entreprise, nom de l’organisation, nom du compte, établissement, compagnie, société entreprise, organisme, entreprise associée, société associée, sté, ste',
     es: 'empresa, compañía, organización, nombre de la empresa, razón social, nombre de empresa, empleador, nombre empresa, nombre de la compañía, nombre de la cuenta, organización empresa, nombre de la organización, sociedad, empresa asociada',
     pt: 'empresa, companhia, organização, nome da empresa, razão social, empregador, nome empresa, nome da organização, nome da conta, entidade patronal, nome fantasia, organização empresa, empresa associada',
     it: 'azienda, società, organizzazione, nome azienda, ragione sociale, ditta, impresa, nome dell’azienda, nome società, nome account, nome organizzazione, denominazione, datore di lavoro, nome della società, azienda società, azienda associata',
@@ -140,7 +140,7 @@ export const personWords = {
   industry: {
     en: 'industry, sector, industry sector, business type, line of business, industry type, branch of industry, business sector',
     de: 'branche, industrie, wirtschaftszweig, geschäftsfeld, sektor, industriezweig',
-    fr: 'secteur, secteur d’activité, industrie, branche, domaine d’activité',
+    fr: 'secteur d’activité, industrie, branche, domaine d’activité',
     es: 'sector, industria, sector de actividad, rubro, ramo, giro',
     pt: 'setor, indústria, ramo de atividade, ramo, segmento de mercado, sector, área de atuação',
     it: 'settore, industria, settore di attività, settore merceologico, comparto',

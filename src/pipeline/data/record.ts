@@ -101,14 +101,14 @@ export const recordWords = {
   sourceCreatedAt: {
     en: 'created, created at, created on, created date, creation date, creation time, create date, date created, created time, creation timestamp, added, date added, added on, added at, add time, add date, date of creation, record created, entry date, date entered, record created date, created datetime, original entry timestamp, date time created, created timestamp',
     de: 'erstellt, erstellt am, erstelldatum, erstellungsdatum, angelegt, angelegt am, anlagedatum, hinzugefügt am, erfasst am, erfassungsdatum, datum erstellt, erstellt um, registriert am, registrierungsdatum',
-    fr: 'créé le, créée le, créé, date de création, date création, ajouté le, date d’ajout, crée le, créé à',
-    es: 'creado, creado el, fecha de creación, fecha creación, creada el, fecha de alta, añadido el, fecha alta, agregado el, fecha de registro, fecha registro, registrado el',
+    fr: 'créé le, créée le, créé, date de création, date création, ajouté le, date d’ajout, crée le, créé à, date créa',
+    es: 'creado, creado el, fecha de creación, fecha creación, creada el, fecha de alta, añadido el, fecha alta, agregado el, fecha de registro, fecha registro, registrado el, f alta, fec alta',
     pt: 'criado, criado em, data de criação, data criação, criada em, data de cadastro, cadastrado em, data cadastro, adicionado em, data de registo',
     it: 'creato, creato il, data di creazione, data creazione, creata il, data inserimento, data di inserimento, inserito il, aggiunto il',
     nl: 'aangemaakt, aangemaakt op, aanmaakdatum, datum aangemaakt, toegevoegd op, gemaakt op, creatiedatum, ingevoerd op',
   },
   sourceUpdatedAt: {
-    en: 'updated, updated at, updated on, last updated, last update, update time, update date, date updated, modified, modified at, modified on, last modified, last modified at, last modified date, last modified on, last modified time, modification date, date modified, modified date, changed on, last changed, modification timestamp, modified time, updated date, last edited, last updated at, last updated on, last updated date, date time modified, mod date',
+    en: 'updated, updated at, updated on, last updated, last update, update time, update date, date updated, modified, modified at, modified on, last modified, last modified at, last modified date, last modified on, last modified time, modification date, date modified, modified date, changed on, last changed, modification timestamp, modified time, updated date, last edited, last updated at, last updated on, last updated date, date time modified, mod date, modify date, date changed, change date',
     de: 'geändert, geändert am, zuletzt geändert, zuletzt geändert am, letzte änderung, letzte änderung am, änderungsdatum, aktualisiert, aktualisiert am, letzte aktualisierung, zuletzt aktualisiert, datum der letzten änderung, letzte änderung datum, bearbeitet am, zuletzt bearbeitet',
     fr: 'modifié le, modifiée le, modifié, date de modification, dernière modification, date de dernière modification, mis à jour le, date de mise à jour, dernière mise à jour, mise à jour',
     es: 'modificado, modificado el, fecha de modificación, fecha modificación, última modificación, fecha de última modificación, actualizado, actualizado el, última actualización, fecha de actualización',
@@ -154,7 +154,7 @@ export const placeWords = {
     weak: { unit: [0.75, 0.85], 'unit number': [0.8, 0.88], piso: [0.7, 0.8], toevoeging: [0.65, 0.75] },
   },
   city: {
-    en: 'city, town, city town, town city, locality, municipality, city name, suburb, suburb city',
+    en: 'city, town, city town, town city, municipality, city name, suburb, suburb city',
     de: 'stadt, ort, wohnort, ortschaft, gemeinde, stadt ort, ort stadt, ortsname',
     fr: 'ville, commune, localité, ville commune',
     es: 'ciudad, localidad, población, municipio, ciudad localidad, ciudad población',
