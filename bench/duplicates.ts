@@ -120,7 +120,7 @@ async function searchCost({ rows, base }: DuplicatesOptions): Promise<Cost> {
       const pairsBefore = await client.query<{ n: number }>('select count(*)::int as n from duplicate_pair')
       const seconds = await searched()
       const sizes = await client.query<{ pairs: number; blocks: number; records: number }>(
-        `select (select count(*) from duplicate_pair)::int as pairs, pg_total_relation_size('record_block')::float8 as blocks,
+        `select (select count(*) from duplicate_pair)::int as pairs, (pg_total_relation_size('record_block') + pg_total_relation_size('record_keys'))::float8 as blocks,
            pg_total_relation_size('contact')::float8 as records`,
       )
       return {
