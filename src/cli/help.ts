@@ -8,6 +8,8 @@ const overview = `portage: move data into and out of Portage
 Usage: npm run -s portage -- COMMAND [options]
 
   import FILE --type T   import a file and watch it to its end
+  plan RUN               show what an import would do
+  confirm RUN            apply the plan of an import
   inspect FILE           tell what a file is and how it would be read (needs no server)
   runs                   list runs, newest first
   watch RUN              watch a run to its end, or show how it went
@@ -33,7 +35,9 @@ const texts: Readonly<Record<string, string>> = {
 Usage: npm run -s portage -- import FILE --type contact|lead|property|activity [options]
 
   --type T               what the rows are
-  --yes, -y              do not ask whether the mapping is right
+  --plan                 first rehearse the whole file without writing anything, show what it would do, and ask
+  --yes, -y              do not ask whether the mapping is right; with --plan: apply the plan if no row of it fails
+  --on-drift D           with --plan, of rows whose record has changed since: skip-row (default), apply or fail-run
   --map "Column=field"   the column becomes this field; "Column=" leaves it out; may be repeated
   --format "Column=F"    how dates or numbers of the column are written, e.g. "Born=dd/MM/yyyy"; may be repeated
   --on-duplicate D       update (default), fill-blanks, skip, create or fail
@@ -51,8 +55,31 @@ A file of 64 MiB or more goes on after a broken connection where it stopped; so 
 the command is given again within a day.
 
 Without --yes the suggested mapping is shown first and you are asked; without a terminal the command then refuses.
+With --plan you are asked once, when you have seen what would happen. If you say no, press Ctrl-C or are not there, the
+import waits with its plan: "plan RUN" shows it, "confirm RUN" applies it.
 
 Example: npm run -s portage -- import examples/contacts.csv --type contact --map "Fax no.=fax" --yes`,
+  plan: `portage plan: show what an import would do, or was started with
+
+Usage: npm run -s portage -- plan RUN [options]
+
+  --rows N               the first N rows, at most 500, instead of the first ones of each kind
+  --outcome O            only rows that would be created, updated, unchanged, skipped, failed or deleted; may be repeated
+  --json                 one line of JSON
+${connection}
+
+Example: npm run -s portage -- plan run_01m827ej6yeym8tjdrsdesyc3p --outcome failed --rows 100`,
+  confirm: `portage confirm: apply the plan of an import
+
+Usage: npm run -s portage -- confirm RUN [options]
+
+  --hash H               only if the plan that stands has this hash
+  --yes, -y              do not ask; the plan is shown and applied
+  --json                 JSON lines instead of text: the plan, then one per event, the report last
+${connection}
+
+Shows the plan and asks, then watches the import to its end. Exactly that plan is applied: a row whose record has changed
+since is left out, or what --on-drift said when the import was made.`,
   inspect: `portage inspect: tell what a file is and how it would be read
 
 Usage: npm run -s portage -- inspect FILE [options]

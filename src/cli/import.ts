@@ -6,6 +6,7 @@ import { type Api, throwUserErrors, type UserError } from './api.js'
 import { type Assignment, assignments, choice, matchRules, only, parse, UsageError } from './arguments.js'
 import { readingOptions, readingSaid } from './inspect.js'
 import { bytes, clean, counted, type Io, table } from './io.js'
+import { planAndAsk } from './plan.js'
 import type { MappingConflict } from './runs.js'
 import { uploadFile } from './upload.js'
 import { watchRun } from './watch.js'
@@ -63,6 +64,8 @@ export async function importFile(
     format: { type: 'string', multiple: true, default: [] },
     'source-system': { type: 'string' },
     operation: { type: 'string' },
+    plan: { type: 'boolean', default: false },
+    'on-drift': { type: 'string' },
     'date-format': { type: 'string' },
     'time-zone': { type: 'string' },
     country: { type: 'string' },
@@ -82,6 +85,7 @@ export async function importFile(
     onDuplicate: choice('--on-duplicate', values['on-duplicate'], ['UPDATE', 'FILL_BLANKS', 'SKIP', 'CREATE', 'FAIL']),
     matchOn: matchOn.length === 0 ? undefined : matchOn,
     sourceSystem: values['source-system'],
+    onDrift: choice('--on-drift', values['on-drift'], ['SKIP_ROW', 'APPLY', 'FAIL_RUN']),
     operation: choice('--operation', values.operation, ['UPSERT', 'UPDATE_ONLY', 'DELETE']),
   })
   const source = set({
@@ -118,8 +122,9 @@ export async function importFile(
     mappingLines(chosen).forEach((line) => io.note(line))
     conflicts.forEach((conflict) => io.note(`Note: ${clean(conflict.message)}`))
   }
-  const asked = !values.yes
-  if (asked && !(await agreed(io))) {
+  // A plan shows what the mapping comes to before anything is written: one question is enough.
+  const asked = !values.yes && (!values.plan || io.interactive)
+  if (asked && !values.plan && !(await agreed(io))) {
     return 1
   }
   // A mapping that a person has seen or given is sent as it is; otherwise the server applies what it is sure of.
@@ -134,7 +139,7 @@ export async function importFile(
       source: orUndefined(source),
       mapping: mapping ?? undefined,
       options: orUndefined(options),
-      confirmation: 'ALWAYS',
+      confirmation: values.plan ? (values.yes ? 'IF_NO_ERRORS' : 'ASK') : 'ALWAYS',
       idempotencyKey: randomUUID(),
     }),
   })
@@ -145,7 +150,9 @@ export async function importFile(
   } else {
     io.note(`Started ${runId}`)
   }
-  return watchRun(api, runId, io, values.json)
+  return values.plan
+    ? planAndAsk(api, runId, io, { yes: values.yes, json: values.json })
+    : watchRun(api, runId, io, values.json)
 }
 
 async function sizeOf(path: string): Promise<number> {

@@ -9,10 +9,13 @@ import { help, isCommand } from './help.js'
 import { importFile } from './import.js'
 import { inspect } from './inspect.js'
 import type { Io } from './io.js'
+import { confirm, Interrupted, plan } from './plan.js'
 
 const commands: Readonly<Record<string, (args: readonly string[], connect: Connect, io: Io) => Promise<number>>> = {
+  confirm,
   import: importFile,
   inspect,
+  plan,
   rollback,
   runs,
   tenant,
@@ -43,7 +46,11 @@ export async function portage(args: readonly string[], io: Io): Promise<number> 
   } catch (error) {
     io.status('')
     if (io.signal.aborted) {
-      io.note('Interrupted. A run that was started goes on; `npm run -s portage -- runs` shows it.')
+      io.note(
+        error instanceof Interrupted
+          ? error.message
+          : 'Interrupted. A run that was started goes on; `npm run -s portage -- runs` shows it.',
+      )
       return INTERRUPTED
     }
     const { code, message } = explain(error, name)

@@ -53,7 +53,12 @@ export function report(run: RunReport): string[] {
   ]
   const next = run.availableActions.includes('ROLL_BACK')
     ? [`To undo it: npm run -s portage -- rollback ${run.id}`]
-    : []
+    : run.status === 'AWAITING_CONFIRMATION'
+      ? [
+          `To see what it would do: npm run -s portage -- plan ${run.id}`,
+          `To apply it: npm run -s portage -- confirm ${run.id}`,
+        ]
+      : []
   return [...sections, next]
     .filter((section) => section.length > 0)
     .flatMap((section, index) => (index === 0 ? section : ['', ...section]))
@@ -102,7 +107,8 @@ function countLines(run: RunReport): string[] {
   return table(rows, [1]).map((line) => `  ${line}`)
 }
 
-function groupLines(groups: readonly IssueGroup[]): string[] {
+/** Kinds of problems, with samples. */
+export function groupLines(groups: readonly IssueGroup[]): string[] {
   if (groups.length === 0) {
     return []
   }

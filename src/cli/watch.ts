@@ -16,16 +16,17 @@ import {
 
 /**
  * Shows a run live until it has ended or waits for a person, then its report. Answers the exit code. With `json` every
- * event is a line, and the report the last one. Throws ApiError NOT_FOUND for an id that is no run's.
+ * event is a line, and the report the last one. `seen`: the last event that was shown before; null for none. Throws ApiError
+ * NOT_FOUND for an id that is no run's.
  */
-export async function watchRun(api: Api, runId: string, io: Io, json: boolean): Promise<number> {
-  const status = await readStatus(api, runId)
-  if (status === null) {
-    throw new ApiError('NOT_FOUND', `There is no run with the id "${clean(runId)}".`)
-  }
-  if (!atRest(status)) {
-    await followRun(api, runId, io, json)
-  }
+export async function watchRun(
+  api: Api,
+  runId: string,
+  io: Io,
+  json: boolean,
+  seen: string | null = null,
+): Promise<number> {
+  await followToRest(api, runId, io, json, seen)
   const run = await readReport(api, runId)
   if (run === null) {
     throw new ApiError('NOT_FOUND', `The run "${clean(runId)}" is gone.`)
@@ -42,12 +43,30 @@ function tell(run: RunReport, io: Io, json: boolean): void {
   }
 }
 
-async function followRun(api: Api, runId: string, io: Io, json: boolean): Promise<void> {
+/**
+ * The same without the report. Answers the sequence of the last event that was shown; null for none.
+ */
+export async function followToRest(
+  api: Api,
+  runId: string,
+  io: Io,
+  json: boolean,
+  seen: string | null = null,
+): Promise<string | null> {
+  const status = await readStatus(api, runId)
+  if (status === null) {
+    throw new ApiError('NOT_FOUND', `There is no run with the id "${clean(runId)}".`)
+  }
+  return atRest(status) ? seen : followRun(api, runId, io, json, seen)
+}
+
+async function followRun(api: Api, runId: string, io: Io, json: boolean, seen: string | null): Promise<string | null> {
   let lost = false
+  let last = seen
   const events = follow<RunEvent>({
     api,
     query: eventsQuery,
-    variables: (after) => ({ runId, after }),
+    variables: (after) => ({ runId, after: after ?? seen }),
     event: (data) => (data as { runEvents: RunEvent }).runEvents,
     signal: io.signal,
     onConnection: (state) => {
@@ -59,6 +78,7 @@ async function followRun(api: Api, runId: string, io: Io, json: boolean): Promis
   })
   try {
     for await (const event of events) {
+      last = event.sequence
       if (json) {
         const { __typename, ...rest } = event
         io.out(JSON.stringify({ event: __typename, ...rest }))
@@ -69,13 +89,14 @@ async function followRun(api: Api, runId: string, io: Io, json: boolean): Promis
         // Looked up, because the events of a run that is being undone tell of its first end too.
         const status = await readStatus(api, runId)
         if (status === null || atRest(status)) {
-          return
+          break
         }
       }
     }
   } finally {
     io.status('')
   }
+  return last
 }
 
 /** Nothing more happens by itself. */

@@ -155,6 +155,10 @@ export async function showStored(
     return null
   }
   if (field.reference !== null) {
+    if (value.startsWith('row ')) {
+      // In a plan: a record that the import itself makes, which has no id yet.
+      return value
+    }
     const { to } = field.reference
     return to === 'member' ? context.loaders.memberEmail(value) : encodeId(to, value)
   }
@@ -174,10 +178,7 @@ export async function showChanges(
         return []
       }
       const [before, after] = await Promise.all(
-        [change.before, change.after].map((value) =>
-          // In a plan: a record that the import itself makes, which has no id yet.
-          field.reference !== null && value?.startsWith('row ') === true ? value : showStored(context, field, value),
-        ),
+        [change.before, change.after].map((value) => showStored(context, field, value)),
       )
       return [{ field: field.name, before: before ?? null, after: after ?? null }]
     }),
