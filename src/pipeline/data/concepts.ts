@@ -130,7 +130,7 @@ export const PRIMARY_WORDS =
 
 /** Words that say nothing in a header: `Contact information: Email`, `Field email`. */
 export const EMPTY_WORDS =
-  'info information informations infos informationen informacion informacao informazioni informatie field feld champ campo veld record datensatz entry eintrag details reach you we us'
+  'info information informations infos informationen informacion informacao informazioni informatie field feld champ campo veld record datensatz entry eintrag details reach you we us datos dati dados daten donnees gegevens campos'
 
 /** What stands behind what happened on a day: `Completado el` is that day, `Completado` only whether. */
 export const DAY_WORDS = 'le el il em am op on at um du vom bis a'

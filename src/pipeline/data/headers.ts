@@ -3,7 +3,7 @@
 /** What a prefix says the column belongs to: `Person - Name`, `Deal.Owner`, `Property City`. */
 export const ENTITY_WORDS = {
   contact:
-    'contact contacts person persons people client clients customer customers kontakt kontakte kunde kunden personne persona pessoa persoon klant cliente member contato contatto contacto referente relatie relaties interlocuteur ansprechpartner contactpersoon',
+    'contact contacts person persons people client clients customer customers kontakt kontakte kunde kunden personne persona pessoa persoon klant cliente solicitante richiedente requerente aanvrager antragsteller expediteur remitente mittente absender afzender applicant requester member contato contatto contacto referente relatie relaties interlocuteur ansprechpartner contactpersoon',
   lead: 'lead leads deal deals opportunity opportunities prospect prospects inquiry enquiry interessent buyer anfrage anfragen interessenten demande demandes richiesta richieste solicitud solicitudes aanvraag aanvragen pedido solicitacao prospecto prospectos inquiries enquiries affaire oportunidad oportunidade opportunita trattativa negocio acheteur acquereur comprador acquirente koper kaufer zoeker candidato candidatos piste interesado interessado interessato geinteresseerde enquirer inquirer demandeur',
   property:
     'property properties listing listings immobilie immobilien objekt objekte bien biens inmueble inmuebles propiedad imovel immobile woning object pand',
@@ -32,7 +32,7 @@ export const QUESTION_WORDS = 'is has was can did are ist hat'
 
 /** Words without a meaning of their own, at the start of a header of a form: `Your email`, `What is your phone number?`. */
 export const FILLER_WORDS =
-  'how many much combien cuantos cuantas quantos quantas quanti quante hoeveel wieviele viele your my the their please enter what whats votre su seu ihre ihr uw il la le der die das'
+  'how many much combien cuantos cuantas quantos quantas quanti quante hoeveel wieviele viele your my the their please enter what whats votre su seu ihre ihr uw il la le der die das provide insert tell us give write indicate which is are an a so we can cual es son tu tus sus mi que indique indica indicanos introduce introduzca escribe escriba ponga dinos diganos por favor rellena facilite facilitanos qual e o os as seus sua suas teu tua informe digite insira escreva preencha tuo suo suoi inserisci inserire indicare scrivi scriva quale quel quelle quels quelles est sont vos ton ta tes veuillez indiquer indiquez saisir saisissez entrer entrez renseigner wie lautet was welche welcher welches ist sind ihren ihrem deine dein deinen bitte geben sie angeben eingeben tragen wat je jouw vul geef welke graag'
 
 /** Which of a person's addresses a column belongs to, in order of preference, the one without any such word first. */
 export const ADDRESS_GROUPS: readonly { readonly name: string; readonly words: string; readonly preference: number }[] =

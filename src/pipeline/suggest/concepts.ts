@@ -8,7 +8,7 @@ import {
   MODIFIER_CONCEPTS,
   PRIMARY_WORDS,
 } from '../data/concepts.js'
-import { AREA_UNITS, CONNECTOR_WORDS, ENTITY_WORDS, HARMLESS_WORDS } from '../data/headers.js'
+import { AREA_UNITS, CONNECTOR_WORDS, ENTITY_WORDS, FILLER_WORDS, HARMLESS_WORDS } from '../data/headers.js'
 import type { Entity, Header } from './header.js'
 
 const mark = (concept: string): string => `=${concept}`
@@ -22,7 +22,7 @@ const modifiers = new Set(MODIFIER_CONCEPTS.split(' ').map(mark))
 const implied = IMPLIED_CONCEPTS.map((pair) => pair.map(mark) as [string, string])
 const connectors = wordSet(`${CONNECTOR_WORDS} and und u et y e en ed`)
 const dayWords = wordSet(DAY_WORDS)
-const emptyWords = wordSet(EMPTY_WORDS)
+const emptyWords = wordSet(`${EMPTY_WORDS} ${FILLER_WORDS}`)
 const primaryWords = wordSet(PRIMARY_WORDS)
 const harmlessWords = wordSet(`${HARMLESS_WORDS} ${AREA_UNITS}`)
 const entityWords = new Map(
@@ -202,7 +202,8 @@ export class Alike<T> {
   bare(header: Header, own: readonly Entity[]): readonly string[] | null {
     const words = header.words.flatMap((word) => this.#partsOf(word))
     const rest = words.filter(
-      (word) => !connectors.has(word) && !own.some((entity) => entityWords.get(entity)!.has(word)),
+      (word) =>
+        !connectors.has(word) && !emptyWords.has(word) && !own.some((entity) => entityWords.get(entity)!.has(word)),
     )
     return !header.foreign && rest.length > 0 && rest.length < words.length ? rest : null
   }

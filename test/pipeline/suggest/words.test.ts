@@ -42,6 +42,13 @@ test('the number of the record itself is its id, that of another is not', () => 
   assert.equal(field('contact', 'Deal number'), null)
 })
 
+test('questions of forms are read by what they ask for', () => {
+  assert.equal(field('lead', '¿Cuál es tu correo electrónico?'), 'email')
+  assert.equal(field('lead', 'Bitte geben Sie Ihre E-Mail-Adresse an'), 'email')
+  assert.equal(field('lead', 'Wat is uw maximale budget?'), 'budgetMax')
+  assert.equal(field('lead', 'Is this your email?'), null)
+})
+
 test('a word that only says more about another one says nothing alone', () => {
   assert.equal(field('contact', 'Letzte Änd.'), 'sourceUpdatedAt')
   assert.equal(field('contact', 'Latest'), null)
