@@ -321,11 +321,7 @@ export class ImportRunResolver {
       return [...groups]
     }
     return groups.map((group) => {
-      const {
-        value: _value,
-        suggestion: _suggestion,
-        ...hidden
-      } = maskIssue(type, { ...group, value: null, suggestion: null })
+      const { value: _value, ...hidden } = maskIssue(type, { ...group, value: null })
       return hidden.message === group.message ? group : { ...hidden, sampleValues: group.sampleValues.map(() => MASK) }
     })
   }

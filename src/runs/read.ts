@@ -31,7 +31,8 @@ import type {
 const columns = `r.id, r.kind, r.status, r.status_reason, r.created_by, r.created_at, r.started_at, r.finished_at, r.record_type,
   r.source_file_id, r.source_options, r.mapping, r.mapping_conflicts, r.unmapped_required, r.evidence, r.options, r.confirmation,
   r.parent_run_id, r.plan_hash, r.plan_counts, r.planned_at, r.of_run_id, r.on_conflict, r.chunks::float8 as chunks, r.attempts, r.queued_ms::float8 as queued_ms,
-  r.running_ms::float8 as running_ms, r.peak_rss_bytes::float8 as peak_rss_bytes, r.stage_ms, run_counts(r) as counts, run_progress(r) as progress`
+  r.running_ms::float8 as running_ms, r.peak_rss_bytes::float8 as peak_rss_bytes, r.stage_ms, run_counts(r) as counts, run_progress(r) as progress,
+  exists (select from run c where c.tenant_id = r.tenant_id and c.root_run_id = coalesce(r.root_run_id, r.id) and c.finished_at is null) as retrying`
 
 interface Stored {
   readonly id: string
@@ -52,6 +53,7 @@ interface Stored {
   readonly options: ImportOptions | null
   readonly confirmation: 'ASK' | 'IF_NO_ERRORS' | 'ALWAYS' | null
   readonly parent_run_id: string | null
+  readonly retrying: boolean
   readonly plan_hash: string | null
   readonly plan_counts: PlanCounts | null
   readonly planned_at: Date | null
@@ -108,6 +110,7 @@ function toRun(tenantId: string, row: Stored): RunRow {
     options: Object.assign({}, defaultImportOptions, row.options),
     confirmation: row.confirmation ?? 'ALWAYS',
     parentRunId: row.parent_run_id,
+    retrying: row.retrying,
     plan:
       row.plan_hash === null || row.plan_counts === null || row.planned_at === null
         ? null
@@ -197,9 +200,9 @@ export function availableActions(run: RunRow, permissions: ReadonlySet<Permissio
     }
     switch (action) {
       case 'ROLL_BACK':
-        return run.kind === 'IMPORT' && created + updated + deleted > 0
+        return run.kind === 'IMPORT' && created + updated + deleted > 0 && !run.retrying
       case 'RETRY_FAILED':
-        return run.kind === 'IMPORT' && failed > 0
+        return run.kind === 'IMPORT' && failed > 0 && !run.retrying
       case 'DOWNLOAD':
         return run.kind === 'IMPORT' && failed + unprocessed > 0
       default:
@@ -436,9 +439,11 @@ export async function issueGroups(tx: Tx, runId: string, of: RowsOf = 'DONE'): P
     last_row: number
     samples: string[] | null
     message: string
+    suggestion: string | null
   }>(
     `select code, column_name, field, count(*)::float8 as n, min(row_number)::float8 as first_row, max(row_number)::float8 as last_row,
-       (array_agg(distinct value) filter (where value is not null))[1:5] as samples, (array_agg(message order by row_number, seq))[1] as message
+       (array_agg(distinct value) filter (where value is not null))[1:5] as samples, (array_agg(message order by row_number, seq))[1] as message,
+       mode() within group (order by suggestion) as suggestion
      from ${kept[of].issues} where tenant_id = $1 and run_id = $2
      group by code, column_name, field order by count(*) desc, code, column_name limit 200`,
     [tx.tenantId, runId],
@@ -452,6 +457,7 @@ export async function issueGroups(tx: Tx, runId: string, of: RowsOf = 'DONE'): P
     lastRow: row.last_row,
     sampleValues: row.samples ?? [],
     message: row.message,
+    suggestion: row.suggestion,
   }))
 }
 

@@ -12,7 +12,12 @@ import { statusChanged } from './events.js'
 import type { RunStatus } from './status.js'
 
 /** Statuses of an import whose failed rows can be tried again. */
-const retryableStatuses: ReadonlySet<RunStatus> = new Set<RunStatus>(['COMPLETED_WITH_ERRORS', 'FAILED', 'CANCELED'])
+const retryableStatuses: ReadonlySet<RunStatus> = new Set<RunStatus>([
+  'COMPLETED',
+  'COMPLETED_WITH_ERRORS',
+  'FAILED',
+  'CANCELED',
+])
 
 /** Rows of the run were closed or opened meanwhile: what was read of it is old. */
 export class RowsChanged extends Error {}
@@ -28,19 +33,23 @@ export async function checkRetryable(tx: Tx, runId: string, lock: '' | 'for upda
     failed: number
     closings: number
     root: string
+    root_status: RunStatus
   }>(
     tx,
-    `select kind, status, failed::float8 as failed, closings::float8 as closings, coalesce(root_run_id, id) as root
+    `select kind, status, failed::float8 as failed, closings::float8 as closings, coalesce(root_run_id, id) as root,
+       (select f.status from run f where f.tenant_id = $1 and f.id = coalesce(run.root_run_id, run.id)) as root_status
      from run where tenant_id = $1 and id = $2 ${lock}`,
     [tx.tenantId, runId],
   )
   if (run === null || run.kind !== 'IMPORT') {
     throw new Refusal('NOT_FOUND', 'There is no import with this id.', ['runId'])
   }
-  if (!retryableStatuses.has(run.status) && run.status !== 'COMPLETED') {
+  // A retry is no longer good for another one when the import that it came of has been rolled back.
+  const barred = [run.status, run.root_status].find((status) => !retryableStatuses.has(status))
+  if (barred !== undefined) {
     throw new Refusal(
       'INVALID_STATE',
-      `Failed rows can be tried again when the import has ended and was not rolled back; this one is ${run.status}.`,
+      `Failed rows can be tried again when the import has ended and was not rolled back; this one is ${barred}.`,
       ['runId'],
     )
   }

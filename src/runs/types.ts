@@ -82,6 +82,8 @@ export interface ImportRunRow extends RunBase {
   readonly options: ImportOptions
   readonly confirmation: 'ASK' | 'IF_NO_ERRORS' | 'ALWAYS'
   readonly parentRunId: string | null
+  /** Whether failed rows of it, or of an import of its family, are being tried again just now. */
+  readonly retrying: boolean
   /** The plan that stands; null before there is one and once it is void. A run that started with one is bound by it. */
   readonly plan: { readonly hash: string; readonly counts: PlanCounts; readonly createdAt: Date } | null
 }
@@ -147,6 +149,8 @@ export interface IssueGroupView {
   readonly lastRow: number
   readonly sampleValues: readonly string[]
   readonly message: string
+  /** The one that most of them have; null where none has one. */
+  readonly suggestion: string | null
 }
 
 /** A relation of a record to one that is not there yet. */

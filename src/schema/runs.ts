@@ -280,6 +280,12 @@ export class IssueGroup {
 
   @Field(() => String)
   readonly message!: string
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'What to do about it, as most of the issues say; null where none does.',
+  })
+  readonly suggestion!: string | null
 }
 
 @ObjectType('RelatedOutcome', {

@@ -37,7 +37,7 @@ const fixMutation = `mutation ($input: ImportRowsFixInput!) { importRowsFix(inpu
 const stateQuery = `query ($id: ID!) { importRun(id: $id) {
   status availableActions parent { id } children { id status }
   counts { total created updated unchanged skipped failed unprocessed deleted reverted kept }
-  issueGroups { code column count sampleValues message }
+  issueGroups { code column count sampleValues message suggestion }
   issues(first: 50) { totalCount nodes { rowNumber code suggestion } }
   rows(first: 50) { totalCount nodes { rowNumber outcome recordId changes { field after } issues { code } cells { column value } } }
   files { kind name url rowCount } } }`
@@ -115,7 +115,10 @@ test('a corrected file of failed rows is applied and leaves no failed row behind
   assert.equal(before.status, 'COMPLETED_WITH_ERRORS')
   assert.equal(before.counts.failed, 3)
   assert.deepEqual(before.availableActions, ['RETRY_FAILED', 'ROLL_BACK', 'DOWNLOAD'])
-  assert.deepEqual(before.issueGroups[0].sampleValues.length, 3)
+  const [group] = before.issueGroups
+  assert.deepEqual([group.code, group.column, group.count], ['INVALID_EMAIL', 'Mail', 3])
+  assert.deepEqual(group.sampleValues, ['bob at example', 'dan', 'eve@example'])
+  assert.match(group.suggestion, /./)
   const childId = await ended(actor, await retry(actor, id, corrected(await failedRowsOf(actor, id))))
   const child = await state(actor, childId)
   assert.equal(child.status, 'COMPLETED')
@@ -317,6 +320,10 @@ test('a repeated call answers the first one, and of two at once one is refused',
     retry(other, otherId, null),
   ])
   const started = answers.filter(({ importRun }) => importRun !== null)
+  const meanwhile = await state(other, otherId)
+  if (meanwhile.children.some(({ status }: Json) => !status.startsWith('COMPLETED'))) {
+    assert.deepEqual(meanwhile.availableActions, ['DOWNLOAD'])
+  }
   for (const answer of started) {
     await ended(other, answer)
   }
@@ -375,6 +382,17 @@ test('undoing a retry opens its rows again; the first import is undone after its
   assert.deepEqual([undone.status, undone.counts.reverted], ['ROLLED_BACK', 2])
   assert.deepEqual(await contacts(actor), [])
   assert.equal((await retry(actor, id, file)).userErrors[0].code, 'INVALID_STATE')
+})
+
+test('a retry of an import that has been undone since is no longer good for another one', async () => {
+  const actor = await newcomer()
+  const id = await imported(actor)
+  const childId = await ended(actor, await retry(actor, id, null))
+  assert.equal((await state(actor, childId)).counts.failed, 3)
+  assert.deepEqual((await rollBack(actor, id)).userErrors, [])
+  const refused = await retry(actor, childId, null)
+  assert.equal(refused.userErrors[0].code, 'INVALID_STATE')
+  assert.match(refused.userErrors[0].message, /ROLLED_BACK/)
 })
 
 test('of a retry that is undone only in part the rest stays applied', async () => {
