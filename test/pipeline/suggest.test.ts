@@ -277,7 +277,16 @@ test('dates of the source are told from dates of the record', () => {
 
 test('one address is taken whole, never mixed from two', () => {
   const both = ['Home Street', 'Home City', 'Home Postal Code', 'Work Street', 'Work City', 'Work Postal Code']
-  assert.deepEqual(fields('contact', both), ['addressLine1', 'city', 'postalCode', null, null, null])
+  const open = suggested('contact', both)
+  assert.deepEqual(
+    open.map(({ field }) => field),
+    both.map(() => null),
+    'which of them is the address is for a person to say',
+  )
+  assert.deepEqual(
+    open.slice(0, 3).map(({ alternatives }) => alternatives[0]?.field),
+    ['addressLine1', 'city', 'postalCode'],
+  )
   const filled = suggestMapping({
     type: recordTypes.contact,
     columns: both.map((name, index) => ({

@@ -31,6 +31,9 @@ const preferences = new Map(ADDRESS_GROUPS.map(({ name, preference }) => [name, 
 /** Addresses that may be somebody else's: good guesses, never sure. */
 const UNSURE_GROUPS = new Set(['other', 'company'])
 const UNSURE_MOST = 0.86
+/** Addresses that are as likely to be the record's as each other, and how close their scores are then: a third of the rows. */
+const EQUAL_GROUPS = new Set(['home', 'work'])
+const EQUAL_SCORES = 0.33
 /** A part of the address that is taken: by the header alone, and when the values agree. */
 const TAKEN = [0.92, 0.95] as const
 /** A part of an address that stays behind. */
@@ -79,7 +82,7 @@ export function addressMeanings(
   }
   for (const { column, group, meaning } of grouped) {
     // A property is where it is: a `Mailing City` beside it is somebody's.
-    const most = type.name === 'property' || UNSURE_GROUPS.has(group) ? UNSURE_MOST : 1
+    const most = type.name === 'property' || UNSURE_GROUPS.has(group) || chosen.open ? UNSURE_MOST : 1
     offer(column, meaning, group === chosen.group, group, most)
   }
   if (!chosen.plain) {
@@ -121,14 +124,14 @@ function choose(
   plain: ReadonlyMap<number, Meaning>,
   grouped: readonly Grouped[],
   columns: readonly AddressColumn[],
-): { readonly group: string | null; readonly plain: boolean } {
+): { readonly group: string | null; readonly plain: boolean; readonly open: boolean } {
   const groups = Map.groupBy(grouped, ({ group }) => group)
   const plainFields = new Set([...plain.values()].map(({ target }) => target.name))
   const completing = [...groups].filter(([, parts]) =>
     parts.every(({ meaning }) => !plainFields.has(meaning.target.name)),
   )
   if (completing.length === 1) {
-    return { group: completing[0]![0], plain: true }
+    return { group: completing[0]![0], plain: true, open: false }
   }
   const scoreOf = (preference: number, parts: readonly number[]): number =>
     preference / 2 + parts.reduce((sum, column) => sum + columns[column]!.fillRate, 0) / parts.length
@@ -143,6 +146,14 @@ function choose(
     scored.push({ group: null, score: scoreOf(1, [...plain.keys()]) })
   }
   scored.sort((a, b) => b.score - a.score)
-  const best = scored[0]?.group ?? null
-  return { group: best, plain: best === null || plainFields.size === 0 || !scored.some(({ group }) => group === null) }
+  const [first, second] = scored
+  const best = first?.group ?? null
+  return {
+    group: best,
+    plain: best === null || plainFields.size === 0 || !scored.some(({ group }) => group === null),
+    // Whether somebody is at home or at work is for a person to say, unless one of them is hardly ever filled.
+    open:
+      [first?.group, second?.group].every((group) => EQUAL_GROUPS.has(group ?? '')) &&
+      first!.score - second!.score < EQUAL_SCORES,
+  }
 }
