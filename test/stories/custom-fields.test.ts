@@ -463,6 +463,23 @@ test('a mapping makes the fields that it needs, once', async () => {
   assert.equal(refused.errors[0]?.extensions.permission, 'MAPPING_MANAGE')
 })
 
+test('a column that is named like a custom field is taken for it, whatever a neighbour means by that name', async () => {
+  const csv = 'Name,Favourite colour,shoeSize\nAda,blue,39\nBob,green,42\n'
+  for (const [kind, options, colour] of [
+    ['TEXT', null, 'blue'],
+    ['ENUM', ['Blue', 'Green'], 'Blue'],
+  ] as const) {
+    const actor = await newcomer()
+    await made(
+      actor,
+      { key: 'colour', label: 'Favourite colour', kind, ...(options === null ? {} : { options }) },
+      { key: 'shoeSize', label: 'Size of the shoes', kind: 'INTEGER' },
+    )
+    await world.import(actor, 'CONTACT', csv)
+    assert.deepEqual((await custom(actor)).Ada, `colour=${colour} shoeSize=39`)
+  }
+})
+
 test('an import that waits for its mapping is given one that makes a field', async () => {
   const actor = await newcomer()
   const id = await world.import(actor, 'CONTACT', 'A1,B2\nAda,red\n', {}, {})

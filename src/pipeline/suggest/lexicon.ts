@@ -1,5 +1,6 @@
 /** What the headers of one record type's files mean: the synonym data of `data/`, looked up by header. */
 import { distance } from 'fastest-levenshtein'
+import { customFieldsOf, customKeyOf } from '../../records/custom.js'
 import { fieldOf, keyField, mappableNames, referencePath } from '../../records/index.js'
 import type { FieldDefinition, RecordType, RecordTypeName } from '../../records/types.js'
 import { activityWords } from '../data/activity.js'
@@ -121,7 +122,8 @@ export function lexiconOf(type: RecordType): Lexicon {
   if (known !== undefined) {
     return known
   }
-  const key = JSON.stringify([type.name, mappableNames(type).map((name) => [name, fieldOf(type, name)?.label])])
+  // The whole definitions: two tenants may mean different things by one name.
+  const key = JSON.stringify([type.name, mappableNames(type), customFieldsOf(type)])
   const lexicon = kept.get(key) ?? build(type)
   kept.delete(key)
   kept.set(key, lexicon)
@@ -170,6 +172,14 @@ function build(type: RecordType): Lexicon {
       const words = wordsOf(text)
       add(keyOf(words), ownMeaning(target))
       phrases.push(phraseOf(target, words, text, 'en'))
+    }
+    const customKey = customKeyOf(target.name)
+    for (const text of customKey === null ? [] : [target.label, customKey, target.name]) {
+      const words = wordsOf(text)
+      // What means a field that everybody has goes on meaning that; these come last.
+      if (!exact.has(keyOf(words))) {
+        add(keyOf(words), ownMeaning(target))
+      }
     }
     for (const [language, list] of Object.entries(languages) as [Language, string][]) {
       for (const text of list.split(',').map((phrase) => phrase.trim())) {
