@@ -11,6 +11,7 @@ import type { PoolTx } from '../db/database.js'
 import { Refusal } from '../errors.js'
 import { decodeId, encodeId } from '../ids.js'
 import { checkedCustomField } from '../records/custom.js'
+import { mappableNames } from '../records/index.js'
 import type { RecordTypeName } from '../records/types.js'
 import { CustomFieldCreateInput, IdInput, RecordSchemaPayload } from '../schema/custom-fields.js'
 import { FileFormat, RecordTypeEnum } from '../schema/enums.js'
@@ -94,6 +95,11 @@ export class RecordSchemaResolver {
       `${schema.type}-template.csv`,
     ).url
   }
+}
+
+/** Every name that a column can have to be mapped without help, custom fields included. */
+export async function templateNames(tx: PoolTx, name: RecordTypeName): Promise<readonly string[]> {
+  return mappableNames((await loadSchema(tx, name)).type)
 }
 
 async function schemaPayload(tx: PoolTx, name: RecordTypeName): Promise<object> {

@@ -5,10 +5,11 @@ import type { NextFunction, Request, Response } from 'express'
 import { LINK_PATH, type LinkTarget, readLink } from '../access/links.js'
 import { SourceFile } from '../db/entities.js'
 import { first, withTenant } from '../db/tx.js'
-import { mappableNames, recordTypes } from '../records/index.js'
+import { recordTypes } from '../records/index.js'
 import type { RecordTypeName } from '../records/types.js'
 import type { Services } from '../resolvers/context.js'
 import { failedRowsName, safeName, unprocessedRowsName } from '../resolvers/names.js'
+import { templateNames } from '../resolvers/record-schema.js'
 
 /** Path pattern of links in the router. */
 export const DOWNLOAD_ROUTE = `${LINK_PATH}/:signed/{:name}`
@@ -53,7 +54,7 @@ export function downloads(services: Services) {
 async function find(services: Services, { kind, tenantId, object }: LinkTarget): Promise<Download | null> {
   switch (kind) {
     case 'template':
-      return template(object)
+      return template(services, tenantId, object)
     case 'source':
       return withTenant(services.database, tenantId, async (tx) => {
         const file = await tx.em.findOne(SourceFile, { tenantId, id: object, purgedAt: null })
@@ -96,12 +97,12 @@ async function stored(
     : { name, contentType, byteSize, etag: `"${sha256}"`, open: (start, end) => files.read(key, { start, end }) }
 }
 
-function template(name: string): Download | null {
-  const type = Object.hasOwn(recordTypes, name) ? recordTypes[name as RecordTypeName] : null
-  if (type === null) {
+async function template(services: Services, tenantId: string, name: string): Promise<Download | null> {
+  if (!Object.hasOwn(recordTypes, name)) {
     return null
   }
-  const bytes = Buffer.from(`${mappableNames(type).join(',')}\r\n`)
+  const names = await withTenant(services.database, tenantId, (tx) => templateNames(tx, name as RecordTypeName))
+  const bytes = Buffer.from(`${names.join(',')}\r\n`)
   return {
     name: `${name}-template.csv`,
     contentType: CSV_TYPE,

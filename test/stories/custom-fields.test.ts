@@ -463,6 +463,23 @@ test('a mapping makes the fields that it needs, once', async () => {
   assert.equal(refused.errors[0]?.extensions.permission, 'MAPPING_MANAGE')
 })
 
+test('the template of a record type has the columns of its custom fields, and they map without help', async () => {
+  const actor = await newcomer()
+  await made(actor, ...shortFields)
+  const { recordSchema } = await world.ask(actor, '{ recordSchema(recordType: CONTACT) { templateFileUrl } }')
+  const header = (await (await fetch(recordSchema.templateFileUrl)).text()).trim()
+  assert.ok(header.endsWith(',custom.colour,custom.score,custom.vip'), header)
+  const cells: Readonly<Record<string, string>> = {
+    displayName: 'Ada',
+    'custom.colour': 'red',
+    'custom.score': '1',
+    'custom.vip': 'no',
+  }
+  const row = header.split(',').map((name) => cells[name] ?? '')
+  await world.import(actor, 'CONTACT', `${header}\n${row.join(',')}\n`)
+  assert.deepEqual(await custom(actor), { Ada: 'colour=red score=1 vip=false' })
+})
+
 test('a column that is named like a custom field is taken for it, whatever a neighbour means by that name', async () => {
   const csv = 'Name,Favourite colour,shoeSize\nAda,blue,39\nBob,green,42\n'
   for (const [kind, options, colour] of [
