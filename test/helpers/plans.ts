@@ -34,7 +34,8 @@ export function ofRun(engine: Engine, runId: string): Promise<PlannedOrDone[]> {
       'run_row',
       'run_range',
       'run_issue',
-      '(select c.after::text from run_change c where c.run_id = r.run_id and c.row_number = r.row_number)',
+      `(select c.after::text from run_change c where c.run_id = r.run_id and c.row_number = r.row_number
+         and c.record_type = (select record_type from run where id = $1))`,
     ),
     [runId],
   )

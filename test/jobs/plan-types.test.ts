@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test'
 import type { ImportOptions } from '../../src/pipeline/types.js'
 import { freshDatabase, type TestDatabase } from '../helpers/database.js'
 import { Engine, type ImportRequest } from '../helpers/engine.js'
-import { ofPlan, planned, runAsPlanned } from '../helpers/plans.js'
+import { confirm, ofPlan, ofRun, planned, runAsPlanned } from '../helpers/plans.js'
 import { Random } from '../helpers/random.js'
 
 let db: TestDatabase
@@ -133,7 +133,7 @@ function randomPolicy(random: Random, rules: readonly string[][][]): Partial<Imp
     operation: random.pick(['UPSERT', 'UPSERT', 'UPSERT', 'UPDATE_ONLY', 'DELETE'] as const),
     matchOn: random.pick(rules),
     onInvalidRow: random.pick(['SKIP_ROW', 'DROP_VALUE'] as const),
-    onMissingRelation: random.pick(['FAIL_ROW', 'DROP_LINK'] as const),
+    onMissingRelation: random.pick(['FAIL_ROW', 'DROP_LINK', 'CREATE', 'KEEP_PENDING'] as const),
     onBlank: random.pick(['KEEP', 'CLEAR'] as const),
   }
 }
@@ -196,6 +196,72 @@ test('a record is found among more than 100 that share the key of a row but have
     'one of them has no id',
   )
   assert.equal(run.counts.updated, 1)
+})
+
+test('a row that changes its record and a related one, each at a version of its own, is no drift', async () => {
+  const tenant = await tenantWithPeople()
+  const map = { Ext: 'externalId', Title: 'title', Mail: 'contact.email', Last: 'contact.lastName' }
+  const leads = (title: string, last: string) =>
+    csv(
+      Object.keys(map),
+      Array.from({ length: 20 }, (_, i) => [`l${i}`, `${title} ${i}`, `m${4 + (i % 10)}@example.com`, `${last} ${i}`]),
+    )
+  await engine.import(tenant, { type: 'lead', csv: leads('One', 'First'), map })
+  const run = await runAsPlanned(engine, tenant, { type: 'lead', csv: leads('Two', 'Second'), map }, 'related')
+  assert.equal(run.counts.updated, 20)
+})
+
+test('of a row with two relations, the one that is gone since the plan is drift although the other never was there', async () => {
+  const tenant = await tenantWithPeople()
+  const map = { Ext: 'externalId', Title: 'title', Who: 'contact.externalId', Home: 'property.listingId' }
+  const { runId, hash } = await planned(engine, tenant, {
+    type: 'lead',
+    csv: csv(Object.keys(map), [
+      ['a', 'A', 'c3', 'nowhere'],
+      ['b', 'B', 'c4', 'nowhere'],
+    ]),
+    map,
+    options: { onMissingRelation: 'DROP_LINK' },
+  })
+  await engine.rows("update contact set deleted_at = now() where tenant_id = $1 and external_id = 'c3'", [tenant])
+  await confirm(engine, tenant, runId, hash)
+  await engine.advance(tenant, runId)
+  assert.deepEqual(
+    (await ofRun(engine, runId)).map(({ outcome, issues }) => [outcome, /DRIFTED_SINCE_PLAN/.test(issues ?? '')]),
+    [
+      ['SKIPPED', true],
+      ['CREATED', false],
+    ],
+  )
+})
+
+test('25,000 rows of which every tenth repeats somebody from anywhere before come to what their plan says', async () => {
+  const large = await Engine.start(db, { chunkRows: 10_000, chunksInFlight: 2 })
+  try {
+    const random = new Random(25_000)
+    const tenant = await large.tenant()
+    const met: number[] = []
+    const rows = times(25_000, () => {
+      const repeats = met.length > 0 && met.length % 10 === 9
+      const person = repeats ? random.pick(met) : met.length
+      met.push(person)
+      // Somebody is met again by id, by address, or by both.
+      const by = repeats ? random.below(3) : 2
+      return [by === 1 ? '' : `p${person}`, by === 0 ? '' : `p${person}@example.com`, `L${random.below(1000)}`]
+    })
+    const request: ImportRequest = { type: 'contact', csv: csv(Object.keys(people), rows), map: people }
+    const run = await runAsPlanned(large, tenant, request, 'large')
+    assert.equal(run.counts.created, 22_500)
+    assert.ok(run.counts.updated > 2400, `${run.counts.updated} updates`)
+    assert.equal(run.counts.updated + run.counts.unchanged, 2500)
+    const [{ chunks } = { chunks: 0 }] = await large.rows<{ chunks: number }>(
+      'select count(*)::int as chunks from plan_chunk where run_id = $1',
+      [run.id],
+    )
+    assert.equal(chunks, 3)
+  } finally {
+    await large.close()
+  }
 })
 
 test('the hash of a plan does not depend on ids and times of the rehearsal', async () => {

@@ -264,6 +264,8 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
     assignments.push(`custom_fields = jsonb_strip_nulls(r.custom_fields || ${jsonbObject(customTargets)})`)
   }
 
+  // RACED: somebody changed the record while this waited for its lock. What RETURNING calls old is then the record of before
+  // that, where the table has a trigger (PostgreSQL 18.4), and would be a wrong before-image: the chunk has to be tried again.
   // Row by row: `update ... from` with the merged values compared first, so that a row that changes nothing is not written.
   const update =
     changing.length === 0
@@ -283,7 +285,8 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
           select jsonb_object_agg(f, o) as before, jsonb_object_agg(f, n) as after
           from (values ${changing.map((target, i) => `(${text(target.column)}, to_jsonb(u.o${i}), to_jsonb(u.n${i}))`).join(', ')}) as x (f, o, n)
           where o is distinct from n) d)
-      insert into verdict (row_number, outcome, record_id) select row_number, 'UPDATED', id from u`
+      insert into verdict (row_number, outcome, record_id)
+      select row_number, case when after_version = before_version + 1 then 'UPDATED' else 'RACED' end, id from u`
 
   const unchanged =
     byExternalIdRule !== 0 ||

@@ -501,6 +501,15 @@ class ChunkWriter {
     }
   }
 
+  /** A record has taken the key of a row that was to create one. */
+  #appeared(row: number, onDrift: 'SKIP_ROW' | 'FAIL_RUN'): void {
+    const message = `When the plan was made, no other ${this.#label()} had the external id of this row; now one has.`
+    if (onDrift === 'FAIL_RUN') {
+      throw new FatalError('DRIFTED_SINCE_PLAN', `Row ${row}: ${message} onDrift is FAIL_RUN.`)
+    }
+    this.#drifted(row, message, onDrift)
+  }
+
   #driftMessage(drift: 'APPEARED' | 'GONE' | 'CHANGED'): string {
     switch (drift) {
       case 'APPEARED':
@@ -523,20 +532,23 @@ class ChunkWriter {
   }
 
   /**
-   * Whether every record still stood at the planned version when it was written: somebody may have changed one between the
-   * look at it and the write. Then the chunk is undone and tried again, and the look finds the change.
+   * Whether every record still stood at the planned version when it was written, or where this run had left it: somebody may
+   * have changed one between the look at it and the write. Then the chunk is undone and tried again, and the look finds the change.
    */
   async #checkVersions(): Promise<void> {
     const { firstRow, lastRow } = this.#chunk
-    const raced = await this.#tx.query(
+    const between = await this.#tx.query(
+      // A record that the run has made stands at version 1 until it is changed.
       `select from expected e join run_change c on c.tenant_id = $1 and c.run_id = $2 and c.row_number = e.row_number
-       where e.version >= 0 and c.row_number between $3 and $4 and c.before_version <> e.version and not exists (
-         select from run_change p where p.tenant_id = $1 and p.run_id = $2 and p.record_id = c.record_id and p.row_number < c.row_number)
+       where e.version <> ${SEVERAL_RECORDS} and c.row_number between $3 and $4 and c.record_type = $5 and c.before_version <> coalesce(
+         (select max(p.after_version) from run_change p
+          where p.tenant_id = $1 and p.run_id = $2 and p.record_id = c.record_id and p.row_number < c.row_number),
+         nullif(e.version, ${OWN_RECORD}), 1)
        limit 1`,
-      [this.#tx.tenantId, this.#plan.runId, firstRow, lastRow],
+      [this.#tx.tenantId, this.#plan.runId, firstRow, lastRow, this.#plan.recordType.name],
     )
-    if (raced.length > 0) {
-      throw new RetryableError('RECORD_CHANGED', 'A record was changed while its row was being written.')
+    if (between.length > 0) {
+      throw raced()
     }
   }
 
@@ -874,8 +886,15 @@ class ChunkWriter {
       await this.#postpone(pass, again)
     }
     if (refused.length > 0) {
-      await this.#fail(refused)
+      const { onDrift } = this.#plan
+      // Those that the plan knew of have their outcome already.
+      const drifted = onDrift === 'SKIP_ROW' || onDrift === 'FAIL_RUN'
+      await this.#fail(refused, drifted ? 'SKIPPED' : 'FAILED')
       for (const row of refused) {
+        if (drifted) {
+          this.#appeared(row, onDrift)
+          continue
+        }
         this.#issue(
           row,
           'DUPLICATE_RECORD',
@@ -972,7 +991,13 @@ class ChunkWriter {
         [...this.#params(from, to, pass), link.field],
       )
       const failed: number[] = []
-      const drifted = link.field === 'ownerEmail' ? null : await this.#newlyMissing(rows.map((row) => row.row))
+      const drifted =
+        link.field === 'ownerEmail'
+          ? null
+          : await this.#newlyMissing(
+              link.field,
+              rows.map((row) => row.row),
+            )
       for (const row of rows) {
         if (drifted?.has(row.row) === true) {
           continue
@@ -1015,15 +1040,15 @@ class ChunkWriter {
   }
 
   /** Rows of a run bound by a plan that had their relation when the plan was made: they are left out. */
-  async #newlyMissing(rows: readonly number[]): Promise<ReadonlySet<number> | null> {
+  async #newlyMissing(field: string, rows: readonly number[]): Promise<ReadonlySet<number> | null> {
     const { onDrift } = this.#plan
     if (onDrift === null || onDrift === 'APPLY' || rows.length === 0) {
       return null
     }
     const known = await this.#tx.query<{ row: number }>(
       `select row_number as row from plan_issue where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[])
-         and code in ('RELATION_NOT_FOUND', 'RELATION_AMBIGUOUS')`,
-      [this.#tx.tenantId, this.#plan.runId, rows],
+         and code in ('RELATION_NOT_FOUND', 'RELATION_AMBIGUOUS') and split_part(field, '.', 1) = $4`,
+      [this.#tx.tenantId, this.#plan.runId, rows, field],
     )
     const planned = new Set(known.map((row) => row.row))
     const drifted = rows.filter((row) => !planned.has(row))
@@ -1180,7 +1205,7 @@ class ChunkWriter {
   }
 
   async #tally(refused: readonly { readonly row: number; readonly byte: number }[]): Promise<AppliedChunk> {
-    const tally = { UPDATED: 0, UNCHANGED: 0, SKIPPED: 0, FAILED: 0, DELETED: 0 }
+    const tally = { UPDATED: 0, UNCHANGED: 0, SKIPPED: 0, FAILED: 0, DELETED: 0, RACED: 0 }
     let decided = 0
     if (this.#decided) {
       for (const row of await this.#tx.query<{ outcome: keyof typeof tally; n: number }>(
@@ -1189,6 +1214,9 @@ class ChunkWriter {
         tally[row.outcome] = row.n
         decided += row.n
       }
+    }
+    if (tally.RACED > 0) {
+      throw raced()
     }
     const created = this.#chunk.staged - refused.length - decided
     if (created > 0 && this.#plan.operation !== 'UPSERT') {
@@ -1206,6 +1234,10 @@ class ChunkWriter {
       whole: decided > 0 || refused.length > 0 ? null : 'CREATED',
     }
   }
+}
+
+function raced(): RetryableError {
+  return new RetryableError('RECORD_CHANGED', 'A record was changed while its row was being written.')
 }
 
 function groupLinks(
