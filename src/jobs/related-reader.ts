@@ -45,6 +45,7 @@ export class RelatedReader {
       recordType: type,
       stageColumns,
       rules: staged(rules, stageColumns),
+      unique: [],
     })
     this.#mapping = mapping
     this.#map = (row) => mapper.map(row)

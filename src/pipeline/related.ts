@@ -72,6 +72,8 @@ function relatedMapping(
       ...resolved,
       recordType: to,
       columns: [...keys, ...others],
+      // Those are about the records of the file.
+      rules: [],
       options: {
         ...options,
         matchOn: [],

@@ -237,6 +237,29 @@ test('a rule judges the record that the row by itself would make, whatever the C
   assert.deepEqual(told(gone), [])
 })
 
+test('rules are about the records of the file, not about those that its rows feed besides', async () => {
+  const actor = await newcomer()
+  const pattern = ['pattern', '.*@x\\.com'] as const
+  await saved(
+    actor,
+    { recordType: 'LEAD', kind: 'PATTERN', fields: ['email'], arguments: [pattern] },
+    { recordType: 'LEAD', kind: 'PATTERN', fields: ['firstName'], arguments: [['pattern', 'X.*']] },
+    { recordType: 'LEAD', kind: 'UNIQUE', fields: ['email'] },
+  )
+  const map = {
+    Id: 'externalId',
+    Mail: 'email',
+    Person: 'contact.email',
+    First: 'contact.firstName',
+    Last: 'contact.lastName',
+  }
+  const csv =
+    'Id,Mail,Person,First,Last\n1,a@x.com,ada@y.com,Ada,L\n2,b@x.com,ada@y.com,Ada,L\n3,c@y.com,cy@y.com,Cy,M\n'
+  const run = await imported(actor, csv, map, { onMissingRelation: 'CREATE' }, {}, 'LEAD')
+  assert.deepEqual(told(run), ['4 ERROR PATTERN of email'], JSON.stringify(run))
+  assert.equal(run.counts.created, 2)
+})
+
 test('a value that cannot be read has its own issue and no other, and a default fulfils a rule', async () => {
   const actor = await newcomer()
   await saved(
