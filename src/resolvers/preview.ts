@@ -8,11 +8,13 @@ import { decodeId } from '../ids.js'
 import { PREVIEW_ROWS_MAX } from '../limits.js'
 import { RowPreview } from '../pipeline/preview.js'
 import { resolveMapping } from '../pipeline/resolve.js'
+import { fieldsOfRule } from '../pipeline/rules.js'
 import { guessRecordType } from '../pipeline/suggest.js'
-import type { ColumnMapping, SourceOptions } from '../pipeline/types.js'
+import type { BusinessRule, ColumnMapping, SourceOptions } from '../pipeline/types.js'
 import { customDefinition, withCustomFields } from '../records/custom.js'
 import { fieldOf } from '../records/index.js'
 import type { RecordType } from '../records/types.js'
+import { listRules } from '../runs/business-rules.js'
 import { defaultImportOptions } from '../runs/imports.js'
 import { RecordTypeEnum } from '../schema/enums.js'
 import { SourceFileType, SourceOptionsInput } from '../schema/files.js'
@@ -58,9 +60,16 @@ export class FilePreviewResolver {
       const head = await fileHead(context.services, stored, said)
       const name = recordType == null ? guessRecordType(head.detection.columns).recordType : recordTypeOf(recordType)
       const entries = mapping == null ? [] : columnMappings(mapping)
+      const [standing, rules] = await inTenant(context, async (tx) => [
+        await loadRecordType(tx, name),
+        await listRules(tx, name),
+      ])
       return shown(context, {
         head,
-        type: withNewFields(await inTenant(context, (tx) => loadRecordType(tx, name)), mapping ?? []),
+        type: withNewFields(standing, mapping ?? []),
+        rules: rules.filter(
+          (rule) => rule.active && fieldsOfRule(rule).every((field) => fieldOf(standing, field) !== null),
+        ),
         mapping: entries,
         source: over(stored.sourceOptions as SourceOptions | null, said),
         rows: head.rows.slice(0, count),
@@ -82,12 +91,14 @@ interface PreviewRequest {
   readonly head: FileHead
   readonly type: RecordType
   readonly mapping: readonly ColumnMapping[]
+  /** Those that an import would obey now; what only the records can tell about is not told here. */
+  readonly rules: readonly BusinessRule[]
   readonly source: SourceOptions
   readonly rows: readonly Row[]
 }
 
 /** Refuses a mapping that can never be right, as an import does. */
-function shown(context: ApiContext, { head, type, mapping, source, rows }: PreviewRequest): FilePreview {
+function shown(context: ApiContext, { head, type, mapping, rules, source, rows }: PreviewRequest): FilePreview {
   const { resolved, conflicts } = resolveMapping({
     type,
     mapping,
@@ -97,7 +108,8 @@ function shown(context: ApiContext, { head, type, mapping, source, rows }: Previ
   })
   // Whoever asks chooses the mapping, so it says nothing of what is harmless: without PII_READ no cell is shown at all.
   const open = may(context, 'PII_READ')
-  const view = new RowPreview(type, resolved)
+  // Where nothing is mapped yet, everything is missing.
+  const view = new RowPreview(type, rules.length === 0 || mapping.length === 0 ? resolved : { ...resolved, rules })
   return {
     detection: showDetection(context, head.detection),
     // Without a mapping nobody has decided anything that could be wrong.

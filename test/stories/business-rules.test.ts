@@ -629,6 +629,36 @@ test('a neighbour neither sees nor obeys nor changes a rule', async () => {
   assert.equal((await save(actor, { ...rule, arguments: [], recordType: 'LEAD' })).userErrors[0].code, 'INVALID_INPUT')
 })
 
+test('a preview shows what rules say of the first rows, once there is a mapping', async () => {
+  const actor = await newcomer()
+  await saved(actor, { kind: 'PATTERN', fields: ['jobTitle'], arguments: [['pattern', 'B.*']] })
+  const upload = await world.upload(
+    actor,
+    'mutation ($input: FileUploadInput!) { fileUpload(input: $input) { file { id } } }',
+    {},
+    'Name,Job\nAda,Boss\nBob,Clerk\n',
+  )
+  const preview = async (mapping: object[]): Promise<Json[]> => {
+    const { file } = await world.ask(
+      actor,
+      `query ($id: ID!, $mapping: [ColumnMappingInput!]) { file(id: $id) { preview(recordType: CONTACT, mapping: $mapping) {
+         rows { rowNumber issues { code field message } } } } }`,
+      { id: upload.data.fileUpload.file.id, mapping },
+    )
+    return file.preview.rows.map(({ issues }: Json) => issues)
+  }
+  const mapping = [
+    { column: 'Name', field: 'displayName' },
+    { column: 'Job', field: 'jobTitle' },
+  ]
+  assert.deepEqual(await preview(mapping), [
+    [],
+    [{ code: 'RULE_FAILED', field: 'jobTitle', message: 'PATTERN of jobTitle' }],
+  ])
+  await saved(actor, { kind: 'REQUIRED_IF', fields: ['email'] })
+  assert.deepEqual(await preview([]), [[], []], 'nothing has been mapped yet')
+})
+
 test('what a rule says of a sensitive field is hidden from who may not see it', async () => {
   const actor = await newcomer()
   await saved(actor, { kind: 'PATTERN', fields: ['email'], arguments: [['pattern', '.*@x\\.com']] })
