@@ -89,15 +89,26 @@ const functions = [
        with members as (
          select id from run where tenant_id = v_tenant and (id = p_retry.root_run_id or root_run_id = p_retry.root_run_id)
            and id <> p_retry.id),
-       closed as (
-         update run_row p set outcome = d.outcome, record_id = d.record_id, closed_by = p_retry.id
+       -- The planner knows nothing of a table that was just written: by subqueries of their own the rows are looked up one by
+       -- one by their key. (Measured: joined the other way round a chunk took longer than a statement may.)
+       rows_there as (
+         select p.at, d.outcome, d.record_id
          from members m cross join unnest(v_rows, v_outcomes, v_records) as d (n, outcome, record_id)
-         where p.tenant_id = v_tenant and p.run_id = m.id and p.row_number = d.n and p.outcome = 'FAILED'
+           cross join lateral (
+             select x.ctid as at from run_row x
+             where x.tenant_id = v_tenant and x.run_id = m.id and x.row_number = d.n and x.outcome = 'FAILED' offset 0) p),
+       closed as (
+         update run_row p set outcome = r.outcome, record_id = r.record_id, closed_by = p_retry.id
+         from rows_there r where p.ctid = r.at and p.tenant_id = v_tenant
          returning p.run_id, p.outcome),
-       issues as (
-         update run_issue i set closed_by = p_retry.id
+       issues_there as (
+         select i.at
          from members m cross join unnest(v_rows) as n
-         where i.tenant_id = v_tenant and i.run_id = m.id and i.row_number = n and i.closed_by is null)
+           cross join lateral (
+             select x.ctid as at from run_issue x
+             where x.tenant_id = v_tenant and x.run_id = m.id and x.row_number = n and x.closed_by is null offset 0) i),
+       issues as (
+         update run_issue i set closed_by = p_retry.id from issues_there t where i.ctid = t.at and i.tenant_id = v_tenant)
        select run_id, count(*) as rows, jsonb_build_object('rows', count(*),
          'CREATED', count(*) filter (where outcome = 'CREATED'), 'UPDATED', count(*) filter (where outcome = 'UPDATED'),
          'UNCHANGED', count(*) filter (where outcome = 'UNCHANGED'), 'SKIPPED', count(*) filter (where outcome = 'SKIPPED'),
@@ -130,15 +141,14 @@ const functions = [
             and not exists (select from %1$I r where r.tenant_id = $1 and r.id = c.record_id and r.created_run_id = $2)) k', v_type)
      into v_kept using v_tenant, p_retry;
      for v_each in
+       -- Both by the retry alone: joined with one another each row would look through all of them.
        with opened as (
          update run_row p set outcome = 'FAILED', record_id = null, closed_by = null
-         from run_row b
-         where b.tenant_id = v_tenant and b.closed_by = p_retry and not b.row_number = any (v_kept)
-           and p.tenant_id = b.tenant_id and p.run_id = b.run_id and p.row_number = b.row_number
-         returning p.run_id, p.row_number, b.outcome),
+         where p.tenant_id = v_tenant and p.closed_by = p_retry and not p.row_number = any (v_kept)
+         returning p.run_id, old.outcome),
        issues as (
-         update run_issue i set closed_by = null from opened o
-         where i.tenant_id = v_tenant and i.run_id = o.run_id and i.row_number = o.row_number and i.closed_by = p_retry)
+         update run_issue i set closed_by = null
+         where i.tenant_id = v_tenant and i.closed_by = p_retry and not i.row_number = any (v_kept))
        select run_id, jsonb_build_object('rows', count(*),
          'CREATED', count(*) filter (where outcome = 'CREATED'), 'UPDATED', count(*) filter (where outcome = 'UPDATED'),
          'UNCHANGED', count(*) filter (where outcome = 'UNCHANGED'), 'SKIPPED', count(*) filter (where outcome = 'SKIPPED'),

@@ -73,7 +73,7 @@ export async function checkRetryable(tx: Tx, runId: string, lock: '' | 'for upda
   return run.closings
 }
 
-/** Those of these rows that have failed, with their places in the file of the import, in file order. */
+/** Those of these rows (in ascending order) that have failed, with their places in the file of the import, in file order. */
 export async function failedAmong(
   tx: Tx,
   runId: string,
@@ -81,8 +81,10 @@ export async function failedAmong(
 ): Promise<{ readonly number: number; readonly byte: number }[]> {
   return tx.query(
     `select row_number::float8 as number, byte::float8 as byte from run_row
-     where tenant_id = $1 and run_id = $2 and row_number = any ($3::bigint[]) and outcome = 'FAILED' order by row_number`,
-    [tx.tenantId, runId, rows],
+     where tenant_id = $1 and run_id = $2 and row_number between $4 and $5 and row_number = any ($3::bigint[])
+       and outcome = 'FAILED' order by row_number`,
+    // Whichever index is taken, only this stretch of the rows is looked at.
+    [tx.tenantId, runId, rows, rows[0] ?? 0, rows.at(-1) ?? 0],
   )
 }
 
