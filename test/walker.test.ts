@@ -306,7 +306,7 @@ async function populate(actor: Actor, mark: string): Promise<Ids> {
     [actor.tenantId, mark],
   )
 
-  await world.oracle.query('update run set parent_run_id = $2 where tenant_id = $1 and id = $3', [
+  await world.oracle.query('update run set parent_run_id = $2, root_run_id = $2 where tenant_id = $1 and id = $3', [
     actor.tenantId,
     decodeId('run', first),
     decodeId('run', waiting),
@@ -420,6 +420,12 @@ const mutationCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> =
   uploadComplete: (ids) => [`(input: { uploadSessionId: "${ids.upload}" })`],
   importCreate: (ids) => [`(input: { fileId: "${ids.file}", recordType: CONTACT, idempotencyKey: "walk" })`],
   importMappingUpdate: (ids) => [`(input: { runId: "${ids.waiting}", mapping: [] })`],
+  importPlan: (ids) => [`(input: { runId: "${ids.import}" })`],
+  importConfirm: (ids) => [`(input: { runId: "${ids.import}", idempotencyKey: "walk on" })`],
+  importRowsFix: (ids) => [
+    `(input: { runId: "${ids.import}", rows: [{ rowNumber: 2, cells: [] }], idempotencyKey: "walk fix" })`,
+  ],
+  importRetryFailed: (ids) => [`(input: { runId: "${ids.import}", idempotencyKey: "walk again" })`],
   runPause: (ids) => [ids.import, ids.waiting, ids.rollback].map((id) => `(input: { runId: "${id}" })`),
   runResume: (ids) => [ids.import, ids.waiting, ids.rollback].map((id) => `(input: { runId: "${id}" })`),
   runCancel: (ids) => [ids.import, ids.waiting, ids.rollback].map((id) => `(input: { runId: "${id}" })`),

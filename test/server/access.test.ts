@@ -49,6 +49,10 @@ const calls: Readonly<Record<string, string>> = {
   'Mutation.mappingTemplateSave':
     'mutation { mappingTemplateSave(input: { name: "", recordType: LEAD, mapping: [] }) { userErrors { code } } }',
   'Mutation.mappingTemplateArchive': `mutation { mappingTemplateArchive(input: { id: "${id('mappingTemplate')}" }) { userErrors { code } } }`,
+  'Mutation.importPlan': `mutation { importPlan(input: { runId: "${id('run')}" }) { userErrors { code } } }`,
+  'Mutation.importConfirm': `mutation { importConfirm(input: { runId: "${id('run')}", idempotencyKey: "c" }) { userErrors { code } } }`,
+  'Mutation.importRowsFix': `mutation { importRowsFix(input: { runId: "${id('run')}", rows: [], idempotencyKey: "f" }) { userErrors { code } } }`,
+  'Mutation.importRetryFailed': `mutation { importRetryFailed(input: { runId: "${id('run')}", idempotencyKey: "r" }) { userErrors { code } } }`,
   'Mutation.runPause': `mutation { runPause(input: { runId: "${id('run')}" }) { userErrors { code } } }`,
   'Mutation.runResume': `mutation { runResume(input: { runId: "${id('run')}" }) { userErrors { code } } }`,
   'Mutation.runCancel': `mutation { runCancel(input: { runId: "${id('run')}" }) { userErrors { code } } }`,
