@@ -5,7 +5,7 @@
  * shadow then holds it as the rows so far would have left it.
  */
 import type { RecordType } from '../../records/types.js'
-import { storedValue, text } from './sql.js'
+import { storedValue, tenant, text } from './sql.js'
 import { fieldNamed, type WritePlan } from './stage.js'
 
 /** Where the real tables are. */
@@ -69,25 +69,25 @@ export function shadowRecords(plan: WritePlan): string[] {
 
   const identities = (of: string, value: string): void => {
     copied.push(`insert into pg_temp.record_identity select i.* from stage s cross join lateral (
-        select * from ${REAL}.record_identity i where i.tenant_id = $1 and i.record_type = ${text(of)}
+        select * from ${REAL}.record_identity i where i.tenant_id = ${tenant} and i.record_type = ${text(of)}
           and i.source_system = ${system} and i.external_id = ${value} limit 1) i
       where ${rows} and ${value} is not null on conflict do nothing`)
   }
   const byExternalId = (value: string): void => {
     copy(`select r.* from stage s cross join lateral (
-        select * from ${REAL}.${table} r where r.tenant_id = $1 and r.source_system = ${system} and r.external_id = ${value}
+        select * from ${REAL}.${table} r where r.tenant_id = ${tenant} and r.source_system = ${system} and r.external_id = ${value}
           and r.deleted_at is null limit 1) r
       where ${rows} and ${value} is not null`)
     identities(type.name, value)
     copy(`select r.* from stage s cross join lateral (
-        select r.* from ${REAL}.record_identity i join ${REAL}.${table} r on r.tenant_id = $1 and r.id = i.record_id
-        where i.tenant_id = $1 and i.record_type = ${text(type.name)} and i.source_system = ${system} and i.external_id = ${value}
+        select r.* from ${REAL}.record_identity i join ${REAL}.${table} r on r.tenant_id = ${tenant} and r.id = i.record_id
+        where i.tenant_id = ${tenant} and i.record_type = ${text(type.name)} and i.source_system = ${system} and i.external_id = ${value}
           and r.deleted_at is null limit 1) r
       where ${rows} and ${value} is not null`)
   }
   const byFields = (fields: readonly { readonly stored: string; readonly value: string }[], but = ''): void => {
     copy(`select r.* from stage s cross join lateral (
-        select * from ${REAL}.${table} r where r.tenant_id = $1
+        select * from ${REAL}.${table} r where r.tenant_id = ${tenant}
           and ${fields.map(({ stored, value }) => `${stored} = ${value}`).join(' and ')} and r.deleted_at is null${but}
         limit ${ALIKE_RECORDS}) r
       where ${rows} and ${fields.map(({ value }) => `${value} is not null`).join(' and ')}`)
@@ -152,7 +152,7 @@ export function namedRecords(plan: WritePlan): string {
   const system =
     systemColumn === undefined ? text(plan.sourceSystem) : `coalesce(s.${systemColumn}, ${text(plan.sourceSystem)})`
   return `select s.row_number, r.id as record_id, r.version from stage s cross join lateral (
-      select id, version from ${REAL}.${type.table} r where r.tenant_id = $1 and r.source_system = ${system}
+      select id, version from ${REAL}.${type.table} r where r.tenant_id = ${tenant} and r.source_system = ${system}
         and r.external_id = s.${externalId} and r.deleted_at is null limit 1) r
     where s.row_number between $2 and $3`
 }
