@@ -81,6 +81,11 @@ async function link(
              and i.source_system = p.source_system and i.external_id = p.value) k
          join ${to.table} r on r.tenant_id = $1 and r.id = k.id and r.deleted_at is null limit 2`
       : `select r.id from ${to.table} r where r.tenant_id = $1 and r.${column} = p.value and r.deleted_at is null limit 2`
+  // Waited for here and not in the update, whose `old` is what stood before the waiting where a trigger changes the row.
+  await tx.query(`select from ${type.table} where tenant_id = $1 and id = any ($2::uuid[]) order by id for update`, [
+    tx.tenantId,
+    ids,
+  ])
   await tx.query(
     // What somebody has linked otherwise meanwhile stays as it is, and the relation goes on waiting. A record that stands as
     // its import left it does so still: this completes it.
