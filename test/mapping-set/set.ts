@@ -6,10 +6,10 @@ import { z } from 'zod'
 /** Among the sources: this file runs compiled, in dist. */
 const FOLDER = join(import.meta.dirname, '..', '..', '..', 'test', 'mapping-set')
 
-/** Halves of the set: one to tune the suggestion with, one that is never looked at meanwhile. */
-export const halves = ['tuning', 'unseen'] as const
+/** Parts of the set: a half to tune the suggestion with, one that is never looked at meanwhile, and layouts written later. */
+export const halves = ['tuning', 'unseen', 'more'] as const
 
-/** Which half of the set a layout is in. */
+/** Which part of the set a layout is in. */
 export type Half = (typeof halves)[number]
 
 const answer = z.string().nullable()
@@ -37,7 +37,7 @@ export interface Layout extends Omit<z.infer<typeof layout>, 'columns'> {
   readonly columns: readonly LabelledColumn[]
 }
 
-/** The layouts of one half, by name. Throws for a file that is not as README.md says. */
+/** The layouts of one part, by name. Throws for a file that is not as README.md says. */
 export function layoutsOf(half: Half): readonly Layout[] {
   return readdirSync(join(FOLDER, half))
     .filter((name) => name.endsWith('.json'))
