@@ -93,6 +93,24 @@ export const CONTEXT_RULES: readonly ContextRule[] = [
     confidence: [0.92, 0.96],
   },
   {
+    types: ['lead'],
+    headers:
+      'home phone, home phone number, phone home, home telephone, home tel, home number, telefon privat, tel privat, privattelefon, téléphone domicile, tél domicile, téléphone personnel, teléfono particular, tel particular, teléfono de casa, teléfono casa, tel casa, tlf casa, telefone residencial, tel residencial, fone residencial, telefono casa, telefono abitazione, tel abitazione, telefoon thuis, telefoon privé, tel thuis, tel privé',
+    has: [],
+    lacks: ['phone'],
+    field: 'phone',
+    confidence: [0.9, 0.94],
+  },
+  {
+    types: ['lead'],
+    headers:
+      'last note, latest note, recent note, last notes, last comment, latest comment, letzte notiz, dernière note, última nota, ultima nota, laatste notitie',
+    has: [],
+    lacks: ['description'],
+    field: 'description',
+    confidence: [0.9, 0.92],
+  },
+  {
     types: ['contact', 'lead', 'property'],
     headers: 'locality',
     has: [],
@@ -186,7 +204,7 @@ export const CONTEXT_RULES: readonly ContextRule[] = [
   {
     types: ['contact', 'lead'],
     headers:
-      'client, customer, kunde, cliente, klant, prospect, lead, buyer, contact, kontakt, contacto, contatto, contato, contactpersoon, interessent, acquéreur, acheteur, koper, käufer, comprador, acquirente, persona, person, personne, persoon, who, wer',
+      'tenant, renter, mieter, huurder, locataire, inquilino, arrendatario, member, mitglied, lid, attendee, registrant, subscriber, client, customer, kunde, cliente, klant, prospect, lead, buyer, contact, kontakt, contacto, contatto, contato, contactpersoon, interessent, acquéreur, acheteur, koper, käufer, comprador, acquirente, persona, person, personne, persoon, who, wer',
     has: [],
     lacks: ['firstName', 'lastName', 'displayName'],
     field: 'displayName',

@@ -3,7 +3,7 @@
 /** What a prefix says the column belongs to: `Person - Name`, `Deal.Owner`, `Property City`. */
 export const ENTITY_WORDS = {
   contact:
-    'contact contacts person persons people client clients customer customers kontakt kontakte kunde kunden personne persona pessoa persoon klant cliente solicitante richiedente requerente aanvrager antragsteller expediteur remitente mittente absender afzender applicant requester member contato contatto contacto referente relatie relaties interlocuteur ansprechpartner contactpersoon',
+    'contact contacts person persons people client clients customer customers kontakt kontakte kunde kunden personne persona pessoa persoon klant cliente solicitante richiedente requerente aanvrager antragsteller expediteur remitente mittente absender afzender applicant requester member tenant tenants renter renters mieter mieterin huurder huurders inquilino inquilinos inquilina locatario locatarios locataire locataires arrendatario arrendatarios mitglied mitglieder lid leden membre membres attendee attendees registrant registrants subscriber subscribers contato contatto contacto referente relatie relaties interlocuteur ansprechpartner contactpersoon',
   lead: 'lead leads deal deals opportunity opportunities prospect prospects inquiry enquiry interessent buyer anfrage anfragen interessenten demande demandes richiesta richieste solicitud solicitudes aanvraag aanvragen pedido solicitacao prospecto prospectos inquiries enquiries affaire oportunidad oportunidade opportunita trattativa negocio acheteur acquereur comprador acquirente koper kaufer zoeker candidato candidatos piste interesado interessado interessato geinteresseerde enquirer inquirer demandeur',
   property:
     'property properties listing listings immobilie immobilien objekt objekte bien biens inmueble inmuebles propiedad imovel immobile woning object pand',
@@ -19,6 +19,14 @@ export const ENTITY_WORDS = {
  */
 export const FOREIGN_WORDS =
   'spouse spouses wife husband partner partners assistant assistants manager managers supervisor referrer referral referred parent child children emergency yomi phonetic maiden nickname attorney lender coborrower coapplicant previous former old bounced bounce hash encrypted count ehepartner ehefrau ehemann assistent assistentin vorgesetzter conjoint assistante conyuge asistente conjuge assistente coniuge echtgenoot partnernaam verified validation valid recent modifiedby createdby label types photo picture image avatar opened clicked delivered replied'
+
+/** Systems whose ids people keep beside a record: `Copper ID`, `kvcore_id`. */
+export const SYSTEM_WORDS =
+  'salesforce sfdc sf hubspot hs pipedrive zoho copper insightly freshsales freshworks kvcore boldtrail fub followupboss lofty chime cinc boomtown sierra realgeeks wiseagent topproducer liondesk propertybase rex vtiger sugarcrm sugar dynamics crm close keap infusionsoft activecampaign mailchimp monday airtable notion hubspotcrm nimble capsule agilecrm bitrix bitrix24 buildium appfolio yardi rentmanager onoffice flowfact propstack immoware inmovilla witei mobilia kolibri realworks gestionale rdstation jetimob vista facebook google outlook import source system'
+
+/** What a person looks for, not what is: `Preferred property type`, `Quartos desejados`. */
+export const WISH_WORDS =
+  'preferred preference desired wanted requested required sought wished interested interest looking gewunscht gewunschte gewunschter gewuenschte gesucht gesuchte gesuchter wunsch souhaite souhaitee souhaites souhaitees recherche recherchee recherches recherchees voulu buscado buscada buscados buscadas deseado deseada deseados deseadas solicitado solicitada requerido preferido preferida interes procurado procurada procurados procuradas desejado desejada desejados desejadas pretendido pretendida interesse preferencia desiderato desiderata desiderati desiderate cercato cercata cercati cercate richiesto richiesta gewenst gewenste voorkeur gezocht gezochte'
 
 /** Units behind the name of an area: `Wohnfläche (m²)`. Behind a price they make it another one: `Price / sqft`. */
 export const AREA_UNITS = 'm2 qm sqm mq sqft ft2 sf'

@@ -47,7 +47,11 @@ export function candidatesOf(columns: readonly ColumnLike[], type: RecordType, l
     lexicon,
   )
   const unknown = headers.map(
-    (header, index) => outright[index]!.length === 0 && header.readings.some(({ key }) => lexicon.placeless.has(key)),
+    (header, index) =>
+      outright[index]!.length === 0 &&
+      [...header.readings, ...(header.unprefixed !== null && isOwn(header, type) ? [header.unprefixed] : [])].some(
+        ({ key }) => lexicon.placeless.has(key),
+      ),
   )
   const exact = inOneLanguage(
     headers,
@@ -133,6 +137,9 @@ export function exactMeanings(header: Header, type: RecordType, lexicon: Lexicon
   }
   if (header.unprefixed !== null && isOwn(header, type)) {
     const meanings = lexicon.exact.get(header.unprefixed.key) ?? []
+    if (meanings.length === 0 && lexicon.placeless.has(header.unprefixed.key)) {
+      return []
+    }
     const said = meanings.some(({ alone }) => alone >= CLEAR) ? [] : lexicon.alike(header, ownEntities(type))
     if (said.some(({ alone }) => alone >= CLEAR)) {
       return said
@@ -257,11 +264,14 @@ function contextMeanings(
   unprefixed: boolean,
 ): readonly Meaning[] {
   const byOther = (field: string): boolean => [...(named.get(field) ?? [])].some((other) => other !== column)
-  for (const reading of [
-    ...header.readings,
-    ...(unprefixed && header.unprefixed !== null && isOwn(header, type) ? [header.unprefixed] : []),
+  // `Naam huurder` is what `Huurder - Naam` is.
+  const bare = unprefixed ? lexicon.bare(header, ownEntities(type)) : null
+  for (const key of [
+    ...header.readings.map((reading) => reading.key),
+    ...(unprefixed && header.unprefixed !== null && isOwn(header, type) ? [header.unprefixed.key] : []),
+    ...(bare === null ? [] : [keyOf(bare)]),
   ]) {
-    const rules = lexicon.contexts.get(reading.key)
+    const rules = lexicon.contexts.get(key)
     if (rules !== undefined) {
       return rules.filter(({ has, lacks }) => has.every(byOther) && !lacks.some(byOther))
     }

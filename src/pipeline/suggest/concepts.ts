@@ -23,6 +23,7 @@ const implied = IMPLIED_CONCEPTS.map((pair) => pair.map(mark) as [string, string
 const connectors = wordSet(`${CONNECTOR_WORDS} and und u et y e en ed`)
 const dayWords = wordSet(DAY_WORDS)
 const emptyWords = wordSet(`${EMPTY_WORDS} ${FILLER_WORDS}`)
+const fillers = wordSet(FILLER_WORDS)
 const primaryWords = wordSet(PRIMARY_WORDS)
 const harmlessWords = wordSet(`${HARMLESS_WORDS} ${AREA_UNITS}`)
 const entityWords = new Map(
@@ -196,6 +197,17 @@ export class Alike<T> {
       }
     }
     return null
+  }
+
+  /** The phrases that say the same as `header` without its words in `left`; null where it has none or none does. */
+  without(header: Header, left: ReadonlySet<string>): Found<T> | null {
+    const words = header.words.flatMap((word) => this.#partsOf(word))
+    const rest = words.filter((word) => !left.has(word) && !fillers.has(word))
+    const found =
+      header.foreign || rest.length === 0 || !words.some((word) => left.has(word))
+        ? undefined
+        : this.#byBag.get(bagOf(withoutImplied(tokensOf(rest))))
+    return found === undefined ? null : { values: closest(tokensOf(rest), found), abbreviated: 'no', lone: false }
   }
 
   /** The words of `header` without those for the record that it is about; null where there are none of these. */

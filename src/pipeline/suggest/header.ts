@@ -114,6 +114,11 @@ export function wordsOf(text: string): string[] {
     .split(/[^\p{L}\p{N}]+/u)
     .filter((word) => word !== '')
     .flatMap((word) => {
+      // `2nd`, `2e` and `2º` count as `2` does; the first of several needs no number, and `1st name` is none.
+      const counted = /^([2-9])(?:e|o|a|os|as|nd|rd|th|de|ste|er|eme|te|ter|tes)$/.exec(word)
+      if (counted !== null) {
+        return [counted[1]!]
+      }
       const numbered = /^(\p{L}{3,})(\d{1,2})$/u.exec(word)
       return numbered === null ? [word] : [numbered[1]!, numbered[2]!]
     })
@@ -143,6 +148,11 @@ export function readHeader(name: string): Header {
     .replace(/[\s*:?!]+$/u, '')
     .replace(/^[\s*]+/u, '')
     .replace(/^\(?\d{1,3}\s*[.):-]\s*(?=\p{L})/u, '')
+    // That the answer is yes or no, the values say.
+    .replace(/(?<=[\p{L}\s?])\s*[([]?\b(?:y|j|s|o)\s*\/\s*n\b[)\]]?$/iu, '')
+    // `Social - LinkedIn` is LinkedIn, and `Phone (work fax)` a fax.
+    .replace(/^(?:social(?: media| network| profiles?)?)\s*[-–:(>]\s*(?=\p{L})/iu, '')
+    .replace(/^(?:phones?|telephone|tel\w*|tél\w*)\.?(?:\s+numbers?)?\s*[-–:(>]\s*(?=[^)]*\bfax)/iu, '')
   // A source makes equal names unique by a number in brackets.
   const repeated = /\s*\((\d{1,2})\)$/.exec(bare)
   bare = repeated === null ? bare : bare.slice(0, repeated.index)
@@ -183,6 +193,10 @@ export function readHeader(name: string): Header {
     const asked = bared.findIndex((word) => !fillerWords.has(word) && !questionWords.has(word))
     if (asked > 0) {
       add(bared.slice(asked), ofArea)
+    }
+    // `Mitgliedsnr.` and `Mitglieds-Nr.` are what `Mitgliedsnummer` is.
+    if (/.nr$/.test(bared.at(-1)!) || (bared.length > 1 && bared.at(-1) === 'nr')) {
+      add([...bared.slice(0, -1), `${bared.at(-1)!.slice(0, -2)}nummer`], ofArea)
     }
     // `hs_price` is HubSpot's way to write its own properties, `address_city` that of many tables.
     if ((bared[0] === 'hs' || addressWords.has(bared[0] ?? '')) && bared.length > 1 && !kindWords.has(bared[1]!)) {

@@ -6,7 +6,7 @@ import type { FieldDefinition, RecordType, RecordTypeName } from '../../records/
 import { activityWords } from '../data/activity.js'
 import { contactWords } from '../data/contact.js'
 import { CONTEXT_RULES } from '../data/contexts.js'
-import { ENTITY_WORDS } from '../data/headers.js'
+import { ENTITY_WORDS, SYSTEM_WORDS, WISH_WORDS } from '../data/headers.js'
 import { leadWords } from '../data/lead.js'
 import { PLACELESS } from '../data/placeless.js'
 import { propertyWords } from '../data/property.js'
@@ -85,6 +85,8 @@ export interface Lexicon {
   readonly placeless: ReadonlySet<string>
   /** Meanings of a header that says the same as a synonym in other words; `own` are the entities that the record is. */
   alike(header: Header, own: readonly Entity[]): readonly Meaning[]
+  /** The words of a header without those for the record that it is about; null where it has none of these. */
+  bare(header: Header, own: readonly Entity[]): readonly string[] | null
   /** The same for bare words, with nothing left out. */
   same(words: readonly string[]): readonly Meaning[]
   /** Meanings of a header that is written nearly like a synonym or shares words with it. */
@@ -265,7 +267,9 @@ function build(type: RecordType): Lexicon {
     }
   }
 
-  const said: [readonly string[], Said, boolean][] = phrases.map((phrase) => [
+  // `No email` wants none and is no `E-mail no.`: such words count as they stand.
+  const sayable = phrases.filter(({ text, words }) => !(NEGATION.test(text) && words.length > 1))
+  const said: [readonly string[], Said, boolean][] = sayable.map((phrase) => [
     phrase.words,
     { target: phrase.target, text: phrase.text, weak: null, language: phrase.language },
     COMPOUNDING.has(phrase.language),
@@ -285,6 +289,10 @@ function build(type: RecordType): Lexicon {
         }
       }
     }
+  }
+  const id = targetByName.get('externalId')
+  for (const word of id === undefined ? [] : SYSTEM_WORDS.split(' ')) {
+    said.push([[word, 'id'], { target: id!, text: `${word} id`, weak: null, language: null }, false])
   }
   const index = new Alike(said)
   const phrasesByWord = new Map<string, Phrase[]>()
@@ -309,20 +317,42 @@ function build(type: RecordType): Lexicon {
       if (found !== null) {
         return meaningsSaid(found, header.text)
       }
+      const wished = type.name === 'lead' ? index.without(header, wishWords) : null
+      const wish = (wished === null ? [] : meaningsSaid(wished, header.text)).filter(({ target }) =>
+        WISHED.has(target.name),
+      )
+      if (wish.length > 0) {
+        return wish
+      }
       const bare = index.bare(header, own)
       const meanings = bare === null ? [] : (exact.get(keyOf(bare)) ?? [])
       return meanings
         .filter(({ alone }) => alone >= CLEAR)
         .map((meaning) => ({ ...meaning, alone: ALIKE[0], withValues: ALIKE[1] }))
     },
+    bare: (header, own) => index.bare(header, own),
     same: (words) => meaningsSaid({ values: index.same(words), abbreviated: 'no', lone: false }, words.join(' ')),
     nearly: (key, words) => nearly(phrases, phrasesByWord, key, words),
   }
 }
 
+const wishWords: ReadonlySet<string> = new Set(WISH_WORDS.split(' '))
+
+/** What a lead says of the property that a person wishes for; where that is, no field of it says. */
+const WISHED: ReadonlySet<string> = new Set([
+  'propertyType',
+  'bedroomsTotal',
+  'budgetMin',
+  'budgetMax',
+  'transactionType',
+])
+
 function placelessKeys(type: RecordTypeName): ReadonlySet<string> {
   return new Set(PLACELESS[type].split(',').map((text) => keyOf(wordsOf(text))))
 }
+
+/** Begins what is not wanted, in words that also stand for a number. */
+const NEGATION = /^(?:no|n) /i
 
 /** Languages that write words together which others write apart. */
 const COMPOUNDING: ReadonlySet<Language> = new Set(['de', 'nl'])
