@@ -111,6 +111,23 @@ export const CONTEXT_RULES: readonly ContextRule[] = [
     confidence: [0.9, 0.92],
   },
   {
+    types: ['contact', 'lead'],
+    headers: 'county, county name',
+    has: [],
+    lacks: ['stateOrProvince'],
+    field: 'stateOrProvince',
+    confidence: [0.7, 0.95],
+  },
+  {
+    types: ['property'],
+    headers:
+      'conjunto, conjunto residencial, conjunto edificio, conjunto o edificio, nombre del conjunto, nombre del condominio, nombre del desarrollo, complex, complex name, building complex, condominium name, development name, resort',
+    has: [],
+    lacks: ['subdivisionName'],
+    field: 'subdivisionName',
+    confidence: [0.9, 0.93],
+  },
+  {
     types: ['contact', 'lead', 'property'],
     headers: 'locality',
     has: [],

@@ -323,7 +323,7 @@ export const leadWords: Words = {
     ...recordWords.ownerEmail,
     en: `${recordWords.ownerEmail.en}, lead owner email, deal owner email, agent email, sales owner email, assigned rep email, salesperson email, sales person email, lead agent email, assigned realtor email, owner e mail address, assigned broker email`,
     weak: {
-      'dono do lead': [0.5, 0.96],
+      'dono do lead': [0.55, 0.97],
       dono: [0.45, 0.95],
       'responsável pelo lead': [0.5, 0.96],
       'agente asignado': [0.5, 0.96],

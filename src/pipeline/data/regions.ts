@@ -7,7 +7,7 @@ export const REGIONS: Readonly<Record<string, string>> = {
   Australia:
     'New South Wales, Queensland, South Australia, Tasmania, Victoria, Western Australia, Northern Territory, Australian Capital Territory',
   'the United Kingdom':
-    'England, Scotland, Wales, Northern Ireland, Greater London, Greater Manchester, Kent, Essex, Surrey, Sussex, East Sussex, West Sussex, Hampshire, Devon, Cornwall, Dorset, Somerset, Norfolk, Suffolk, Cambridgeshire, Oxfordshire, Berkshire, Buckinghamshire, Hertfordshire, Yorkshire, West Yorkshire, South Yorkshire, North Yorkshire, Lancashire, Merseyside, Cheshire, Derbyshire, Nottinghamshire, Leicestershire, Warwickshire, West Midlands, Gloucestershire, Wiltshire, Lincolnshire, Northumberland, Cumbria',
+    'England, Scotland, Wales, Northern Ireland, Greater London, Greater Manchester, Kent, Essex, Surrey, Sussex, East Sussex, West Sussex, Hampshire, Devon, Cornwall, Dorset, Somerset, Norfolk, Suffolk, Cambridgeshire, Oxfordshire, Berkshire, Buckinghamshire, Hertfordshire, Yorkshire, West Yorkshire, South Yorkshire, North Yorkshire, Lancashire, Merseyside, Cheshire, Derbyshire, Nottinghamshire, Leicestershire, Warwickshire, West Midlands, Tyne and Wear, Shropshire, Staffordshire, Worcestershire, Herefordshire, Northamptonshire, Bedfordshire, Rutland, Avon, Middlesex, East Yorkshire, County Durham, Isle of Wight, Huntingdonshire, Gloucestershire, Wiltshire, Lincolnshire, Northumberland, Cumbria',
   Germany:
     'Baden-Württemberg, Bayern, Berlin, Brandenburg, Bremen, Hamburg, Hessen, Mecklenburg-Vorpommern, Niedersachsen, Nordrhein-Westfalen, Rheinland-Pfalz, Saarland, Sachsen, Sachsen-Anhalt, Schleswig-Holstein, Thüringen, NRW',
   Austria: 'Burgenland, Kärnten, Niederösterreich, Oberösterreich, Salzburg, Steiermark, Tirol, Vorarlberg, Wien',
@@ -19,8 +19,8 @@ export const REGIONS: Readonly<Record<string, string>> = {
     'Andalucía, Aragón, Asturias, Baleares, Islas Baleares, Illes Balears, Canarias, Cantabria, Castilla y León, Castilla-La Mancha, Cataluña, Catalunya, Comunidad de Madrid, Comunidad Valenciana, Extremadura, Galicia, La Rioja, Madrid, Murcia, Navarra, País Vasco, Barcelona, Valencia, Sevilla, Málaga, Alicante, Cádiz, Granada, Córdoba, Huelva, Jaén, Almería, Zaragoza, Vizcaya, Bizkaia, Guipúzcoa, Gipuzkoa, Álava, Girona, Lleida, Tarragona, Castellón, Toledo, Salamanca, Valladolid, Burgos, León, A Coruña, Pontevedra, Lugo, Ourense, Las Palmas, Tenerife, Badajoz, Cáceres',
   Mexico:
     'Aguascalientes, Baja California, Baja California Sur, Campeche, Chiapas, Chihuahua, Ciudad de México, CDMX, Coahuila, Colima, Durango, Guanajuato, Guerrero, Hidalgo, Jalisco, Estado de México, México, Michoacán, Morelos, Nayarit, Nuevo León, Oaxaca, Puebla, Querétaro, Quintana Roo, San Luis Potosí, Sinaloa, Sonora, Tabasco, Tamaulipas, Tlaxcala, Veracruz, Yucatán, Zacatecas',
-  'Argentina, Colombia and Chile':
-    'Buenos Aires, CABA, Mendoza, Santa Fe, Tucumán, Entre Ríos, Salta, Neuquén, Antioquia, Cundinamarca, Bogotá, Valle del Cauca, Atlántico, Bolívar, Santander, Región Metropolitana, Valparaíso, Biobío',
+  'Argentina, Colombia, Chile and Peru':
+    'Capital Federal, Chaco, Chubut, Corrientes, Formosa, Jujuy, La Pampa, Misiones, Río Negro, San Juan, San Luis, Santa Cruz, Santiago del Estero, Tierra del Fuego, Caldas, Risaralda, Quindío, Tolima, Huila, Nariño, Cauca, Meta, Boyacá, Norte de Santander, Magdalena, Cesar, Casanare, Bogotá D.C., Metropolitana, Coquimbo, Araucanía, La Araucanía, Los Lagos, Los Ríos, Maule, Ñuble, Antofagasta, Tarapacá, Atacama, Lima, Arequipa, Cusco, Piura, Lambayeque, Callao, Buenos Aires, CABA, Mendoza, Santa Fe, Tucumán, Entre Ríos, Salta, Neuquén, Antioquia, Cundinamarca, Bogotá, Valle del Cauca, Atlántico, Bolívar, Santander, Región Metropolitana, Valparaíso, Biobío',
   Portugal:
     'Aveiro, Beja, Braga, Bragança, Castelo Branco, Coimbra, Évora, Faro, Guarda, Leiria, Lisboa, Portalegre, Porto, Santarém, Setúbal, Viana do Castelo, Vila Real, Viseu, Açores, Madeira',
   Brazil:
@@ -42,6 +42,10 @@ export const DWELLINGS =
 /** A yes or a no, in the languages of the suggestion. Folded. */
 export const FLAGS =
   'yes no y n true false t f x ja nein j oui non o vrai faux si sim nao verdadero falso verdadeiro vero nee waar onwaar wahr falsch checked unchecked on off'
+
+/** Genders as files name and shorten them. Folded. */
+export const GENDERS =
+  'm f w d x h v u male female man woman other diverse nonbinary unknown mannlich maennlich weiblich divers mann frau herr homme femme masculin feminin autre hombre mujer masculino femenino feminino outro otro maschio femmina uomo donna vrouw mannelijk vrouwelijk anders'
 
 /** How companies sign: `Keller GmbH`, `Acme Realty LLC`. Compared as whole words, without full stops. */
 export const LEGAL_FORMS =

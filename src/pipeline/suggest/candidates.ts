@@ -1,5 +1,6 @@
 /** Everything that each column of a file may become, and how sure that is. */
 import type { RecordType } from '../../records/types.js'
+import { ADDRESS_GROUPS } from '../data/headers.js'
 import { LANGUAGE_NAMES, type Language } from '../data/words.js'
 import { addressMeanings } from './addresses.js'
 import type { ColumnLike } from './column.js'
@@ -100,7 +101,62 @@ export function candidatesOf(columns: readonly ColumnLike[], type: RecordType, l
       .filter(({ confidence }) => confidence >= LEAST_CONFIDENCE)
       .sort((a, b) => b.confidence - a.confidence)
   })
-  return { candidates, placeless: packed.map((meaning) => (meaning === null ? pack!.source : null)) }
+  return {
+    candidates: withFirstAsMain(candidates, headers, type),
+    placeless: packed.map((meaning) => (meaning === null ? pack!.source : null)),
+  }
+}
+
+const groupWords = (group: string): ReadonlySet<string> =>
+  new Set(ADDRESS_GROUPS.find(({ name }) => name === group)!.words.split(' '))
+const atHome = groupWords('home')
+const atWork = groupWords('work')
+
+/**
+ * Of an e-mail address at home and one at work neither is the main one by its name: the first in the file is, as it is of
+ * `E-mail 1` and `E-mail 2`. A record type with one address alone has nothing to choose.
+ */
+function withFirstAsMain(
+  candidates: readonly (readonly Candidate[])[],
+  headers: readonly Header[],
+  type: RecordType,
+): readonly (readonly Candidate[])[] {
+  const named = (field: string, group: ReadonlySet<string>): readonly number[] =>
+    candidates.flatMap(([best], column) =>
+      best?.target.name === field && best.confidence >= CLEAR && headers[column]!.words.some((word) => group.has(word))
+        ? [column]
+        : [],
+    )
+  const [[main, ...moreMain], [second, ...moreSecond]] = [named('email', atWork), named('secondaryEmail', atHome)]
+  // A plain `Email` is the main one wherever it stands.
+  const plain = candidates.some(
+    ([best], column) => column !== main && best?.target.name === 'email' && best.confidence >= CLEAR,
+  )
+  if (
+    type.name !== 'contact' ||
+    main === undefined ||
+    second === undefined ||
+    moreMain.length + moreSecond.length > 0 ||
+    plain ||
+    second > main
+  ) {
+    return candidates
+  }
+  const [mainBest, secondBest] = [candidates[main]![0]!, candidates[second]![0]!]
+  const as = (target: Target, column: number): readonly Candidate[] => [
+    {
+      target,
+      confidence: Math.min(mainBest.confidence, secondBest.confidence),
+      reasons: [
+        'Of the e-mail addresses at home and at work the first in the file is the main one.',
+        ...candidates[column]![0]!.reasons.slice(1),
+      ],
+    },
+    ...candidates[column]!.slice(1).filter((other) => other.target !== target),
+  ]
+  return candidates.map((list, column) =>
+    column === main ? as(secondBest.target, column) : column === second ? as(mainBest.target, column) : list,
+  )
 }
 
 /** Confidence of a header's meaning in the light of the values. */

@@ -3,7 +3,7 @@
 import { recordTypes } from '../../records/index.js'
 import type { FieldDefinition, FieldKind } from '../../records/types.js'
 import { countryCode } from '../country.js'
-import { DWELLINGS, FLAGS, LEGAL_FORMS, REGIONS } from '../data/regions.js'
+import { DWELLINGS, FLAGS, GENDERS, LEGAL_FORMS, REGIONS } from '../data/regions.js'
 import { plainWord } from '../text.js'
 import { valueParser } from '../values.js'
 import { choiceReader } from './choices.js'
@@ -166,6 +166,8 @@ function isCompany(value: string): boolean {
 const regionNames = new Set(Object.values(REGIONS).flatMap((list) => list.split(',').map((name) => plainWord(name))))
 
 const dwellings = new Set(DWELLINGS.split(' '))
+
+const genders = new Set(GENDERS.split(' '))
 
 function isDwelling(value: string): boolean {
   return (
@@ -527,7 +529,12 @@ const SPECIAL: Readonly<Record<string, Judge>> = {
       : words('look like countries')(values, 1)
   },
   stateOrProvince: region,
-  gender: words('are words'),
+  gender: (values, fillRate) => {
+    const named = values.share('gender', (value) => genders.has(plainWord(value)))
+    return named >= 0.8
+      ? { verdict: 0.95, telling: true, reason: values.count(named, 'are genders') }
+      : words('are words')(values, fillRate)
+  },
   language: words('are words'),
   postalCode: (values) => {
     const share = values.share(
