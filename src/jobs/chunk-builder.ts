@@ -29,6 +29,8 @@ export interface ReadChunk {
   readonly readMs: number
   /** What the staged rows say about records that they refer to; empty where they only refer. */
   readonly related: readonly RelatedChunk[]
+  /** Staged rows that share a key with another row of the file; empty where nobody asked. */
+  readonly recurring: readonly number[]
 }
 
 /** COPY text is gathered in blocks of so many bytes. */
@@ -48,6 +50,7 @@ export class ChunkBuilder {
   #meetsPrevious = false
   rows = 0
   bytes = 0
+  readonly recurring: number[] = []
   readonly #started = performance.now()
   #first: Row | null = null
   #last: Row | null = null
@@ -232,6 +235,7 @@ export class ChunkBuilder {
       stopped,
       readMs: performance.now() - this.#started,
       related: [],
+      recurring: this.recurring,
     }
   }
 }

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { namedRecords, shadowDdl, shadowRecords } from '../adapters/crm/shadow.js'
 import { chunkSql, laneSettings, text } from '../adapters/crm/sql.js'
-import { stageDdl } from '../adapters/crm/stage.js'
+import { stageDdl, type WritePlan } from '../adapters/crm/stage.js'
 import {
   type AppliedChunk,
   applyChunk,
@@ -57,6 +57,7 @@ export async function planImport(context: WorkerContext, claim: Claim, lost: Abo
     plan: withoutType(job.plan),
     chunkRows: Math.min(PLAN_CHUNK_ROWS, context.chunkRows),
     stopAtFailure: false,
+    marksRecurring: !keepsEveryRecord(job.plan),
   })
   try {
     let told = performance.now()
@@ -143,6 +144,21 @@ async function tellProgress(context: WorkerContext, claim: Claim, rows: number, 
   )
 }
 
+/**
+ * Whether every created record has to be kept, also one whose keys no other row has: where external ids are not looked up, one
+ * that is taken shows only in the table, and a key that a default value gives is none that the row has.
+ */
+function keepsEveryRecord({ recordType, stageColumns, rules, onDuplicate, createDefaults }: WritePlan): boolean {
+  return (
+    onDuplicate === 'CREATE' ||
+    (stageColumns.some((column) => column.field === 'externalId' && column.role === 'value') &&
+      !rules.some((rule) => rule.length === 1 && rule[0] === 'externalId')) ||
+    recordType.fields.some(
+      (field) => recordType.matchable.includes(field.name) && createDefaults[field.column] !== undefined,
+    )
+  )
+}
+
 interface PlannedChunk {
   readonly counts: Omit<PlanCounts, 'read'>
   readonly digest: string
@@ -153,6 +169,7 @@ class Rehearsal {
   readonly #job: Import
   readonly #sql: ReturnType<typeof chunkSql>
   readonly #copies: readonly string[]
+  readonly #keepsAll: boolean
   readonly #related: readonly (Omit<RelatedWriting, 'turn'> & { readonly copies: readonly string[] })[]
   /** Columns of references to records that rows of the file may make, with the tables of those. */
   readonly #references: readonly { readonly column: string; readonly table: string }[]
@@ -163,13 +180,14 @@ class Rehearsal {
     this.#job = job
     this.#sql = chunkSql(job.plan, true)
     this.#copies = shadowRecords(job.plan)
+    this.#keepsAll = keepsEveryRecord(job.plan)
     this.#related = job.related.map(({ path, plan }) => ({
       path,
       plan,
       sql: chunkSql(plan, true),
       copies: shadowRecords(plan),
     }))
-    const made = [job.plan, ...job.related.map(({ plan }) => plan)].map(({ recordType }) => recordType)
+    const made = [job.plan, ...job.related.map(({ plan }) => plan)].map(({ recordType: type }) => type)
     this.#references = job.plan.recordType.fields.flatMap(({ column, reference }) => {
       const to = made.find(({ name }) => name === reference?.to)
       return to === undefined ? [] : [{ column, table: to.table }]
@@ -219,10 +237,17 @@ class Rehearsal {
       if (ours === null) {
         throw new StoppedError('the run was stopped or taken over')
       }
-      const turn = (copies: readonly string[]): Turn => ({
+      const turn = (copies: readonly string[], recurring: readonly number[] | null): Turn => ({
         beforeMatch: async (unchanged) => {
-          for (const copy of unchanged ? [] : copies) {
-            await tx.execute(copy, [tx.tenantId, chunk.firstRow, chunk.lastRow])
+          if (!unchanged) {
+            for (const copy of copies) {
+              await tx.execute(copy, [tx.tenantId, chunk.firstRow, chunk.lastRow])
+            }
+            await tx.query('delete from recurring')
+            await tx.query(
+              `insert into recurring select row_number from stage where $1::bigint[] is null or row_number = any ($1)`,
+              [recurring],
+            )
           }
           return false
         },
@@ -234,8 +259,8 @@ class Rehearsal {
         this.#sql,
         this.#state,
         chunk,
-        turn(this.#copies),
-        this.#related.map(({ copies, ...writing }) => ({ ...writing, turn: turn(copies) })),
+        turn(this.#copies, this.#keepsAll ? null : chunk.recurring),
+        this.#related.map(({ copies, ...writing }) => ({ ...writing, turn: turn(copies, null) })),
       )
       const digest = await this.#record(tx, chunk, applied)
       const { created, updated, unchanged, skipped, deleted } = applied

@@ -6,17 +6,18 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { keyExtractor, type WritePlan } from '../adapters/crm/stage.js'
 import { openRows, type RowsPlace } from '../adapters/files/open.js'
 import { openLocation, type StoreLocation } from '../adapters/files/storage.js'
-import type { Cursor, Row } from '../adapters/source.js'
+import type { Cursor, Row, Source } from '../adapters/source.js'
 import { EvidenceCollector } from '../pipeline/evidence.js'
 import { compileMapping } from '../pipeline/map.js'
 import type { MappedRow } from '../pipeline/mapped.js'
 import { relatedMappings } from '../pipeline/related.js'
 import type { ColumnEvidence, Issue, ResolvedMapping } from '../pipeline/types.js'
 import { withCustomFields } from '../records/custom.js'
-import { recordTypes } from '../records/index.js'
+import { recordTypes, referencePath } from '../records/index.js'
 import { ChunkBuilder, type ReadChunk } from './chunk-builder.js'
 import { newIds } from './ids.js'
 import { RowKeys } from './key-table.js'
+import { Recurrence } from './recurrence.js'
 import { RelatedReader } from './related-reader.js'
 
 /** What the thread is started with. */
@@ -32,6 +33,8 @@ export type ReaderTask =
       readonly chunkRows: number
       /** Ends the stream behind the first row that failed. */
       readonly stopAtFailure: boolean
+      /** Reads the keys of the whole file first, and tells of each chunk the rows that share one with any other row. */
+      readonly marksRecurring: boolean
     }
 
 export type ReaderMessage =
@@ -114,6 +117,7 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
   let last: Cursor | null = null
   let target = await nextCredit()
   const keys = new RowKeys(slots)
+  const recurrence = task.marksRecurring ? await recurrenceOf(source, task, plan) : null
   let chunk = new ChunkBuilder(target * slots.length, null)
   const related = relatedMappings(task.resolved, type).map((mapping) => new RelatedReader(mapping, plan, ids))
   related.forEach((reader) => reader.begin(target))
@@ -154,6 +158,9 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
           pass = 0
         }
         chunk.stage(row, mapped, keys, pass, ids())
+        if (recurrence?.recurs(keys) === true) {
+          chunk.recurring.push(row.number)
+        }
         related.forEach((reader) => reader.stage(row))
       }
       if (chunk.rows >= target || related.reduce((bytes, reader) => bytes + reader.bytes, chunk.bytes) >= CHUNK_BYTES) {
@@ -163,6 +170,47 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
   }
   await flush(false)
   send({ kind: 'end', next: last })
+}
+
+/** Reads the file for its keys alone: the columns that feed them are mapped, and nothing else. */
+async function recurrenceOf(
+  source: Source,
+  task: Extract<ReaderTask, { kind: 'read' }>,
+  plan: WritePlan,
+): Promise<Recurrence> {
+  const recurrence = new Recurrence()
+  const mapper = compileMapping(keyColumnsOf(task.resolved, plan), plan.recordType)
+  const { slots, keysOf } = keyExtractor({ ...plan, stageColumns: mapper.stageColumns })
+  const keys = new RowKeys(slots)
+  let told = performance.now()
+  let rows = 0
+  for await (const group of source.rows(task.from, new AbortController().signal)) {
+    for (const row of group) {
+      if (row.fault === null) {
+        keys.set(keysOf(mapper.map(row)))
+        recurrence.add(keys)
+      }
+    }
+    rows += group.length
+    const now = performance.now()
+    if (now - told > PROGRESS_MS) {
+      told = now
+      send({ kind: 'progress', rows, bytes: group.at(-1)?.end ?? 0 })
+    }
+  }
+  return recurrence
+}
+
+/** What a mapping says about the columns that keys come from. */
+function keyColumnsOf(resolved: ResolvedMapping, plan: WritePlan): ResolvedMapping {
+  const own = new Set(['externalId', ...plan.rules.flat(), ...(plan.unique ?? []).map(({ field }) => field)])
+  const { recordType: type } = plan
+  return {
+    ...resolved,
+    columns: resolved.columns.filter(
+      ({ field }) => own.has(field) || referencePath(type, field)?.reference.to === type.name,
+    ),
+  }
 }
 
 /** The row with what is wrong with its related records: one row has one outcome. */

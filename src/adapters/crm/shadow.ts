@@ -27,6 +27,8 @@ export function shadowDdl(types: readonly RecordType[]): string[] {
     'create index run_change_row on pg_temp.run_change (row_number)',
     // The version at which a record was copied: that of the real one.
     'create temporary table shadowed (id uuid primary key, version int not null)',
+    // Rows of the chunk whose record another row may mean: see `ChunkSql.kept`.
+    'create temporary table recurring (row_number bigint primary key) on commit delete rows',
   ]
 }
 
@@ -34,6 +36,7 @@ function shadowTable(type: RecordType): string[] {
   const { table, matchable } = type
   return [
     `create temporary table ${table} (like ${REAL}.${table} including defaults including constraints including generated)`,
+    `create temporary table ${table}_rest (like ${REAL}.${table} including defaults including constraints including generated) on commit delete rows`,
     // Only what a chunk looks records up by; the others cost time and serve nobody here.
     `alter table pg_temp.${table} add primary key (tenant_id, id)`,
     `create unique index ${table}_external_id on pg_temp.${table} (tenant_id, source_system, external_id) where external_id is not null and deleted_at is null`,

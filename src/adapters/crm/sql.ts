@@ -39,6 +39,8 @@ const NEAR_RECORDS = 100
 export const tenant = '(select $1::uuid)'
 
 export interface ChunkSql {
+  /** SQL that is true for staged rows `s` whose record is to be found again: all but those that a rehearsal need not keep. */
+  readonly kept: string
   /**
    * Of one match rule; `$1`-`$5`. Writes one hit for each row that it finds records for. What can be in the way of a row (a
    * hit of an earlier rule, a verdict) is looked up only where there is any: each look-up costs as much as the rule's own.
@@ -83,6 +85,7 @@ export interface ChunkSql {
 export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
   const type = plan.recordType
   const table = type.table
+  const kept = rehearsed ? 'exists (select from recurring x where x.row_number = s.row_number)' : 'true'
   const keyShare = rehearsed ? '' : ' for key share of r'
   const [glanced, inShadow] = rehearsed
     ? [`portage.${table}`, ` and not exists (select from ${table} x where x.tenant_id = $1 and x.id = r.id)`]
@@ -399,10 +402,14 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
       columns.push('custom_fields')
       values.push(`jsonb_strip_nulls(${jsonbObject(custom)})`)
     }
-    return `insert into ${table} (${columns.join(', ')})
-      select ${values.join(', ')} from stage s
-      where ${stretch}${clean ? '' : ` and ${open} and not exists (select from hit h where h.row_number = s.row_number)`}
-      ${yielding ? 'on conflict do nothing' : ''}`
+    const rows = `select ${values.join(', ')} from stage s
+      where ${stretch}${clean ? '' : ` and ${open} and not exists (select from hit h where h.row_number = s.row_number)`}`
+    const into = (target: string, some: string) =>
+      `insert into ${target} (${columns.join(', ')}) ${rows}${some} ${yielding ? 'on conflict do nothing' : ''}`
+    // Rows that no other row can mean are tried on the rules of the table, and need no place in its indexes.
+    return rehearsed
+      ? `with rest as (${into(`${table}_rest`, ` and not ${kept}`)}) ${into(table, ` and ${kept}`)}`
+      : into(table, '')
   }
 
   function createdValue(field: FieldDefinition): string | null {
@@ -456,6 +463,7 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
   }
 
   return {
+    kept,
     match,
     matchIdentities,
     near,

@@ -869,7 +869,7 @@ class ChunkWriter {
     const rows = await this.#tx.query<{ row: number }>(
       `select s.row_number as row from stage s
        where ${stretch} and ${open} and not exists (select from hit h where h.row_number = s.row_number)
-         and not exists (select from ${this.#plan.recordType.table} r where r.tenant_id = $1 and r.id = s.id)`,
+         and ${this.#sql.kept} and not exists (select from ${this.#plan.recordType.table} r where r.tenant_id = $1 and r.id = s.id)`,
       this.#params(from, to, pass),
     )
     if (rows.length === 0) {
