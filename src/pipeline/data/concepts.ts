@@ -7,7 +7,7 @@
  */
 export const CONCEPTS: Readonly<Record<string, string>> = {
   phone:
-    'phone telephone tel telefon telefonnummer telefono telefone telefoon telefoonnummer fon fone tlf tfno telf tfn telef ph phonenumber telnr telefonnr telefoonnr rufnummer rufnr teleph phonenr phoneno telno',
+    'phone telephone tel telefon telefonnummer telefono telefone telefoon telefoonnummer fon fone tlf tfno telf tfn telef ph phonenumber fono telnr telefonnr telefoonnr rufnummer rufnr teleph phonenr phoneno telno',
   mobile:
     'mobile mobil mobiel mobiele cell cellular cellphone handy handynummer portable movil celular cellulare telemovel gsm mob mobilnummer mobilfunk mobiltelefon mobilephone mobilenumber mobilnr handynr mobilfunknummer cel tlm',
   fax: 'fax telefax telefaxnummer faxnummer telecopie telecopieur facsimile faxnr',
@@ -47,7 +47,7 @@ export const CONCEPTS: Readonly<Record<string, string>> = {
   street: 'street strasse str rue calle rua via straat',
   birth: 'birth geburt geburts geburtstag naissance nacimiento nascimento nascita geboorte bday birthday',
   agent: 'agent makler makelaar agente corretor negociateur realtor broker',
-  owner: 'owner eigentumer eigentuemer proprietaire propietario proprietario eigenaar',
+  owner: 'owner eigentumer eigentuemer proprietaire propietario proprietario eigenaar dueno duena dono dona',
   source:
     'source quelle fuente fonte bron herkunft herkomst origine origen origem provenienza provenance procedencia src',
   language: 'language sprache langue idioma lingua taal',

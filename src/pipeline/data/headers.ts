@@ -3,8 +3,8 @@
 /** What a prefix says the column belongs to: `Person - Name`, `Deal.Owner`, `Property City`. */
 export const ENTITY_WORDS = {
   contact:
-    'contact contacts person persons people client clients customer customers kontakt kontakte kunde kunden personne persona pessoa persoon klant cliente solicitante richiedente requerente aanvrager antragsteller expediteur remitente mittente absender afzender applicant requester member tenant tenants renter renters mieter mieterin huurder huurders inquilino inquilinos inquilina locatario locatarios locataire locataires arrendatario arrendatarios mitglied mitglieder lid leden membre membres attendee attendees registrant registrants subscriber subscribers contato contatto contacto referente relatie relaties interlocuteur ansprechpartner contactpersoon',
-  lead: 'lead leads deal deals opportunity opportunities prospect prospects inquiry enquiry interessent buyer anfrage anfragen interessenten demande demandes richiesta richieste solicitud solicitudes aanvraag aanvragen pedido solicitacao prospecto prospectos inquiries enquiries affaire oportunidad oportunidade opportunita trattativa negocio acheteur acquereur comprador acquirente koper kaufer zoeker candidato candidatos piste interesado interessado interessato geinteresseerde enquirer inquirer demandeur',
+    'contact contacts person persons people client clients customer customers kontakt kontakte kunde kunden personne persona pessoa persoon klant cliente solicitante richiedente requerente aanvrager antragsteller expediteur remitente mittente absender afzender applicant requester member tenant tenants renter renters mieter mieterin huurder huurders inquilino inquilinos inquilina locatario locatarios locataire locataires arrendatario arrendatarios mitglied mitglieder lid leden membre membres attendee attendees resident residents bewohner visitor visitors registrant registrants subscriber subscribers contato contatto contacto referente relatie relaties interlocuteur ansprechpartner contactpersoon',
+  lead: 'lead leads deal deals opportunity opportunities prospect prospects inquiry enquiry interessent buyer anfrage anfragen interessenten demande demandes richiesta richieste solicitud solicitudes aanvraag aanvragen pedido solicitacao prospecto prospectos inquiries enquiries affaire oportunidad oportunidade opportunita trattativa negocio acheteur acquereur comprador acquirente koper kaufer zoeker candidato candidatos piste interesado interessado interessato geinteresseerde enquirer inquirer demandeur application applications bewerbung candidature',
   property:
     'property properties listing listings immobilie immobilien objekt objekte bien biens inmueble inmuebles propiedad imovel immobile woning object pand',
   activity:
@@ -18,7 +18,7 @@ export const ENTITY_WORDS = {
  * outright: the phone of an assistant is not the phone of the contact.
  */
 export const FOREIGN_WORDS =
-  'spouse spouses wife husband partner partners assistant assistants manager managers supervisor referrer referral referred parent child children emergency yomi phonetic maiden nickname attorney lender coborrower coapplicant previous former old bounced bounce hash encrypted count ehepartner ehefrau ehemann assistent assistentin vorgesetzter conjoint assistante conyuge asistente conjuge assistente coniuge echtgenoot partnernaam verified validation valid recent modifiedby createdby label types photo picture image avatar opened clicked delivered replied'
+  'nok kin spouse spouses wife husband partner partners assistant assistants manager managers supervisor referrer referral referred parent child children emergency yomi phonetic maiden nickname attorney lender coborrower coapplicant previous former old bounced bounce hash encrypted count ehepartner ehefrau ehemann assistent assistentin vorgesetzter conjoint assistante conyuge asistente conjuge assistente coniuge echtgenoot partnernaam verified validation valid recent modifiedby createdby label types photo picture image avatar opened clicked delivered replied'
 
 /** Systems whose ids people keep beside a record: `Copper ID`, `kvcore_id`. */
 export const SYSTEM_WORDS =
@@ -33,14 +33,14 @@ export const AREA_UNITS = 'm2 qm sqm mq sqft ft2 sf'
 
 /** Currencies and hints behind a name that leave its meaning alone: `Price in EUR`, `Name (required)`, `Born (dd.mm.yyyy)`. */
 export const HARMLESS_WORDS =
-  'eur euro euros usd gbp chf cad aud brl mxn dollar dollars required optional mandatory pflichtfeld pflicht obligatoire obligatorio obbligatorio verplicht optionnel opcional opzionale optioneel dd mm yyyy yy jj jjjj aaaa tt hh ss ymd utc e164'
+  'eur euro euros usd gbp chf cad aud brl mxn clp uf uyu nzd dkk pln czk aed dollar dollars required optional mandatory pflichtfeld pflicht obligatoire obligatorio obbligatorio verplicht optionnel opcional opzionale optioneel dd mm yyyy yy jj jjjj aaaa tt hh ss ymd utc e164'
 
 /** First words of a yes-or-no: `Is primary email` is no address. */
 export const QUESTION_WORDS = 'is has was can did are ist hat'
 
 /** Words without a meaning of their own, at the start of a header of a form: `Your email`, `What is your phone number?`. */
 export const FILLER_WORDS =
-  'how many much combien cuantos cuantas quantos quantas quanti quante hoeveel wieviele viele your my the their please enter what whats votre su seu ihre ihr uw il la le der die das provide insert tell us give write indicate which is are an a so we can cual es son tu tus sus mi que indique indica indicanos introduce introduzca escribe escriba ponga dinos diganos por favor rellena facilite facilitanos qual e o os as seus sua suas teu tua informe digite insira escreva preencha tuo suo suoi inserisci inserire indicare scrivi scriva quale quel quelle quels quelles est sont vos ton ta tes veuillez indiquer indiquez saisir saisissez entrer entrez renseigner wie lautet was welche welcher welches ist sind ihren ihrem deine dein deinen bitte geben sie angeben eingeben tragen wat je jouw vul geef welke graag'
+  'how many much combien cuantos cuantas quantos quantas quanti quante hoeveel wieviele viele your my the their please enter what whats votre su seu ihre ihr uw il la le der die das provide insert tell us give write indicate which is are an a so we can cual es son tu tus sus mi que indique indica indicanos introduce introduzca escribe escriba ponga dinos diganos dejanos dejenos deja deje dejame indicame escribenos por favor rellena facilite facilitanos qual e o os as seus sua suas teu tua informe digite insira escreva preencha tuo suo suoi inserisci inserire indicare scrivi scriva quale quel quelle quels quelles est sont vos ton ta tes veuillez indiquer indiquez saisir saisissez entrer entrez renseigner wie lautet was welche welcher welches ist sind ihren ihrem deine dein deinen bitte geben sie angeben eingeben tragen wat je jouw vul geef welke graag'
 
 /** Which of a person's addresses a column belongs to, in order of preference, the one without any such word first. */
 export const ADDRESS_GROUPS: readonly { readonly name: string; readonly words: string; readonly preference: number }[] =

@@ -32,7 +32,7 @@ export const propertyWords: Words = {
     en: 'parcel number, apn, parcel id, tax id, assessors parcel number, parcel no, tax parcel id, assessor parcel number, tax parcel number, folio number, parcel id number, assessor number, lot and plan, tax id number',
     de: 'flurstück, flurstücksnummer, flurstücknummer, parzellennummer, grundstücksnummer, flurstücks nr, parzellen nr',
     fr: 'numéro de parcelle, référence cadastrale, parcelle cadastrale, n parcelle, section cadastrale',
-    es: 'referencia catastral, número de parcela, ref catastral, refcatastral, matrícula inmobiliaria, folio real, clave catastral, rol de avalúo, rol avalúo, nomenclatura catastral, partida inmobiliaria, partida registral, cédula catastral, código catastral, finca registral, nº catastral, número catastral',
+    es: 'referencia catastral, número de parcela, ref catastral, refcatastral, matrícula inmobiliaria, folio real, clave catastral, rol de avalúo, rol avalúo, nomenclatura catastral, partida inmobiliaria, partida registral, cédula catastral, código catastral, finca registral, nº catastral, número catastral, rol sii, rol propiedad, rol de la propiedad',
     pt: 'matrícula, matriz predial, artigo matricial, número da matrícula, matrícula do imóvel, inscrição imobiliária',
     it: 'particella, dati catastali, numero particella, foglio particella, mappale, riferimento catastale',
     nl: 'kadastraal nummer, perceelnummer, kadastrale aanduiding, kadastraal perceel',

@@ -106,6 +106,9 @@ export const recordWords = {
     pt: 'criado, criado em, data de criação, data criação, criada em, data de cadastro, cadastrado em, data cadastro, adicionado em, data de registo',
     it: 'creato, creato il, data di creazione, data creazione, creata il, data inserimento, data di inserimento, inserito il, aggiunto il',
     nl: 'aangemaakt, aangemaakt op, aanmaakdatum, datum aangemaakt, toegevoegd op, gemaakt op, creatiedatum, ingevoerd op',
+    weak: {
+      alta: [0.6, 0.94],
+    },
   },
   sourceUpdatedAt: {
     en: 'updated, updated at, updated on, last updated, last update, update time, update date, date updated, modified, modified at, modified on, last modified, last modified at, last modified date, last modified on, last modified time, modification date, date modified, modified date, changed on, last changed, modification timestamp, modified time, updated date, last edited, last updated at, last updated on, last updated date, date time modified, mod date, modify date, date changed, change date',
@@ -182,7 +185,7 @@ export const placeWords = {
     },
   },
   postalCode: {
-    en: 'postal code, postcode, zip, zip code, zip postal code, postal zip code, post code, postal, zipcode, postal code zip, zip postcode, zip or postal code, zip post code, postcode zip, zip postal, eircode, zip5, zip 5, zip code 5',
+    en: 'postal code, postcode, zip, zip code, zip postal code, postal zip code, post code, postal, zipcode, postal code zip, zip postcode, zip or postal code, zip post code, postcode zip, zip postal, eircode, zip5, zip 5, zip code 5, zip 4, zip plus 4, zip code 4, zip code plus 4',
     de: 'plz, postleitzahl, post leitzahl, plz code, postleitzahl plz',
     fr: 'code postal, cp, codepostal, code postal cp',
     es: 'código postal, cp, c.p., codigo postal zip, cód postal, código zip, cód post, código postal cp, cp código postal, c postal',

@@ -29,6 +29,8 @@ export const LEAST_CONFIDENCE = 0.15
 const PREFIX_COST = 0.005
 /** Part of the columns that must be named as our fields are for the file to count as one of ours. */
 const OWN_NAMES_SHARE = 0.8
+/** From this verdict down values contradict what a header says. */
+const CONTRADICTED = -0.25
 /** Columns that must speak one language before a single word of another one counts as strange. */
 const OTHER_LANGUAGE_COLUMNS = 2
 /** What is left of a word of a language that nothing else in the file speaks. */
@@ -62,7 +64,13 @@ export function candidatesOf(columns: readonly ColumnLike[], type: RecordType, l
         : alikeMeanings(headers[index]!, type, lexicon),
     ),
   )
-  const named = namedOutright(exact)
+  const valuesOf = columns.map((column) => new Values(column))
+  // A column `Emails` with how many were sent names no address.
+  const named = namedOutright(
+    exact.map((meanings, index) =>
+      meanings.filter(({ target, alone }) => alone >= CLEAR && valuesOf[index]!.fit(target).verdict > CONTRADICTED),
+    ),
+  )
   const hasEmail = exact.some((meanings) =>
     meanings.some(({ target, alone }) => target.value.kind === 'EMAIL' && alone >= CLEAR),
   )
@@ -72,7 +80,7 @@ export function candidatesOf(columns: readonly ColumnLike[], type: RecordType, l
     if (system === null || (system === undefined && unknown[index] === true && !addresses.has(index))) {
       return []
     }
-    const values = new Values(columns[index]!)
+    const values = valuesOf[index]!
     const meanings: Meaning[] = []
     const offer = (more: readonly Meaning[]): void => {
       meanings.push(...more.filter(({ target }) => !meanings.some((other) => other.target === target)))
@@ -93,7 +101,7 @@ export function candidatesOf(columns: readonly ColumnLike[], type: RecordType, l
     const fitting = meanings.filter(({ target }) => values.fit(target).verdict >= 0.5)
     const decided =
       fitting.length === 1 &&
-      meanings.some((other) => other.alone >= CLEAR && values.fit(other.target).verdict <= -0.25)
+      meanings.some((other) => other.alone >= CLEAR && values.fit(other.target).verdict <= CONTRADICTED)
         ? fitting[0]
         : undefined
     return meanings
@@ -193,7 +201,8 @@ export function exactMeanings(header: Header, type: RecordType, lexicon: Lexicon
   }
   if (header.unprefixed !== null && isOwn(header, type)) {
     const meanings = lexicon.exact.get(header.unprefixed.key) ?? []
-    if (meanings.length === 0 && lexicon.placeless.has(header.unprefixed.key)) {
+    const known = header.readings.some(({ key }) => lexicon.placeless.has(key))
+    if (known || (meanings.length === 0 && lexicon.placeless.has(header.unprefixed.key))) {
       return []
     }
     const said = meanings.some(({ alone }) => alone >= CLEAR) ? [] : lexicon.alike(header, ownEntities(type))

@@ -230,7 +230,7 @@ export class Alike<T> {
   #abbreviated(tokens: readonly Token[], marked: ReadonlySet<string>): Found<T> | null {
     const least = tokens.length === 1 ? LONE_ABBREVIATION_LENGTH : 2
     const short = tokens.filter(({ word }) =>
-      marked.has(word) ? word.length >= least : word.length >= 3 && !this.#vocabulary.has(word),
+      marked.has(word) ? word.length >= least : word.length > least && !this.#vocabulary.has(word),
     )
     if (short.length === 0) {
       return null

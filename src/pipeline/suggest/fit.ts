@@ -529,6 +529,13 @@ const SPECIAL: Readonly<Record<string, Judge>> = {
       : words('look like countries')(values, 1)
   },
   stateOrProvince: region,
+  // `ASAP`, `3 to 6 months` and a day of moving in are all an answer.
+  timeframe: (values, fillRate) => {
+    const days = values.share('date', isDate)
+    return days >= 0.6
+      ? { verdict: 0.5, telling: false, reason: values.count(days, 'are dates') }
+      : fitText(values, recordTypes.lead.fields.find((field) => field.name === 'timeframe')!)
+  },
   gender: (values, fillRate) => {
     const named = values.share('gender', (value) => genders.has(plainWord(value)))
     return named >= 0.8

@@ -195,7 +195,7 @@ export function readHeader(name: string): Header {
       add(bared.slice(asked), ofArea)
     }
     // `Mitgliedsnr.` and `Mitglieds-Nr.` are what `Mitgliedsnummer` is.
-    if (/.nr$/.test(bared.at(-1)!) || (bared.length > 1 && bared.at(-1) === 'nr')) {
+    if (/.{4}nr$/.test(bared.at(-1)!) || (bared.length > 1 && bared.at(-1) === 'nr')) {
       add([...bared.slice(0, -1), `${bared.at(-1)!.slice(0, -2)}nummer`], ofArea)
     }
     // `hs_price` is HubSpot's way to write its own properties, `address_city` that of many tables.
@@ -215,7 +215,7 @@ export function readHeader(name: string): Header {
       [...bare.matchAll(/(\p{L}{2,})\./gu)]
         .map(([, word]) => fold(word!))
         // `Klantnr.` is a compound of a word and one that everybody knows.
-        .filter((word) => word === 'nr' || !word.endsWith('nr')),
+        .filter((word) => word.length < 5 || !word.endsWith('nr')),
     ),
     choices: /\p{L}[).]?\s*\/\s*\p{L}/u.test(bare) ? bare.split('/').map((part) => wordsOf(part)) : [],
     nameless: NAMELESS.test(fold(text)),
