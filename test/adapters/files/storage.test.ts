@@ -389,8 +389,8 @@ describe('in a folder alone', () => {
 
   test('says what the stream said that could not be stored', async () => {
     const failure = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' })
-    // biome-ignore lint/correctness/useYield: it fails before it gives anything.
     async function* broken(): AsyncGenerator<Uint8Array> {
+      yield new Uint8Array(0)
       await Promise.reject(failure)
     }
     await assert.rejects(store.put(TENANT, broken(), { maxBytes: 1 }), failure)
