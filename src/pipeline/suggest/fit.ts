@@ -530,7 +530,7 @@ const SPECIAL: Readonly<Record<string, Judge>> = {
   },
   stateOrProvince: region,
   // `ASAP`, `3 to 6 months` and a day of moving in are all an answer.
-  timeframe: (values, fillRate) => {
+  timeframe: (values) => {
     const days = values.share('date', isDate)
     return days >= 0.6
       ? { verdict: 0.5, telling: false, reason: values.count(days, 'are dates') }

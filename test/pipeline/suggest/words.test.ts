@@ -109,3 +109,43 @@ test('reasons name the word that was recognised', () => {
   const [entry] = suggestMapping({ type: recordTypes.contact, columns: [column], minConfidence: 0.9 })
   assert.match(entry!.reasons[0]!, /^“Tel\. gesch\.” looks like a short form of “.+”, which is Phone\.$/)
 })
+
+test('what is not wanted is no number, and what somebody else has is not the record’s', () => {
+  assert.equal(field('contact', 'Newsletter (Y/N)', 'Y', 'N', 'Y'), null)
+  assert.equal(field('contact', 'NOK Phone', '+44 1865 558 112', '+44 1865 558 113', '+44 1865 558 114'), null)
+  assert.equal(field('lead', 'Lead : Keyword', 'condo', 'loft'), null)
+  assert.equal(field('lead', 'Inquiry Address', '12 Oak St', '9 Elm Dr'), null)
+})
+
+test('categories before a header, ordinals and the ids of systems are understood', () => {
+  assert.equal(field('contact', 'Phone (work fax)'), 'fax')
+  assert.equal(field('contact', 'Social - LinkedIn'), 'linkedinUrl')
+  assert.equal(field('contact', '2e mailadres'), 'secondaryEmail')
+  assert.equal(field('contact', 'Copper ID'), 'externalId')
+  assert.equal(field('contact', 'Campaign ID'), null)
+  assert.equal(field('contact', 'Naam huurder'), 'displayName')
+})
+
+test('what a lead wishes for is what the fields of a lead say', () => {
+  assert.equal(field('lead', 'Quartos desejados'), 'bedroomsTotal')
+  assert.equal(field('lead', 'Voorkeur woningtype'), 'propertyType')
+  assert.equal(field('lead', 'Desired city', 'Austin', 'Tampa'), null)
+})
+
+test('of an e-mail address at home and one at work the first is the main one', () => {
+  const mapped = (...names: string[]): (string | null)[] =>
+    suggestMapping({
+      type: recordTypes.contact,
+      columns: names.map((name, index) => ({
+        index,
+        name,
+        kind: 'TEXT' as const,
+        kindConfidence: 0,
+        fillRate: 1,
+        samples: [`a${index}@example.com`, `b${index}@example.com`],
+      })),
+      minConfidence: 0.9,
+    }).map((entry) => entry.field)
+  assert.deepEqual(mapped('Email (home)', 'Email (work)'), ['email', 'secondaryEmail'])
+  assert.deepEqual(mapped('Email (work)', 'Email (home)'), ['email', 'secondaryEmail'])
+})
