@@ -545,7 +545,7 @@ function unknownValues(column: MappedColumn, base: Base): MappingConflict[] {
       code: 'UNKNOWN_VALUES',
       field: column.name,
       columns: [evidence.name],
-      message: `Column "${evidence.name}" holds ${values.length === 1 ? 'a value' : 'values'} that ${field.label} does not know: ${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}. Map each of them to one of ${field.options?.join(', ')}, or to nothing.`,
+      message: `Column "${evidence.name}" holds ${values.length === 1 ? 'a value' : 'values'} that ${field.label} does not know: ${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}. Map ${values.length === 1 ? 'it' : 'each of them'} to one of ${field.options?.join(', ')}, or to nothing.`,
       values: values.slice(0, CONFLICT_VALUES),
       readings: [],
     },

@@ -226,7 +226,7 @@ function checkKnown(before: Known, field: CustomField, known: 'REFUSE' | 'USE', 
   if (missing.length > 0) {
     throw new Refusal(
       'INVALID_INPUT',
-      `The custom field ${field.key} is there already, without the options ${missing.slice(0, 5).join(', ')}. Map the column to it, with a value map for these.`,
+      `The custom field ${field.key} is there already, without the options ${missing.slice(0, 5).join(', ')}. Map the column to it with a value map for these, or archive the field and create it again with more options.`,
       [...path, 'options'],
     )
   }
