@@ -44,7 +44,7 @@ export class RetryResolver {
       const asked = { key: input.idempotencyKey, operation: 'importRowsFix', input: { runId, rows: input.rows } }
       return {
         importRun: await retry(context, runId, asked, null, (run, { source }) =>
-          placed(context, run, fixes(input.rows, source.columns)),
+          placed(context, run, fixes(input.rows, source.columns), 'rows'),
         ),
       }
     })
@@ -97,7 +97,8 @@ async function retryWithFile(
       runId,
       request,
       { received, onRecorded: () => (recorded = true) },
-      async (run, { source }) => placed(context, run, corrections(await opened(context, received), source.columns)),
+      async (run, { source }) =>
+        placed(context, run, corrections(await opened(context, received), source.columns), 'file'),
     )
   } finally {
     if (!recorded) {
@@ -241,6 +242,7 @@ async function* placed(
   context: ApiContext,
   run: ImportRunRow,
   wanted: AsyncIterable<Correction> | Iterable<Correction>,
+  argument: 'rows' | 'file',
 ): AsyncGenerator<PlacedCorrection> {
   let batch: Correction[] = []
   const look = async (): Promise<PlacedCorrection[]> => {
@@ -253,7 +255,7 @@ async function* placed(
         throw new Refusal(
           'INVALID_INPUT',
           `Row ${correction.number} has not failed in this import, or was applied since. Leave it out.`,
-          ['rows'],
+          [argument],
         )
       }
       return { ...correction, byte }
