@@ -252,3 +252,44 @@ test('fields of a related record need what names it', async () => {
   assert.equal(run.status, 'AWAITING_MAPPING')
   assert.match(run.statusReason?.message ?? '', /contact\.firstName.*contact\.externalId or contact\.email/)
 })
+
+test('rows that say the same as a row that fails say it for themselves', async () => {
+  const tenant = await engine.tenant()
+  await engine.import(tenant, {
+    type: 'lead',
+    csv: 'Title,Id,Company\nOld,1,Ltd\n',
+    map: { Title: 'title', Id: 'externalId', Company: 'companyName' },
+  })
+  const row = (id: number) => `House,${id},ann@example.com,Ann,Lee,L1,1 Main St,Ltd`
+  const run = await engine.import(tenant, {
+    type: 'lead',
+    csv: [header, row(1), row(2), row(3), ''].join('\n'),
+    map,
+    options: { onDuplicate: 'FAIL' },
+  })
+  assert.deepEqual([run.counts.created, run.counts.failed], [2, 1])
+  assert.deepEqual(await leads(tenant), [
+    { id: '1', contact: null, property: null },
+    { id: '2', contact: 'ann@example.com', property: 'L1' },
+    { id: '3', contact: 'ann@example.com', property: 'L1' },
+  ])
+})
+
+test('a row that says the same as an earlier one says it anew where a row between named the record by another key', async () => {
+  const tenant = await engine.tenant()
+  await engine.import(tenant, {
+    type: 'contact',
+    csv: 'Id,Mail,First\nx,ann@example.com,Old\n',
+    map: { Id: 'externalId', Mail: 'email', First: 'firstName' },
+  })
+  const csv = [
+    `${header},Contact id`,
+    'A,1,ann@example.com,One,,,,Ltd,',
+    'B,2,,Two,,,,Ltd,x',
+    'C,3,ann@example.com,One,,,,Ltd,',
+    '',
+  ].join('\n')
+  const run = await engine.import(tenant, { type: 'lead', csv, map: { ...map, 'Contact id': 'contact.externalId' } })
+  assert.deepEqual([run.status, run.counts.created], ['COMPLETED', 3])
+  assert.deepEqual(await contacts(tenant), [{ email: 'ann@example.com', first: 'One', last: null }])
+})

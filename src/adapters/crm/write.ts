@@ -6,6 +6,7 @@
 import { constraintOf, type LaneTx, sqlState } from '../../db/lane.js'
 import { one } from '../../db/tx.js'
 import { FatalError, RetryableError } from '../../errors.js'
+import { newId } from '../../ids.js'
 import type { Issue, IssueCode, IssueSeverity } from '../../pipeline/types.js'
 import { type ChunkSql, open, stretch, text } from './sql.js'
 import { fieldNamed, stageCopy, type WritePlan } from './stage.js'
@@ -21,6 +22,8 @@ export interface StagedChunk {
   readonly lastPass: number
   /** Rows that carry a warning of the reader's. */
   readonly warned: readonly number[]
+  /** Rows that are staged as copies of others: right in their pass, or in the one behind it. */
+  readonly copies?: readonly { readonly row: number; readonly of: number; readonly behind: boolean }[]
 }
 
 /** What the rows of a chunk say about one record that each of them refers to. */
@@ -118,10 +121,11 @@ export async function applyChunk(
   // A row has one outcome: what it says about related records is written only if the row itself is. So rows that fail or are
   // skipped are learned of by trying, and everything is done again without what they said.
   const settled = new Map<number, SettledRow>()
+  const apart = new Map(related.map(({ path }) => [path, new Set<number>()]))
   for (;;) {
     await tx.query('savepoint related')
-    const failed = await writeRelated(tx, relatedWriting, related, settled)
-    if (failed.size === 0) {
+    const { failed, overtaken } = await writeRelated(tx, relatedWriting, related, settled, apart)
+    if (failed.size === 0 && !overtaken) {
       const writer = new ChunkWriter(tx, plan, sql, { ...state, unchanging: false }, chunk, {
         settled,
         links: relatedWriting,
@@ -150,17 +154,57 @@ interface SettledRow {
 }
 
 /**
+ * The rows of a chunk that go with others. A row whose own stand-in is settled (it failed, say) speaks for itself, and for
+ * those behind it, and so does one in `apart`.
+ */
+function standIns(
+  chunk: RelatedChunk,
+  settled: ReadonlyMap<number, SettledRow>,
+  apart: ReadonlySet<number>,
+): RelatedChunk {
+  const same: (readonly [number, number])[] = []
+  const copies: { row: number; of: number; behind: boolean }[] = []
+  const standing = new Map<number, number>()
+  for (const [row, as] of chunk.same) {
+    const before = standing.get(as) ?? as
+    if (settled.has(row)) {
+      continue
+    }
+    if (apart.has(row) || settled.has(before)) {
+      copies.push({ row, of: as, behind: apart.has(row) })
+      standing.set(as, row)
+    } else {
+      same.push([row, before])
+    }
+  }
+  return copies.length === 0
+    ? { ...chunk, same }
+    : {
+        ...chunk,
+        same,
+        copies,
+        staged: chunk.staged + copies.length,
+        lastRow: Math.max(chunk.lastRow, copies.at(-1)?.row ?? 0),
+        lastPass: chunk.lastPass + (copies.some(({ behind }) => behind) ? 1 : 0),
+      }
+}
+
+/**
  * Writes what the rows say about the records that they refer to, and notes in `kin` which those are. Answers the rows that
- * have to fail for it.
+ * have to fail for it, and whether rows have come into `apart`: then this has to be done again.
  */
 async function writeRelated(
   tx: LaneTx,
   writing: readonly RelatedWriting[],
   chunks: readonly RelatedChunk[],
   settled: ReadonlyMap<number, SettledRow>,
-): Promise<Map<number, SettledRow>> {
+  apart: ReadonlyMap<string, Set<number>>,
+): Promise<{ readonly failed: Map<number, SettledRow>; readonly overtaken: boolean }> {
   const failed = new Map<number, SettledRow>()
-  for (const chunk of chunks) {
+  let overtaken = false
+  for (const read of chunks) {
+    const apartHere = apart.get(read.path) ?? new Set<number>()
+    const chunk = standIns(read, settled, apartHere)
     const one = writing.find(({ path }) => path === chunk.path)
     if (one === undefined) {
       throw new Error(`nothing was prepared to write the ${chunk.path} of a row`)
@@ -180,6 +224,11 @@ async function writeRelated(
       [one.path, one.plan.recordType.name, applied.whole === 'UNCHANGED' ? 'UNCHANGED' : 'CREATED'],
     )
     if (chunk.same.length > 0) {
+      if (applied.updated > 0) {
+        const late = await overtakenRows(tx, chunk)
+        late.forEach((row) => apartHere.add(row))
+        overtaken ||= late.length > 0
+      }
       await tx.query(
         `insert into kin (row_number, path, record_type, record_id, outcome)
          select x.row_number, k.path, k.record_type, k.record_id, case when k.outcome in ('CREATED', 'UPDATED') then 'UNCHANGED' else k.outcome end
@@ -211,7 +260,32 @@ async function writeRelated(
       })
     }
   }
-  return failed
+  return { failed, overtaken }
+}
+
+/**
+ * Rows that say the same as an earlier one, where a row between the two has changed that record by another key that it is
+ * known by: they say it anew. Of those with one stand-in the first.
+ */
+async function overtakenRows(tx: LaneTx, { path, same }: RelatedChunk): Promise<number[]> {
+  const written = await tx.query<{ row: number; id: string; updated: boolean }>(
+    "select row_number as row, record_id as id, outcome = 'UPDATED' as updated from kin where path = $1 order by 1",
+    [path],
+  )
+  const idOf = new Map(written.map(({ row, id }) => [row, id]))
+  const changes = written.filter(({ updated }) => updated)
+  const lastChange = new Map<string, number>()
+  const late = new Map<number, number>()
+  let at = 0
+  for (const [row, as] of same) {
+    for (let change = changes[at]; change !== undefined && change.row < row; change = changes[++at]) {
+      lastChange.set(change.id, change.row)
+    }
+    if (!late.has(as) && (lastChange.get(idOf.get(as) ?? '') ?? 0) > as) {
+      late.set(as, row)
+    }
+  }
+  return [...late.values()]
 }
 
 /** Rows that turned out not to be written, although something was written of what they say about others. */
@@ -563,6 +637,7 @@ class ChunkWriter {
       await this.#tx.query('savepoint staging')
       try {
         await this.#tx.copyIn(stageCopy(this.#plan), copy)
+        await this.#stageCopies()
         await this.#tx.query('release savepoint staging')
         return refused
       } catch (error) {
@@ -585,6 +660,25 @@ class ChunkWriter {
         )
       }
     }
+  }
+
+  async #stageCopies(): Promise<void> {
+    const { copies = [] } = this.#chunk
+    if (copies.length === 0) {
+      return
+    }
+    const columns = ['byte', 'missing', 'cleared', ...this.#plan.stageColumns.map((column) => column.name)]
+    await this.#tx.execute(
+      `insert into stage (row_number, id, pass, ${columns.join(', ')})
+       select x.row_number, x.id, s.pass + x.behind, ${columns.map((column) => `s.${column}`).join(', ')}
+       from unnest($1::bigint[], $2::bigint[], $3::int[], $4::uuid[]) as x (row_number, of_row, behind, id) join stage s on s.row_number = x.of_row`,
+      [
+        copies.map(({ row }) => row),
+        copies.map(({ of }) => of),
+        copies.map(({ behind }) => (behind ? 1 : 0)),
+        copies.map(() => newId()),
+      ],
+    )
   }
 
   /** Whether a row that means an existing record may change it. */
