@@ -151,6 +151,59 @@ test('a row that fails writes nothing of what it says about others', async () =>
   assert.deepEqual(properties, [{ id: 'L2' }])
 })
 
+test('rows that say the same of a contact as a row that fails make that contact', async () => {
+  const tenant = await engine.tenant()
+  const own = { Title: 'title', Id: 'externalId', Company: 'companyName' }
+  await engine.import(tenant, { type: 'lead', csv: 'Title,Id,Company\nOld,1,Ltd\nOld,3,Ltd\n', map: own })
+  const said = 'ann@example.com,Ann,Lee,,,Ltd'
+  const csv = `${header}\nA,1,${said}\nB,2,${said}\nC,3,${said}\nD,4,${said}\n`
+  const run = await engine.import(tenant, { type: 'lead', csv, map, options: { onDuplicate: 'FAIL' } })
+  assert.deepEqual([run.counts.created, run.counts.failed], [2, 2])
+  assert.deepEqual(
+    (await leads(tenant)).map((lead) => (lead as { contact: string | null }).contact),
+    [null, 'ann@example.com', null, 'ann@example.com'],
+  )
+  assert.deepEqual(await contacts(tenant), [{ email: 'ann@example.com', first: 'Ann', last: 'Lee' }])
+  assert.deepEqual(await related(run.id), [{ row: 3, path: 'contact', outcome: 'CREATED' }])
+})
+
+test('the last row has the last word on a contact that rows name by different keys', async () => {
+  const tenant = await engine.tenant()
+  await engine.import(tenant, {
+    type: 'contact',
+    csv: 'Id,Mail,First,Last\nx,ann@example.com,Old,Lee\n',
+    map: { Id: 'externalId', Mail: 'email', First: 'firstName', Last: 'lastName' },
+  })
+  const csv = [
+    'Title,Id,Mail,First,Contact,Company',
+    'A,1,ann@example.com,One,,Ltd',
+    'B,2,,Two,x,Ltd',
+    'C,3,ann@example.com,One,,Ltd',
+    'D,4,ann@example.com,One,,Ltd',
+    'E,5,,Two,x,Ltd',
+    'F,6,ann@example.com,One,,Ltd',
+    '',
+  ].join('\n')
+  const run = await engine.import(tenant, {
+    type: 'lead',
+    csv,
+    map: {
+      Title: 'title',
+      Id: 'externalId',
+      Mail: 'contact.email',
+      First: 'contact.firstName',
+      Contact: 'contact.externalId',
+      Company: 'companyName',
+    },
+  })
+  assert.equal(run.counts.created, 6)
+  assert.deepEqual(await contacts(tenant), [{ email: 'ann@example.com', first: 'One', last: 'Lee' }])
+  assert.deepEqual(
+    await related(run.id),
+    [2, 3, 4, 6, 7].map((row) => ({ row, path: 'contact', outcome: 'UPDATED' })),
+  )
+})
+
 test('onMissingRelation CREATE makes records of their key alone; a plan of it says so and its run does it', async () => {
   const tenant = await engine.tenant()
   const csv = `Subject,Type,Who\n${Array.from({ length: 20 }, (_, i) => `Call ${i},CALL,p${i % 6}@example.com`).join('\n')}\n`
