@@ -25,6 +25,7 @@ import {
   personKeys,
 } from '../pipeline/similarity/person.js'
 import { comparePlaces, type Place, place, placeKeys } from '../pipeline/similarity/property.js'
+import { BEHIND_ALL_ROWS } from '../runs/changes.js'
 import { type FoundPair, insertLookAlikes, keepPairs, type LookAlike, openPairsOf } from '../runs/duplicates.js'
 import { heldByLiving } from './claim.js'
 import { laneOptions } from './context.js'
@@ -207,6 +208,7 @@ function nextTargets(tx: Tx, item: Search, type: ComparedType, cursor: Cursor): 
     : tx.query<Target>(
         `select c.record_id as id, max(c.row_number)::float8 as row from run_change c
          where c.tenant_id = $1 and c.run_id = $2 and c.record_type = $3 and c.record_id > $4
+           and c.row_number < ${BEHIND_ALL_ROWS}
          group by c.record_id order by c.record_id limit ${SLICE_RECORDS}`,
         [tx.tenantId, item.run_id, type, cursor.id],
       )

@@ -55,11 +55,16 @@ function few(alias: string): string {
   return `${alias}.rows + 0 = ${alias}.rows and ${alias}.rows - 0 = ${alias}.rows`
 }
 
-/** SQL that is true when a live record `c` refers to the record `alias`; `except` leaves some of them out. */
-export function hasChildren(type: RecordType, alias: string, tenant: string, except: string): string {
+/** SQL that is true when a live record `c` refers to the record `alias`; `except` tells of a column in which of them not to count. */
+export function hasChildren(
+  type: RecordType,
+  alias: string,
+  tenant: string,
+  except: (column: string) => string,
+): string {
   const checks = references(type).map(
     ({ table, column }) =>
-      `exists (select from ${table} c where c.tenant_id = ${tenant} and c.${column} = ${alias}.id and c.deleted_at is null and not (${except}))`,
+      `exists (select from ${table} c where c.tenant_id = ${tenant} and c.${column} = ${alias}.id and c.deleted_at is null and not (${except(column)}))`,
   )
   return checks.length === 0 ? 'false' : checks.join(' or ')
 }
@@ -91,7 +96,7 @@ const CUSTOM_COLUMN = 'custom_fields'
 const KEY_START = customName('').length + 1
 
 /** SQL for the value that the record `r.j` holds under the name `k.key` of a change: a custom field that has none has no key. */
-const currently = `case when k.key like 'custom.%' then coalesce(r.j -> '${CUSTOM_COLUMN}' -> substr(k.key, ${KEY_START}), 'null') else r.j -> k.key end`
+export const currently = `case when k.key like 'custom.%' then coalesce(r.j -> '${CUSTOM_COLUMN}' -> substr(k.key, ${KEY_START}), 'null') else r.j -> k.key end`
 
 export interface UndoRequest {
   readonly rollbackId: string
@@ -340,7 +345,7 @@ async function undoCreated(
          r.id = any ($7::uuid[]) as earlier,
          r.deleted_at >= (select started_at from run where tenant_id = $1 and id = $4) as undone,
          r.deleted_at is not null and not $6 and ${mergedAway('r')} as merged,
-         (r.version <> r.pristine_version or ${identifiedLater('r', '$5')}) as edited, ${hasChildren(type, 'r', '$1', 'c.id = any ($3::uuid[])')} as parent,
+         (r.version <> r.pristine_version or ${identifiedLater('r', '$5')}) as edited, ${hasChildren(type, 'r', '$1', () => 'c.id = any ($3::uuid[])')} as parent,
          1 + (select count(*) from run_change c where ${changesOf('r', 'id')} and c.row_number < ${BEHIND_ALL_ROWS}) as rows
        from ${type.table} r where r.tenant_id = $1 and r.id = any ($3::uuid[])),
      keep (id) as (

@@ -3,8 +3,8 @@ import { first, one, type Tx } from '../db/tx.js'
 import { Refusal } from '../errors.js'
 import { newId } from '../ids.js'
 import { recordTypes } from '../records/index.js'
-import type { RecordTypeName } from '../records/types.js'
-import { hasChildren, identifiedLater, mergedAway, references } from './changes.js'
+import type { RecordType, RecordTypeName } from '../records/types.js'
+import { currently, hasChildren, identifiedLater, mergedAway, references } from './changes.js'
 import { statusChanged } from './events.js'
 import { type RunStatus, transitions } from './status.js'
 import type { OnRollbackConflict } from './types.js'
@@ -98,11 +98,13 @@ interface Preview {
 
 /** Of the records of the import's own type and of those that its rows or its end wrote beside them. */
 async function previewOfRun(tx: Tx, runId: string, own: RecordTypeName): Promise<Preview> {
-  let { willRestore, willDelete, conflicts } = await previewOf(tx, runId, own)
+  const written: RecordType[] = []
+  let willRestore = 0
+  let conflicts = 0
   for (const type of Object.values(recordTypes)) {
     const { some } =
       type.name === own
-        ? { some: false }
+        ? { some: true }
         : await one<{ some: boolean }>(
             tx,
             `select exists (select from run_change where tenant_id = $1 and run_id = $2 and record_type = '${type.name}')
@@ -110,21 +112,19 @@ async function previewOfRun(tx: Tx, runId: string, own: RecordTypeName): Promise
             [tx.tenantId, runId],
           )
     if (some) {
-      const other = await previewOf(tx, runId, type.name)
-      willRestore += other.willRestore
-      willDelete += other.willDelete
-      conflicts += other.conflicts
+      written.push(type)
+      const changed = await previewChanged(tx, runId, type)
+      willRestore += changed.clean
+      conflicts += changed.conflicts
     }
   }
-  return { willRestore, willDelete, conflicts }
+  const created = await previewCreated(tx, runId, written)
+  return { willRestore, willDelete: created.live - created.kept, conflicts: conflicts + created.kept + created.merged }
 }
 
-async function previewOf(
-  tx: Tx,
-  runId: string,
-  table: RecordTypeName,
-): Promise<{ willRestore: number; willDelete: number; conflicts: number }> {
-  const restored = await one<{ clean: number; conflicts: number }>(
+/** Records of a type that the run changed and did not make: those that go back whole, and the fields that cannot. */
+function previewChanged(tx: Tx, runId: string, { table }: RecordType): Promise<{ clean: number; conflicts: number }> {
+  return one(
     tx,
     `with folded as (
        select c.record_id, jsonb_object_agg(a.key, a.value order by c.row_number) as after,
@@ -132,45 +132,58 @@ async function previewOf(
        from run_change c cross join lateral jsonb_each(c.after) a
        where c.tenant_id = $1 and c.run_id = $2 and c.reverted_at is null and c.record_type = '${table}' group by c.record_id),
      compared as (
-       select f.record_id, count(*) filter (where not (now.j -> k.key = f.after -> k.key or now.j -> k.key = f.before -> k.key)) as conflicts
+       select f.record_id, count(*) filter (where not (now.value = f.after -> k.key or now.value = f.before -> k.key)) as conflicts
        from folded f
          -- A subquery of its own, so that each record is looked up once and by its id.
          cross join lateral (select to_jsonb(r) as j from ${table} r
-           where r.tenant_id = $1 and r.id = f.record_id and r.created_run_id is distinct from $2 offset 0) as now
+           where r.tenant_id = $1 and r.id = f.record_id and r.created_run_id is distinct from $2 offset 0) as r
          cross join lateral jsonb_object_keys(f.after) as k (key)
+         cross join lateral (select ${currently} as value) as now
        group by f.record_id)
      select count(*) filter (where conflicts = 0)::float8 as clean, coalesce(sum(conflicts), 0)::float8 as conflicts from compared`,
     [tx.tenantId, runId],
   )
-  const type = recordTypes[table]
-  // Those that the import made go with it, and so do the links that it made.
-  const ownChild = `c.created_run_id is not distinct from $2 or exists (select from run_change x where x.tenant_id = $1 and x.run_id = $2 and x.record_id = c.id)`
-  const created = await one<{ live: number; conflicts: number; merged: number }>(
+}
+
+/** Records that the run made: those that are there, those of them that have to stay, and those that were merged away. */
+function previewCreated(
+  tx: Tx,
+  runId: string,
+  types: readonly RecordType[],
+): Promise<{ live: number; kept: number; merged: number }> {
+  const made = (record: string) => `${record}.tenant_id = $1 and ${record}.created_run_id = $2`
+  // Those that the import made go with it, or stay and are in `keep`; and so do the links that it made.
+  const ownChild = (column: string) =>
+    `c.created_run_id is not distinct from $2 or exists (select from run_change x where x.tenant_id = $1 and x.run_id = $2
+       and x.record_id = c.id and x.reverted_at is null and x.after ->> '${column}' = r.id::text)`
+  const stays = types.map(
+    (type) => `select '${type.name}' as type, r.id from ${type.table} r where ${made('r')} and r.deleted_at is null
+      and (r.version <> r.pristine_version or ${identifiedLater('r', `'${type.name}'`)} or ${hasChildren(type, 'r', '$1', ownChild)})`,
+  )
+  // Reached by their ids alone, whatever the planner believes of a run that was just written.
+  const parents = types.flatMap((type) =>
+    references(type)
+      .filter(({ table }) => types.some((child) => child.table === table))
+      .map(
+        ({ table, column }) => `select '${type.name}' as type, p.id from
+          (select ${column} as id from ${table} where k.type = '${table}' and tenant_id = $1 and id = k.id offset 0) r cross join lateral (
+            select id from ${type.table} where tenant_id = $1 and id = r.id and created_run_id is not distinct from $2
+              and deleted_at is null offset 0) p`,
+      ),
+  )
+  const count = (condition: string) =>
+    types.map((type) => `(select count(*) from ${type.table} r where ${made('r')} and ${condition})`).join(' + ')
+  return one(
     tx,
     // What must stay keeps its parents too, as the undoing does it.
-    `with recursive keep (id) as (
-       select r.id from ${table} r
-       where r.tenant_id = $1 and r.created_run_id = $2 and r.deleted_at is null
-         and (r.version <> r.pristine_version or ${identifiedLater('r', '$3')}
-           or ${hasChildren(type, 'r', '$1', ownChild)})
-       ${references(type)
-         .filter((reference) => reference.table === table)
-         .map(
-           ({ column }) => `union select p.id from keep k join ${table} r on r.tenant_id = $1 and r.id = k.id
-             join ${table} p on p.tenant_id = $1 and p.id = r.${column} and p.created_run_id = $2 and p.deleted_at is null`,
-         )
-         .join(' ')})
-     select (select count(*) from ${table} r where r.tenant_id = $1 and r.created_run_id = $2 and r.deleted_at is null)::float8 as live,
-       (select count(*) from keep)::float8 as conflicts,
-       (select count(*) from ${table} r where r.tenant_id = $1 and r.created_run_id = $2 and r.deleted_at is not null
-         and ${mergedAway('r')})::float8 as merged`,
-    [tx.tenantId, runId, table],
+    `with recursive start as (${stays.join(' union all ')}),
+     keep (type, id) as (
+       select type, id from start
+       ${parents.length === 0 ? '' : `union select p.type, p.id from keep k cross join lateral (${parents.join(' union all ')}) p`})
+     select (${count('r.deleted_at is null')})::float8 as live, (select count(*) from keep)::float8 as kept,
+       (${count(`r.deleted_at is not null and ${mergedAway('r')}`)})::float8 as merged`,
+    [tx.tenantId, runId],
   )
-  return {
-    willRestore: restored.clean,
-    willDelete: created.live - created.conflicts,
-    conflicts: restored.conflicts + created.conflicts + created.merged,
-  }
 }
 
 /** Creates the rollback of an import and wakes a worker, both or neither. Answers the rollback run's id. */

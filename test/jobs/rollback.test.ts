@@ -135,6 +135,29 @@ test('ABORT undoes nothing while anything was changed since', async () => {
   assert.equal((await engine.run(tenant, run.id)).status, 'COMPLETED', 'the import is what it was before')
 })
 
+test('ABORT and the preview see that a custom field was changed since', async () => {
+  const tenant = await engine.tenant()
+  await engine.rows("insert into record_schema (tenant_id, record_type, version) values ($1, 'contact', 1)", [tenant])
+  await engine.rows(
+    `insert into custom_field (tenant_id, id, record_type, key, position, label, kind, from_version, created_by)
+     values ($1, gen_random_uuid(), 'contact', 'shoe', 0, 'Shoe', 'TEXT', 1, 'test')`,
+    [tenant],
+  )
+  const withShoe = { Id: 'externalId', Last: 'lastName', Shoe: 'custom.shoe' }
+  const file = (shoe: string) => ({ type: 'contact' as const, csv: `Id,Last,Shoe\n1,A,${shoe}\n2,B,\n`, map: withShoe })
+  await engine.import(tenant, file('40'))
+  const run = await engine.import(tenant, file('41'))
+  const previewed = () =>
+    engine.context.control.use((lane) => withTenant(lane, tenant, (tx) => previewRollback(tx, run.id)))
+  assert.deepEqual(await previewed(), { willRestore: 1, willDelete: 0, conflicts: 0 })
+  await engine.rows(`update contact set custom_fields = '{"shoe": "42"}' where tenant_id = $1 and external_id = '1'`, [
+    tenant,
+  ])
+  assert.deepEqual(await previewed(), { willRestore: 0, willDelete: 0, conflicts: 1 })
+  const aborted = await rollBack(tenant, run.id, 'ABORT')
+  assert.deepEqual([aborted.status, aborted.statusReason?.code], ['FAILED', 'CONFLICTS'])
+})
+
 test('a created record with a later write or a child is kept and listed', async () => {
   const tenant = await engine.tenant()
   const contacts = await engine.import(tenant, { type: 'contact', csv: csv(people(4)), map })
