@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { withTenant } from '../../src/db/tx.js'
+import { searchSlice } from '../../src/jobs/find-duplicates.js'
 import { confirmPlan } from '../../src/runs/plan.js'
 import { previewRollback, startRollback } from '../../src/runs/rollback.js'
 import { freshDatabase, type TestDatabase } from '../helpers/database.js'
@@ -151,59 +152,6 @@ test('a row that fails writes nothing of what it says about others', async () =>
   assert.deepEqual(properties, [{ id: 'L2' }])
 })
 
-test('rows that say the same of a contact as a row that fails make that contact', async () => {
-  const tenant = await engine.tenant()
-  const own = { Title: 'title', Id: 'externalId', Company: 'companyName' }
-  await engine.import(tenant, { type: 'lead', csv: 'Title,Id,Company\nOld,1,Ltd\nOld,3,Ltd\n', map: own })
-  const said = 'ann@example.com,Ann,Lee,,,Ltd'
-  const csv = `${header}\nA,1,${said}\nB,2,${said}\nC,3,${said}\nD,4,${said}\n`
-  const run = await engine.import(tenant, { type: 'lead', csv, map, options: { onDuplicate: 'FAIL' } })
-  assert.deepEqual([run.counts.created, run.counts.failed], [2, 2])
-  assert.deepEqual(
-    (await leads(tenant)).map((lead) => (lead as { contact: string | null }).contact),
-    [null, 'ann@example.com', null, 'ann@example.com'],
-  )
-  assert.deepEqual(await contacts(tenant), [{ email: 'ann@example.com', first: 'Ann', last: 'Lee' }])
-  assert.deepEqual(await related(run.id), [{ row: 3, path: 'contact', outcome: 'CREATED' }])
-})
-
-test('the last row has the last word on a contact that rows name by different keys', async () => {
-  const tenant = await engine.tenant()
-  await engine.import(tenant, {
-    type: 'contact',
-    csv: 'Id,Mail,First,Last\nx,ann@example.com,Old,Lee\n',
-    map: { Id: 'externalId', Mail: 'email', First: 'firstName', Last: 'lastName' },
-  })
-  const csv = [
-    'Title,Id,Mail,First,Contact,Company',
-    'A,1,ann@example.com,One,,Ltd',
-    'B,2,,Two,x,Ltd',
-    'C,3,ann@example.com,One,,Ltd',
-    'D,4,ann@example.com,One,,Ltd',
-    'E,5,,Two,x,Ltd',
-    'F,6,ann@example.com,One,,Ltd',
-    '',
-  ].join('\n')
-  const run = await engine.import(tenant, {
-    type: 'lead',
-    csv,
-    map: {
-      Title: 'title',
-      Id: 'externalId',
-      Mail: 'contact.email',
-      First: 'contact.firstName',
-      Contact: 'contact.externalId',
-      Company: 'companyName',
-    },
-  })
-  assert.equal(run.counts.created, 6)
-  assert.deepEqual(await contacts(tenant), [{ email: 'ann@example.com', first: 'One', last: 'Lee' }])
-  assert.deepEqual(
-    await related(run.id),
-    [2, 3, 4, 6, 7].map((row) => ({ row, path: 'contact', outcome: 'UPDATED' })),
-  )
-})
-
 test('onMissingRelation CREATE makes records of their key alone; a plan of it says so and its run does it', async () => {
   const tenant = await engine.tenant()
   const csv = `Subject,Type,Who\n${Array.from({ length: 20 }, (_, i) => `Call ${i},CALL,p${i % 6}@example.com`).join('\n')}\n`
@@ -270,6 +218,78 @@ test('a relation that waits is listed, settles when its record comes, and waits 
   const undone = await rollBack(tenant, first.id)
   assert.equal(undone.run.status, 'ROLLED_BACK', 'a settled relation is no later edit of the record')
   assert.deepEqual(await waiting(), [])
+})
+
+test('the preview of a rollback and the rollback agree across record types', async () => {
+  const tenant = await engine.tenant()
+  const own = { Title: 'title', Id: 'externalId', Company: 'companyName' }
+  await engine.import(tenant, { type: 'lead', csv: 'Title,Id,Company\nOld,8,Ltd\nOld,9,Ltd\n', map: own })
+  const csv = [
+    header,
+    'A,1,ann@example.com,Ann,Lee,,,Ltd',
+    'B,2,bob@example.com,Bob,Ray,,,Ltd',
+    'C,3,cat@example.com,Cat,Ode,,,Ltd',
+    'New,8,cat@example.com,Cat,Ode,,,Ltd',
+    'New,9,,,,,,Ltd',
+    '',
+  ].join('\n')
+  const run = await engine.import(tenant, { type: 'lead', csv, map })
+  // A lead that has to stay keeps the contact that came with it.
+  await engine.rows("update lead set title = 'mine' where tenant_id = $1 and external_id = '1'", [tenant])
+  // So does a lead that the run changed otherwise, and that somebody linked to a contact of the run.
+  await engine.rows(
+    `update lead set contact_id = (select id from contact where tenant_id = $1 and email = 'bob@example.com')
+     where tenant_id = $1 and external_id = '9'`,
+    [tenant],
+  )
+  const { preview, rollback } = await rollBack(tenant, run.id)
+  const conflicts = await engine.rows('select from run_conflict where run_id = $1', [rollback.id])
+  const [left] = await engine.rows<{ n: number }>(
+    `select (select count(*)::int from contact where tenant_id = $1 and created_run_id = $2 and deleted_at is null)
+       + (select count(*)::int from lead where tenant_id = $1 and created_run_id = $2 and deleted_at is null) as n`,
+    [tenant, run.id],
+  )
+  assert.deepEqual(
+    (await contacts(tenant)).map((one) => (one as { email: string }).email),
+    ['ann@example.com', 'bob@example.com'],
+  )
+  assert.equal(left?.n, 3)
+  assert.deepEqual(preview, { willRestore: 2, willDelete: 3, conflicts: 3 })
+  assert.equal(conflicts.length, 3)
+})
+
+test('a lead that got its contact from an import is no row of that import', async () => {
+  const tenant = await engine.tenant()
+  const leadMap = {
+    Title: 'title',
+    Id: 'externalId',
+    Mail: 'contact.email',
+    Own: 'email',
+    First: 'firstName',
+    Last: 'lastName',
+  }
+  const row = 'ann.lee@example.com,Ann,Lee'
+  await engine.import(tenant, {
+    type: 'lead',
+    csv: `Title,Id,Mail,Own,First,Last\nA,1,ann@example.com,${row}\nB,2,,${row}\n`,
+    map: leadMap,
+    options: { onMissingRelation: 'KEEP_PENDING', matchOn: [['externalId']] },
+  })
+  await engine.rows('delete from duplicate_search where tenant_id = $1', [tenant])
+  const people = await engine.import(tenant, {
+    type: 'contact',
+    csv: 'Mail,Last\nann@example.com,Lee\n',
+    map: { Mail: 'email', Last: 'lastName' },
+  })
+  assert.equal(people.counts.created, 1)
+  // What is already there is searched as well.
+  await engine.rows("insert into duplicate_search (tenant_id, kind) values ($1, 'ALL')", [tenant])
+  while (await engine.context.control.use((lane) => searchSlice(lane, tenant))) {
+    // On to the next slice.
+  }
+  const pairs = await engine.rows('select run_id, row_number from duplicate_pair where tenant_id = $1', [tenant])
+  assert.deepEqual(pairs, [{ run_id: null, row_number: null }])
+  assert.deepEqual(await engine.rows('select code from run_issue where run_id = $1', [people.id]), [])
 })
 
 test('a row refers to a row further down in the file', async () => {
@@ -345,4 +365,42 @@ test('a row that says the same as an earlier one says it anew where a row betwee
   const run = await engine.import(tenant, { type: 'lead', csv, map: { ...map, 'Contact id': 'contact.externalId' } })
   assert.deepEqual([run.status, run.counts.created], ['COMPLETED', 3])
   assert.deepEqual(await contacts(tenant), [{ email: 'ann@example.com', first: 'One', last: null }])
+})
+
+test('a thousand rows of one contact cost little, whether all of them fail or take turns in what they say', {
+  timeout: 60_000,
+}, async () => {
+  const wide = await Engine.start(db, { chunkRows: 10_000 })
+  try {
+    const tenant = await wide.tenant()
+    await wide.import(tenant, {
+      type: 'contact',
+      csv: 'Id,Mail,Last\nx,ann@example.com,Old\n',
+      map: { Id: 'externalId', Mail: 'email', Last: 'lastName' },
+    })
+    const turns = {
+      Title: 'title',
+      Id: 'externalId',
+      Mail: 'contact.email',
+      X: 'contact.externalId',
+      Last: 'contact.lastName',
+    }
+    const said = (i: number) => (i % 2 === 0 ? ',x,Even' : 'ann@example.com,,Odd')
+    const lines = Array.from({ length: 1000 }, (_, i) => `T,${i},${said(i)}`)
+    const csv = `Title,Id,Mail,X,Last,Company\n${lines.map((line) => `${line},Ltd`).join('\n')}\n`
+    const request = { type: 'lead' as const, csv, map: { ...turns, Company: 'companyName' } }
+    const run = await wide.import(tenant, request)
+    assert.equal(run.counts.created, 1000)
+    const stands = () => wide.rows('select last_name, version from contact where tenant_id = $1', [tenant])
+    assert.deepEqual(await stands(), [{ last_name: 'Odd', version: 5 }])
+    const again = await wide.import(tenant, {
+      ...request,
+      csv: csv.replaceAll(/,(?:Even|Odd),/g, ',New,'),
+      options: { onDuplicate: 'FAIL' },
+    })
+    assert.equal(again.counts.failed, 1000)
+    assert.deepEqual(await stands(), [{ last_name: 'Odd', version: 5 }])
+  } finally {
+    await wide.close()
+  }
 })

@@ -167,9 +167,6 @@ function standIns(
   const standing = new Map<number, number>()
   for (const [row, as] of chunk.same) {
     const before = standing.get(as) ?? as
-    if (settled.has(row)) {
-      continue
-    }
     if (apart.has(row) || settled.has(before)) {
       copies.push({ row, of: as, behind: apart.has(row) })
       standing.set(as, row)
@@ -202,7 +199,8 @@ async function writeRelated(
 ): Promise<{ readonly failed: Map<number, SettledRow>; readonly overtaken: boolean }> {
   const failed = new Map<number, SettledRow>()
   let overtaken = false
-  for (const read of chunks) {
+  for (const whole of chunks) {
+    const read = { ...whole, same: whole.same.filter(([row]) => !settled.has(row)) }
     const apartHere = apart.get(read.path) ?? new Set<number>()
     const chunk = standIns(read, settled, apartHere)
     const one = writing.find(({ path }) => path === chunk.path)
@@ -225,7 +223,7 @@ async function writeRelated(
     )
     if (chunk.same.length > 0) {
       if (applied.updated > 0) {
-        const late = await overtakenRows(tx, chunk)
+        const late = await overtakenRows(tx, read, chunk)
         late.forEach((row) => apartHere.add(row))
         overtaken ||= late.length > 0
       }
@@ -244,19 +242,18 @@ async function writeRelated(
       [one.path],
     )
     const sameAs = new Map(chunk.same)
+    const issues = Map.groupBy(applied.issues, (issue) => issue.row)
     for (const { row } of rows) {
       const told = sameAs.get(row) ?? row
       failed.set(row, {
         outcome: 'FAILED',
         recordId: null,
-        issues: applied.issues
-          .filter((issue) => issue.row === told)
-          .map((issue) => ({
-            ...issue,
-            row,
-            field: issue.field === null ? one.path : `${one.path}.${issue.field}`,
-            message: `Of its ${one.path}: ${issue.message}`,
-          })),
+        issues: (issues.get(told) ?? []).map((issue) => ({
+          ...issue,
+          row,
+          field: issue.field === null ? one.path : `${one.path}.${issue.field}`,
+          message: `Of its ${one.path}: ${issue.message}`,
+        })),
       })
     }
   }
@@ -264,47 +261,65 @@ async function writeRelated(
 }
 
 /**
- * Rows that say the same as an earlier one, where a row between the two has changed that record by another key that it is
- * known by: they say it anew. Of those with one stand-in the first.
+ * Rows that say the same as an earlier one, where the row before said something else of that record by another key that it is
+ * known by. Of those with one stand-in the last says it anew, for that is what the record has in the end: if all did, a chunk
+ * of rows in turns would be written row by row.
  */
-async function overtakenRows(tx: LaneTx, { path, same }: RelatedChunk): Promise<number[]> {
-  const written = await tx.query<{ row: number; id: string; updated: boolean }>(
-    "select row_number as row, record_id as id, outcome = 'UPDATED' as updated from kin where path = $1 order by 1",
-    [path],
+async function overtakenRows(tx: LaneTx, read: RelatedChunk, chunk: RelatedChunk): Promise<number[]> {
+  const written = await tx.query<{ row: number; id: string | null }>(
+    'select row_number as row, record_id as id from kin where path = $1 order by 1',
+    [chunk.path],
   )
   const idOf = new Map(written.map(({ row, id }) => [row, id]))
-  const changes = written.filter(({ updated }) => updated)
-  const lastChange = new Map<string, number>()
-  const late = new Map<number, number>()
+  const firstOf = new Map(read.same)
+  const lastOf = new Map(read.same.map(([row, as]) => [as, row]))
+  /** Of each record the first row that said what was said of it last. */
+  const said = new Map<string | null, number>()
+  const late: number[] = []
   let at = 0
-  for (const [row, as] of same) {
-    for (let change = changes[at]; change !== undefined && change.row < row; change = changes[++at]) {
-      lastChange.set(change.id, change.row)
+  for (const [row, as] of chunk.same) {
+    for (let other = written[at]; other !== undefined && other.row < row; other = written[++at]) {
+      said.set(other.id, firstOf.get(other.row) ?? other.row)
     }
-    if (!late.has(as) && (lastChange.get(idOf.get(as) ?? '') ?? 0) > as) {
-      late.set(as, row)
+    const id = idOf.get(as) ?? null
+    const saying = firstOf.get(row) ?? row
+    if (id !== null && lastOf.get(saying) === row && said.get(id) !== saying) {
+      late.push(row)
     }
+    said.set(id, saying)
   }
-  return [...late.values()]
+  return late
 }
 
-/** Rows that turned out not to be written, although something was written of what they say about others. */
+/**
+ * Rows that turned out not to be written, if something was written of what one of them says about others. All at once: of rows
+ * that say the same the first has written it, and without that one the next would.
+ */
 async function unwrittenRows(
   tx: LaneTx,
   applied: AppliedChunk,
   settled: ReadonlyMap<number, SettledRow>,
 ): Promise<Map<number, SettledRow>> {
-  const rows = await tx.query<{ row: number; outcome: 'FAILED' | 'SKIPPED'; record_id: string | null }>(
-    `select v.row_number as row, v.outcome, v.record_id from verdict v
-     where v.outcome in ('FAILED', 'SKIPPED') and v.row_number in (select row_number from kin where outcome in ('CREATED', 'UPDATED'))`,
+  const rows = await tx.query<{
+    row: number
+    outcome: 'FAILED' | 'SKIPPED'
+    record_id: string | null
+    wrote: boolean | null
+  }>(
+    `select v.row_number as row, v.outcome, v.record_id,
+       (select bool_or(k.outcome in ('CREATED', 'UPDATED')) from kin k where k.row_number = v.row_number) as wrote
+     from verdict v where v.outcome in ('FAILED', 'SKIPPED')`,
   )
+  const unwritten = rows.filter(({ row, wrote }) => wrote !== null && !settled.has(row))
+  if (!unwritten.some(({ wrote }) => wrote === true)) {
+    return new Map()
+  }
+  const issues = Map.groupBy(applied.issues, (issue) => issue.row)
   return new Map(
-    rows
-      .filter(({ row }) => !settled.has(row))
-      .map(({ row, outcome, record_id }) => [
-        row,
-        { outcome, recordId: record_id, issues: applied.issues.filter((issue) => issue.row === row) },
-      ]),
+    unwritten.map(({ row, outcome, record_id }) => [
+      row,
+      { outcome, recordId: record_id, issues: issues.get(row) ?? [] },
+    ]),
   )
 }
 
