@@ -28,11 +28,24 @@ import type {
   StatusReason,
 } from './types.js'
 
+/** Other imports of the family of the run `r`. */
+const relatives = 'c.tenant_id = r.tenant_id and c.root_run_id = coalesce(r.root_run_id, r.id) and c.id <> r.id'
+
+/** Rows of the run `r` that the retry `c` has applied: what those wrote is for its own rollback to undo. */
+const closedBy = `x.tenant_id = r.tenant_id and x.closed_by = c.id and x.run_id = r.id and x.outcome in ('CREATED', 'UPDATED', 'DELETED')`
+
 const columns = `r.id, r.kind, r.status, r.status_reason, r.created_by, r.created_at, r.started_at, r.finished_at, r.record_type,
   r.source_file_id, r.source_options, r.mapping, r.mapping_conflicts, r.unmapped_required, r.evidence, r.options, r.confirmation,
   r.parent_run_id, r.plan_hash, r.plan_counts, r.planned_at, r.of_run_id, r.on_conflict, r.chunks::float8 as chunks, r.attempts, r.queued_ms::float8 as queued_ms,
   r.running_ms::float8 as running_ms, r.peak_rss_bytes::float8 as peak_rss_bytes, r.stage_ms, run_counts(r) as counts, run_progress(r) as progress,
-  exists (select from run c where c.tenant_id = r.tenant_id and c.root_run_id = coalesce(r.root_run_id, r.id) and c.finished_at is null) as retrying`
+  exists (select from run c where c.tenant_id = r.tenant_id and c.root_run_id = coalesce(r.root_run_id, r.id) and c.finished_at is null) as retrying,
+  (r.created + r.updated + r.deleted > case when r.closings = 0 then 0 else (select count(*) from run c join run_row x on ${closedBy}
+       where ${relatives}) end
+     or exists (select from run_related d where d.tenant_id = r.tenant_id and d.run_id = r.id))
+   and not (r.closings > 0 and exists (select from run c where ${relatives} and c.status not in ('ROLLED_BACK', 'ROLLED_BACK_WITH_CONFLICTS')
+     and exists (select from run_row x where ${closedBy}))) as reversible,
+  coalesce((select f.status not in ('ROLLING_BACK', 'ROLLED_BACK', 'ROLLED_BACK_WITH_CONFLICTS') from run f
+    where f.tenant_id = r.tenant_id and f.id = r.root_run_id), true) as root_stands`
 
 interface Stored {
   readonly id: string
@@ -54,6 +67,8 @@ interface Stored {
   readonly confirmation: 'ASK' | 'IF_NO_ERRORS' | 'ALWAYS' | null
   readonly parent_run_id: string | null
   readonly retrying: boolean
+  readonly reversible: boolean
+  readonly root_stands: boolean
   readonly plan_hash: string | null
   readonly plan_counts: PlanCounts | null
   readonly planned_at: Date | null
@@ -111,6 +126,8 @@ function toRun(tenantId: string, row: Stored): RunRow {
     confirmation: row.confirmation ?? 'ALWAYS',
     parentRunId: row.parent_run_id,
     retrying: row.retrying,
+    reversible: row.reversible,
+    rootStands: row.root_stands,
     plan:
       row.plan_hash === null || row.plan_counts === null || row.planned_at === null
         ? null
@@ -193,16 +210,16 @@ const permissionFor: Readonly<Record<RunAction, Permission>> = {
 
 /** What a caller with these permissions may do with the run now. */
 export function availableActions(run: RunRow, permissions: ReadonlySet<Permission>): RunAction[] {
-  const { created, updated, deleted, failed, unprocessed } = run.counts
+  const { failed, unprocessed } = run.counts
   return actionsByStatus[run.status].filter((action) => {
     if (!permissions.has(run.kind === 'ROLLBACK' && action !== 'DOWNLOAD' ? 'ROLLBACK_RUN' : permissionFor[action])) {
       return false
     }
     switch (action) {
       case 'ROLL_BACK':
-        return run.kind === 'IMPORT' && created + updated + deleted > 0 && !run.retrying
+        return run.kind === 'IMPORT' && run.reversible && !run.retrying
       case 'RETRY_FAILED':
-        return run.kind === 'IMPORT' && failed > 0 && !run.retrying
+        return run.kind === 'IMPORT' && failed > 0 && run.rootStands && !run.retrying
       case 'DOWNLOAD':
         return run.kind === 'IMPORT' && failed + unprocessed > 0
       default:

@@ -84,6 +84,10 @@ export interface ImportRunRow extends RunBase {
   readonly parentRunId: string | null
   /** Whether failed rows of it, or of an import of its family, are being tried again just now. */
   readonly retrying: boolean
+  /** Whether a rollback has something to undo, and no retry stands whose rows would have to be undone before. */
+  readonly reversible: boolean
+  /** False for a retry of an import that has been rolled back. */
+  readonly rootStands: boolean
   /** The plan that stands; null before there is one and once it is void. A run that started with one is bound by it. */
   readonly plan: { readonly hash: string; readonly counts: PlanCounts; readonly createdAt: Date } | null
 }

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test'
 import { withTenant } from '../../src/db/tx.js'
 import { searchSlice } from '../../src/jobs/find-duplicates.js'
 import { confirmPlan } from '../../src/runs/plan.js'
+import { availableActions } from '../../src/runs/read.js'
 import { previewRollback, startRollback } from '../../src/runs/rollback.js'
 import { freshDatabase, type TestDatabase } from '../helpers/database.js'
 import { Engine } from '../helpers/engine.js'
@@ -106,6 +107,7 @@ test('one row makes a lead, its contact and its property; the next rows mean the
   await engine.import(tenant, { type: 'lead', csv, map })
   const other = await engine.import(tenant, { type: 'lead', csv: csv.replaceAll('Bob,Ray', 'Bobby,Ray'), map })
   assert.deepEqual([other.counts.unchanged, other.counts.updated], [5, 0], 'the leads are as they were')
+  assert.deepEqual(availableActions(other, new Set(['ROLLBACK_RUN'] as const)), ['ROLL_BACK'], 'a contact is not')
   const restored = await rollBack(tenant, other.id)
   assert.equal(restored.run.status, 'ROLLED_BACK')
   assert.deepEqual(await contacts(tenant), [

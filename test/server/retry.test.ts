@@ -135,7 +135,7 @@ test('a corrected file of failed rows is applied and leaves no failed row behind
   assert.equal(parent.status, 'COMPLETED')
   assert.deepEqual([parent.counts.created, parent.counts.failed], [5, 0])
   assert.deepEqual([parent.issueGroups, parent.issues.totalCount], [[], 0])
-  assert.deepEqual(parent.availableActions, ['ROLL_BACK'])
+  assert.deepEqual(parent.availableActions, [], 'the retry has to be undone before')
   assert.deepEqual(
     parent.rows.nodes.map(({ rowNumber, outcome }: Json) => `${rowNumber} ${outcome}`),
     ['2 CREATED', '3 CREATED', '4 CREATED', '5 CREATED', '6 CREATED'],
@@ -366,8 +366,11 @@ test('undoing a retry opens its rows again; the first import is undone after its
   const refused = await rollBack(actor, id)
   assert.equal(refused.userErrors[0].code, 'INVALID_STATE')
   assert.match(refused.userErrors[0].message, /Roll those back first/)
+  assert.deepEqual((await state(actor, id)).availableActions, [])
+  assert.deepEqual((await state(actor, childId)).availableActions, ['ROLL_BACK'])
   assert.deepEqual((await rollBack(actor, childId)).userErrors, [])
   const opened = await state(actor, id)
+  assert.deepEqual(opened.availableActions, ['RETRY_FAILED', 'ROLL_BACK', 'DOWNLOAD'])
   conserved(opened)
   assert.deepEqual([opened.status, opened.counts.created, opened.counts.failed], ['COMPLETED_WITH_ERRORS', 2, 3])
   assert.equal(opened.issues.totalCount, 3, 'and what was wrong with them is told again')
@@ -390,6 +393,7 @@ test('a retry of an import that has been undone since is no longer good for anot
   const childId = await ended(actor, await retry(actor, id, null))
   assert.equal((await state(actor, childId)).counts.failed, 3)
   assert.deepEqual((await rollBack(actor, id)).userErrors, [])
+  assert.deepEqual((await state(actor, childId)).availableActions, ['DOWNLOAD'])
   const refused = await retry(actor, childId, null)
   assert.equal(refused.userErrors[0].code, 'INVALID_STATE')
   assert.match(refused.userErrors[0].message, /ROLLED_BACK/)
