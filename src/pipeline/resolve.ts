@@ -20,6 +20,7 @@ import {
 import { hasPhoneNumbers } from './phone.js'
 import { compileChain, readsOtherColumns, writesPlainly } from './transforms/chain.js'
 import { resolveTransforms } from './transforms/check.js'
+import { nearestName } from './transforms/index.js'
 import type {
   ColumnEvidence,
   ColumnMapping,
@@ -312,9 +313,16 @@ function columnOf(base: Base, entry: ColumnMapping, where: readonly string[]): C
     if (entry.column === null && entry.columnIndex === null) {
       throw nothingFeeds(entry, where)
     }
+    const nearest =
+      entry.column === null
+        ? null
+        : nearestName(
+            entry.column,
+            evidence.map((column) => column.name),
+          )
     throw new Refusal(
       'UNKNOWN_COLUMN',
-      `The file has no column ${entry.column === null ? `number ${entry.columnIndex}` : `"${entry.column}"`}.`,
+      `The file has no column ${entry.column === null ? `number ${entry.columnIndex}` : `"${entry.column}"`}.${nearest === null ? '' : ` Did you mean "${nearest}"?`}`,
       [...where, entry.column === null ? 'columnIndex' : 'column'],
     )
   }

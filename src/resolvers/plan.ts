@@ -234,11 +234,14 @@ function created(context: ApiContext, again: RowsAgain, number: number): FieldCh
       fields.set(field.name, plain(value, field.sqlType))
     }
   }
-  return [...fields].map(([field, value]) => ({
-    field,
-    before: null,
-    after: open || !isSensitive(type, field) ? value : masked(value),
-  }))
+  // An empty list is what a new record has without being told.
+  return [...fields]
+    .filter(([, value]) => value !== '')
+    .map(([field, value]) => ({
+      field,
+      before: null,
+      after: open || !isSensitive(type, field) ? value : masked(value),
+    }))
 }
 
 /** PostgreSQL's input text of a value as people read it. */

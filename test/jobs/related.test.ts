@@ -406,3 +406,57 @@ test('a thousand rows of one contact cost little, whether all of them fail or ta
     await wide.close()
   }
 })
+
+for (const onDuplicate of ['FAIL', 'SKIP'] as const) {
+  test(`a plan and its run agree about rows that bring others and are refused: ${onDuplicate}`, async () => {
+    const tenant = await engine.tenant()
+    const csv = (rows: readonly string[]) => [header, ...rows, ''].join('\n')
+    await engine.import(tenant, { type: 'lead', csv: csv(['Old,9,old@example.com,Old,One,,,Ltd']), map })
+    const runId = await engine.createRun(tenant, {
+      type: 'lead',
+      csv: csv([
+        'A,1,ann@example.com,Ann,Lee,L1,1 Main St,Ltd',
+        // Of a row before, and of a record that is there.
+        'B,1,bob@example.com,Bob,Ray,L2,2 Main St,Ltd',
+        'C,9,new@example.com,New,One,,,Ltd',
+        'D,2,dee@example.com,Dee,Dee,,,Ltd',
+      ]),
+      map,
+      options: { onDuplicate },
+      confirmation: 'ASK',
+    })
+    await engine.advance(tenant, runId)
+    const outcomes = (rows: string, ranges: string) =>
+      engine.rows(
+        `select row_number::int as row, outcome from ${rows} where run_id = $1
+         union all select generate_series(lower(span), upper(span) - 1)::int, outcome from (select outcome, unnest(rows) as span from ${ranges} where run_id = $1) g
+         order by 1`,
+        [runId],
+      )
+    const planned = await outcomes('plan_row', 'plan_range')
+    const refused = onDuplicate === 'FAIL' ? 'FAILED' : 'SKIPPED'
+    assert.deepEqual(planned, [
+      { row: 2, outcome: 'CREATED' },
+      { row: 3, outcome: refused },
+      { row: 4, outcome: refused },
+      { row: 5, outcome: 'CREATED' },
+    ])
+    const [plan] = await engine.rows<{ hash: string; rules: string }>(
+      'select plan_hash as hash, plan_rules as rules from run where id = $1',
+      [runId],
+    )
+    await engine.context.control.use((lane) =>
+      withTenant(lane, tenant, (tx) =>
+        confirmPlan(tx, { runId, planHash: plan?.hash ?? '', rules: plan?.rules ?? '' }),
+      ),
+    )
+    await engine.advance(tenant, runId)
+    assert.deepEqual(await outcomes('run_row', 'run_range'), planned)
+    assert.deepEqual(
+      await engine.rows("select row_number from run_issue where run_id = $1 and code = 'DRIFTED_SINCE_PLAN'", [runId]),
+      [],
+    )
+    const emails = (await contacts(tenant)).map((one) => (one as { email: string }).email)
+    assert.deepEqual(emails, ['ann@example.com', 'dee@example.com', 'old@example.com'])
+  })
+}

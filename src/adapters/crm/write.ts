@@ -151,6 +151,8 @@ interface SettledRow {
   readonly outcome: 'FAILED' | 'SKIPPED'
   readonly recordId: string | null
   readonly issues: readonly Issue[]
+  /** The record that it meant (more than one where `n` is 2), which a plan notes; null for none. */
+  readonly met: { readonly recordId: string; readonly n: number } | null
 }
 
 /**
@@ -208,7 +210,7 @@ async function writeRelated(
       throw new Error(`nothing was prepared to write the ${chunk.path} of a row`)
     }
     const nowhere = new Map(
-      [...settled.keys()].map((row) => [row, { outcome: 'SKIPPED', recordId: null, issues: [] } as const]),
+      [...settled.keys()].map((row) => [row, { outcome: 'SKIPPED', recordId: null, issues: [], met: null } as const]),
     )
     const applied = await new ChunkWriter(tx, one.plan, one.sql, { checks: null, unchanging: false }, chunk, {
       settled: nowhere,
@@ -248,6 +250,7 @@ async function writeRelated(
       failed.set(row, {
         outcome: 'FAILED',
         recordId: null,
+        met: null,
         issues: (issues.get(told) ?? []).map((issue) => ({
           ...issue,
           row,
@@ -305,10 +308,12 @@ async function unwrittenRows(
     outcome: 'FAILED' | 'SKIPPED'
     record_id: string | null
     wrote: boolean | null
+    met: string | null
+    n: number | null
   }>(
-    `select v.row_number as row, v.outcome, v.record_id,
+    `select v.row_number as row, v.outcome, v.record_id, h.record_id as met, h.n,
        (select bool_or(k.outcome in ('CREATED', 'UPDATED')) from kin k where k.row_number = v.row_number) as wrote
-     from verdict v where v.outcome in ('FAILED', 'SKIPPED')`,
+     from verdict v left join hit h on h.row_number = v.row_number where v.outcome in ('FAILED', 'SKIPPED')`,
   )
   const unwritten = rows.filter(({ row, wrote }) => wrote !== null && !settled.has(row))
   if (!unwritten.some(({ wrote }) => wrote === true)) {
@@ -316,9 +321,14 @@ async function unwrittenRows(
   }
   const issues = Map.groupBy(applied.issues, (issue) => issue.row)
   return new Map(
-    unwritten.map(({ row, outcome, record_id }) => [
+    unwritten.map(({ row, outcome, record_id, met, n }) => [
       row,
-      { outcome, recordId: record_id, issues: issues.get(row) ?? [] },
+      {
+        outcome,
+        recordId: record_id,
+        issues: issues.get(row) ?? [],
+        met: met === null || n === null ? null : { recordId: met, n },
+      },
     ]),
   )
 }
@@ -445,7 +455,21 @@ class ChunkWriter {
       await this.#checkVersions()
     }
     await this.#keepPending()
+    await this.#giveMet()
     return this.#tally(refused)
+  }
+
+  /** Rows whose outcome was known were not matched again: what they met before is put to what the others met. */
+  async #giveMet(): Promise<void> {
+    const rows = [...this.#given.settled].flatMap(([row, { met }]) => (met === null ? [] : [{ row, ...met }]))
+    if (rows.length > 0) {
+      await this.#tx.execute(
+        `insert into hit (row_number, record_id, n, rule)
+         select x.row_number, x.record_id, x.n, 0 from unnest($1::bigint[], $2::uuid[], $3::smallint[]) as x (row_number, record_id, n)
+         where exists (select from stage s where s.row_number = x.row_number) on conflict do nothing`,
+        [rows.map(({ row }) => row), rows.map(({ recordId }) => recordId), rows.map(({ n }) => n)],
+      )
+    }
   }
 
   /** Rows that step aside come by again; what is said of their values is said once. */
