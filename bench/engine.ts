@@ -42,6 +42,7 @@ export async function openEngine(server: BenchServer, chunksInFlight: number): P
     control: new SharedLane(control),
     presence,
     files,
+    fileRetentionDays: 30,
     chunkRows: 10_000,
     chunksInFlight,
     log: createLog({ level: 'warn', process: 'bench' }),

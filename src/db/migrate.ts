@@ -15,6 +15,7 @@ import { Migration20261122000011_duplicates } from '../../migrations/Migration20
 import { Migration20261122000012_upload_claims } from '../../migrations/Migration20261122000012_upload_claims.js'
 import { Migration20261122000013_relations } from '../../migrations/Migration20261122000013_relations.js'
 import { Migration20261122000014_retries } from '../../migrations/Migration20261122000014_retries.js'
+import { Migration20261122000015_exports } from '../../migrations/Migration20261122000015_exports.js'
 import { FatalError } from '../errors.js'
 import { API_ROLE, OWNER_ROLE, WORKER_ROLE } from './roles.js'
 
@@ -33,6 +34,7 @@ const migrations = [
   Migration20261122000012_upload_claims,
   Migration20261122000013_relations,
   Migration20261122000014_retries,
+  Migration20261122000015_exports,
 ]
 
 /** PostgreSQL 18 brought `RETURNING old.*, new.*`, which before-images are taken with. */

@@ -162,7 +162,7 @@ export async function takeTurn(lane: Lane, claim: Claim, recordType: RecordTypeN
   return withTenant(lane, claim.tenantId, async (tx) => {
     const earlier = await tx.query(
       `select from run_wakeup w join run r on r.tenant_id = w.tenant_id and r.id = w.run_id
-       where w.tenant_id = $1 and r.record_type = $2 and r.id <> $3 and r.status in ('QUEUED', 'RUNNING')
+       where w.tenant_id = $1 and r.record_type = $2 and r.kind in ('IMPORT', 'ROLLBACK') and r.id <> $3 and r.status in ('QUEUED', 'RUNNING')
          and (w.due_at, w.run_id) < (select o.due_at, o.run_id from run_wakeup o where o.run_id = $3) limit 1`,
       [claim.tenantId, recordType, claim.runId],
     )

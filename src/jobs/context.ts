@@ -13,6 +13,8 @@ export interface WorkerContext {
   /** For single statements outside transactions: leases and the wake-up table. Holds the presence lock. */
   readonly presence: Lane
   readonly files: FileStore
+  /** Files that runs make are kept for so many days, as uploaded ones are. */
+  readonly fileRetentionDays: number
   readonly chunkRows: number
   readonly chunksInFlight: number
   readonly log: Log

@@ -151,6 +151,7 @@ async function startWorking(options: {
     control: new SharedLane(controlLane),
     presence,
     files: options.files,
+    fileRetentionDays: config.fileRetentionDays,
     chunkRows: config.chunkRows,
     chunksInFlight: config.chunksInFlight,
     log,

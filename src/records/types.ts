@@ -106,3 +106,38 @@ export interface RecordType {
    */
   readonly oneOf: readonly string[]
 }
+
+export type FilterOperator =
+  | 'EQ'
+  | 'NEQ'
+  | 'LT'
+  | 'LTE'
+  | 'GT'
+  | 'GTE'
+  | 'IN'
+  | 'NOT_IN'
+  | 'CONTAINS'
+  | 'STARTS_WITH'
+  | 'IS_NULL'
+  | 'IS_NOT_NULL'
+
+/** One question about one field: a field's name, a path such as `contact.email`, or `id`, `createdAt`, `updatedAt`, `version`. */
+export interface Condition {
+  readonly field: string
+  readonly operator: FilterOperator
+  readonly value?: string | null
+  readonly values?: readonly string[] | null
+}
+
+/** Exactly one member is set. */
+export interface RecordFilter {
+  readonly and?: readonly RecordFilter[] | null
+  readonly or?: readonly RecordFilter[] | null
+  readonly not?: RecordFilter | null
+  readonly where?: Condition | null
+}
+
+export interface RecordOrder {
+  readonly field: string
+  readonly direction?: 'ASC' | 'DESC' | null
+}

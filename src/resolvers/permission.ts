@@ -88,6 +88,7 @@ export const nodePermissions = {
 export const controlPermissions = {
   IMPORT: ['IMPORT_RUN'],
   ROLLBACK: ['ROLLBACK_RUN'],
+  EXPORT: ['EXPORT_RUN'],
 } as const satisfies Readonly<Record<string, Needed>>
 
 /** The error for a caller who lacks `permission`. */

@@ -3,22 +3,19 @@ import { Arg, Ctx, FieldResolver, Int, Mutation, Query, Resolver, Root } from 't
 import { isSensitive, masked } from '../access/privacy.js'
 import { deleteRecord, updateRecord } from '../adapters/crm/edit.js'
 import {
-  type Condition,
   countRecords,
   fieldBehind,
   fieldsAskedAbout,
   findRecord,
   type Identity,
   listRecords,
-  type RecordFilter,
-  type RecordOrder,
   type RecordRow,
   type Touch,
 } from '../adapters/crm/read.js'
 import { decodeId, encodeId } from '../ids.js'
 import { customKeyOf } from '../records/custom.js'
 import { fieldOf, recordTypes } from '../records/index.js'
-import type { RecordType, RecordTypeName } from '../records/types.js'
+import type { Condition, RecordFilter, RecordOrder, RecordType, RecordTypeName } from '../records/types.js'
 import { searchRecord } from '../runs/duplicates.js'
 import type { Connection } from '../schema/common.js'
 import {

@@ -7,7 +7,7 @@ import type { MappingConflict } from '../pipeline/types.js'
 import { customDefinition, customKeyOf } from '../records/custom.js'
 import { recordTypes } from '../records/index.js'
 import type { FieldDefinition, RecordType, RecordTypeName } from '../records/types.js'
-import type { FieldChangeView, ImportRunRow, RelatedView, RollbackRunRow, RunRow } from '../runs/types.js'
+import type { ExportRunRow, FieldChangeView, ImportRunRow, RelatedView, RollbackRunRow, RunRow } from '../runs/types.js'
 import type { RecordTypeEnum } from '../schema/enums.js'
 import type { Mapping } from '../schema/mapping.js'
 import type { FieldChange, ImportOptionsType, RelatedOutcome } from '../schema/runs.js'
@@ -77,15 +77,23 @@ export type RunView =
       readonly mapping: Mapping
     })
   | (RollbackRunRow & { readonly __typename: 'RollbackRun'; readonly run: RollbackRunRow })
+  | (Omit<ExportRunRow, 'recordType'> & {
+      readonly __typename: 'ExportRun'
+      readonly run: ExportRunRow
+      readonly recordType: keyof typeof RecordTypeEnum
+      readonly format: ExportRunRow['spec']['format']['format']
+    })
 
 export type ImportRunView = Extract<RunView, { __typename: 'ImportRun' }>
+export type ExportRunView = Extract<RunView, { __typename: 'ExportRun' }>
 export type RollbackRunView = Extract<RunView, { __typename: 'RollbackRun' }>
 
 /** What the caller may see of a run. */
 export function showRun(context: ApiContext, run: RunRow): RunView {
   const id = encodeId('run', run.id)
-  return run.kind === 'IMPORT'
-    ? {
+  switch (run.kind) {
+    case 'IMPORT':
+      return {
         ...run,
         __typename: 'ImportRun',
         id,
@@ -94,7 +102,20 @@ export function showRun(context: ApiContext, run: RunRow): RunView {
         mapping: showMapping(context, run),
         options: { ...run.options, onMissingRelation: run.options.onMissingRelation ?? 'FAIL_ROW' },
       }
-    : { ...run, __typename: 'RollbackRun', id, run, ofRunId: encodeId('run', run.ofRunId) }
+    case 'EXPORT':
+      return {
+        ...run,
+        __typename: 'ExportRun',
+        id,
+        run,
+        recordType: recordTypeEnum(run.recordType),
+        format: run.spec.format.format,
+      }
+    case 'ROLLBACK':
+      return { ...run, __typename: 'RollbackRun', id, run, ofRunId: encodeId('run', run.ofRunId) }
+    default:
+      return run satisfies never
+  }
 }
 
 function showMapping(context: ApiContext, run: ImportRunRow): Mapping {

@@ -8,6 +8,9 @@ import type { RunKind, StatusReason } from './types.js'
 /** Actor of what the service does by itself: the undoing that `allOrNothing` asks for. */
 const SERVICE = 'portage'
 
+/** Kinds of runs of which nothing lasts until they end: taken up again, they start from their first row. */
+const startingAgain: ReadonlySet<RunKind> = new Set<RunKind>(['EXPORT'])
+
 interface Locked {
   readonly kind: RunKind
   readonly status: RunStatus
@@ -26,7 +29,10 @@ async function lockRun(tx: Tx, runId: string): Promise<Locked> {
   return run
 }
 
-/** Stops a run until somebody resumes it. The chunk in hand is given up; what was settled stays. */
+/**
+ * Stops a run until somebody resumes it. The chunk in hand is given up; what was settled stays. Of an export nothing stays: it
+ * starts again on a new snapshot.
+ */
 export async function pauseRun(tx: Tx, runId: string): Promise<void> {
   const run = await lockRun(tx, runId)
   if (run.status === 'PAUSED') {
@@ -40,11 +46,11 @@ export async function pauseRun(tx: Tx, runId: string): Promise<void> {
     )
   }
   const reason: StatusReason = { code: 'PAUSED_BY_PERSON', message: 'Paused by a person.', retryable: true }
-  await tx.query("update run set status = 'PAUSED', status_reason = $3::jsonb where tenant_id = $1 and id = $2", [
-    tx.tenantId,
-    runId,
-    JSON.stringify(reason),
-  ])
+  await tx.query(
+    `update run set status = 'PAUSED', status_reason = $3::jsonb, rows_read = case when $4 then 0 else rows_read end
+     where tenant_id = $1 and id = $2`,
+    [tx.tenantId, runId, JSON.stringify(reason), startingAgain.has(run.kind)],
+  )
   await statusChanged(tx, runId, run.kind, run.status, 'PAUSED', reason)
 }
 
@@ -109,11 +115,21 @@ export async function endRun(
     tx,
     // A run stopped before its rows were counted has a total of what it settled: nothing.
     `update run r set status = $4, status_reason = $5::jsonb, finished_at = now(),
-       total = greatest(total, run_settled(r)), unprocessed = greatest(total, run_settled(r)) - run_settled(r)
+       total = greatest(total, run_settled(r)), rows_read = case when $7 then 0 else rows_read end,
+       unprocessed = greatest(total, run_settled(r)) - case when $7 then 0 else run_settled(r) end
      where tenant_id = $1 and id = $2 and status = $3 and ($6::bigint is null or fencing_token = $6)
      returning reverted::float8 as reverted,
        coalesce((options ->> 'allOrNothing')::boolean, false) and created + updated + deleted > 0 as undo`,
-    [tx.tenantId, run.id, from, to, reason === null ? null : JSON.stringify(reason), token],
+    [
+      tx.tenantId,
+      run.id,
+      from,
+      to,
+      reason === null ? null : JSON.stringify(reason),
+      token,
+      // What it had written is thrown away: no row has been read.
+      startingAgain.has(run.kind) && to !== 'COMPLETED',
+    ],
   )
   if (ended === null) {
     return false

@@ -9,6 +9,7 @@ import { defaultImportOptions } from './imports.js'
 import { actionsByStatus, type RunAction, type RunStatus } from './status.js'
 import type {
   Counts,
+  ExportSpec,
   FieldChangeView,
   ImportRowView,
   IssueGroupView,
@@ -45,13 +46,19 @@ const columns = `r.id, r.kind, r.status, r.status_reason, r.created_by, r.create
    and not (r.closings > 0 and exists (select from run c where ${relatives} and c.status not in ('ROLLED_BACK', 'ROLLED_BACK_WITH_CONFLICTS')
      and exists (select from run_row x where ${closedBy}))) as reversible,
   coalesce((select f.status not in ('ROLLING_BACK', 'ROLLED_BACK', 'ROLLED_BACK_WITH_CONFLICTS') from run f
-    where f.tenant_id = r.tenant_id and f.id = r.root_run_id), true) as root_stands`
+    where f.tenant_id = r.tenant_id and f.id = r.root_run_id), true) as root_stands,
+  e.spec, e.snapshot_at, e.template_id`
+
+const source = 'run r left join run_export e on e.tenant_id = r.tenant_id and e.run_id = r.id'
 
 interface Stored {
   readonly id: string
   readonly kind: RunKind
   readonly status: RunStatus
   readonly status_reason: StatusReason | null
+  readonly spec: ExportSpec | null
+  readonly snapshot_at: Date | null
+  readonly template_id: string | null
   readonly created_by: string
   readonly created_at: Date
   readonly started_at: Date | null
@@ -108,6 +115,19 @@ function toRun(tenantId: string, row: Stored): RunRow {
   if (row.kind === 'ROLLBACK') {
     return { ...base, kind: 'ROLLBACK', ofRunId: row.of_run_id ?? '', onConflict: row.on_conflict ?? 'KEEP' }
   }
+  if (row.kind === 'EXPORT') {
+    if (row.record_type === null || row.spec === null) {
+      throw new Error(`export ${row.id} lacks what the table requires of it`)
+    }
+    return {
+      ...base,
+      kind: 'EXPORT',
+      recordType: row.record_type,
+      spec: row.spec,
+      snapshotAt: row.snapshot_at,
+      templateId: row.template_id,
+    }
+  }
   if (row.record_type === null || row.source_file_id === null || row.options === null) {
     throw new Error(`import ${row.id} lacks what the table requires of it`)
   }
@@ -137,7 +157,7 @@ function toRun(tenantId: string, row: Stored): RunRow {
 
 /** A run by its id; null if the tenant has none. */
 export async function findRun(tx: Tx, id: string): Promise<RunRow | null> {
-  const row = await first<Stored>(tx, `select ${columns} from run r where r.tenant_id = $1 and r.id = $2`, [
+  const row = await first<Stored>(tx, `select ${columns} from ${source} where r.tenant_id = $1 and r.id = $2`, [
     tx.tenantId,
     id,
   ])
@@ -152,7 +172,7 @@ export async function listRuns(
 ): Promise<Page<RunRow>> {
   const after = page.after === null ? null : decodeUuid(page.after)
   const rows = await tx.query<Stored>(
-    `select ${columns} from run r where r.tenant_id = $1 and ($2::uuid is null or r.id < $2)
+    `select ${columns} from ${source} where r.tenant_id = $1 and ($2::uuid is null or r.id < $2)
        and ($3::text[] is null or r.kind = any ($3)) and ($4::text[] is null or r.status = any ($4))
      order by r.id desc limit $5`,
     [tx.tenantId, after, filter.kinds, filter.statuses, page.first + 1],
@@ -169,7 +189,7 @@ export async function listRuns(
 /** Imports over files with this content, newest first. */
 export async function runsOfFile(tx: Tx, sha256: string, limit: number): Promise<RunRow[]> {
   const rows = await tx.query<Stored>(
-    `select ${columns} from run r join source_file f on f.tenant_id = r.tenant_id and f.id = r.source_file_id
+    `select ${columns} from ${source} join source_file f on f.tenant_id = r.tenant_id and f.id = r.source_file_id
      where r.tenant_id = $1 and f.sha256 = $2 order by r.id desc limit $3`,
     [tx.tenantId, sha256, limit],
   )
@@ -179,7 +199,7 @@ export async function runsOfFile(tx: Tx, sha256: string, limit: number): Promise
 /** Runs that were made from this one (a retry of its failed rows), newest first. */
 export async function childrenOf(tx: Tx, runId: string): Promise<RunRow[]> {
   const rows = await tx.query<Stored>(
-    `select ${columns} from run r where r.tenant_id = $1 and r.parent_run_id = $2 order by r.id desc`,
+    `select ${columns} from ${source} where r.tenant_id = $1 and r.parent_run_id = $2 order by r.id desc`,
     [tx.tenantId, runId],
   )
   return rows.map((row) => toRun(tx.tenantId, row))
@@ -189,7 +209,7 @@ export async function childrenOf(tx: Tx, runId: string): Promise<RunRow[]> {
 export async function rollbackOf(tx: Tx, importId: string): Promise<RollbackRunRow | null> {
   const row = await first<Stored>(
     tx,
-    `select ${columns} from run r where r.tenant_id = $1 and r.of_run_id = $2 order by r.id desc limit 1`,
+    `select ${columns} from ${source} where r.tenant_id = $1 and r.of_run_id = $2 order by r.id desc limit 1`,
     [tx.tenantId, importId],
   )
   const run = row === null ? null : toRun(tx.tenantId, row)
@@ -208,11 +228,18 @@ const permissionFor: Readonly<Record<RunAction, Permission>> = {
   DOWNLOAD: 'RECORD_READ',
 }
 
+function neededFor(kind: RunKind, action: RunAction): Permission {
+  if (kind === 'EXPORT') {
+    return 'EXPORT_RUN'
+  }
+  return kind === 'ROLLBACK' && action !== 'DOWNLOAD' ? 'ROLLBACK_RUN' : permissionFor[action]
+}
+
 /** What a caller with these permissions may do with the run now. */
 export function availableActions(run: RunRow, permissions: ReadonlySet<Permission>): RunAction[] {
   const { failed, unprocessed } = run.counts
   return actionsByStatus[run.status].filter((action) => {
-    if (!permissions.has(run.kind === 'ROLLBACK' && action !== 'DOWNLOAD' ? 'ROLLBACK_RUN' : permissionFor[action])) {
+    if (!permissions.has(neededFor(run.kind, action))) {
       return false
     }
     switch (action) {
@@ -221,7 +248,7 @@ export function availableActions(run: RunRow, permissions: ReadonlySet<Permissio
       case 'RETRY_FAILED':
         return run.kind === 'IMPORT' && failed > 0 && run.rootStands && !run.retrying
       case 'DOWNLOAD':
-        return run.kind === 'IMPORT' && failed + unprocessed > 0
+        return run.kind === 'EXPORT' ? run.status === 'COMPLETED' : run.kind === 'IMPORT' && failed + unprocessed > 0
       default:
         return true
     }

@@ -1,8 +1,9 @@
+import type { Permission } from '../access/permissions.js'
 import type { ColumnEvidence, ColumnMapping, ImportOptions, MappingConflict, SourceOptions } from '../pipeline/types.js'
-import type { RecordTypeName } from '../records/types.js'
+import type { RecordFilter, RecordOrder, RecordTypeName } from '../records/types.js'
 import type { RunStatus } from './status.js'
 
-export type RunKind = 'IMPORT' | 'ROLLBACK'
+export type RunKind = 'IMPORT' | 'ROLLBACK' | 'EXPORT'
 
 export type RowOutcome =
   | 'CREATED'
@@ -100,7 +101,67 @@ export interface RollbackRunRow extends RunBase {
   readonly onConflict: OnRollbackConflict
 }
 
-export type RunRow = ImportRunRow | RollbackRunRow
+export type ExportFileFormat = 'CSV' | 'XLSX' | 'JSON' | 'NDJSON'
+
+/** How an export is written. Members that a format has no use for are passed over. */
+export interface ExportFormat {
+  readonly format: ExportFileFormat
+  readonly compression: 'NONE' | 'GZIP'
+  /** Of CSV: one character of ASCII, neither a quote nor the end of a line. */
+  readonly delimiter: string
+  /** Of CSV: as `readEncodingName` answers it, e.g. `utf-8`, `windows-1252`. JSON and NDJSON are always UTF-8. */
+  readonly encoding: string
+  /** Of CSV in UTF-8 and UTF-16. */
+  readonly byteOrderMark: boolean
+  /** Pattern of dates in CSV, e.g. `dd.MM.yyyy`, for columns without a format of their own; null: as ISO 8601 has them. */
+  readonly dateFormat: string | null
+  /** Name of the time zone that moments are written in, e.g. `Europe/Berlin`. */
+  readonly timeZone: string
+  /** Stands in CSV where there is no value; an empty text is quoted, so that it is told apart. */
+  readonly nullText: string
+  /** Of CSV. */
+  readonly decimalSeparator: '.' | ','
+  /** Of CSV: text that a spreadsheet would take for a formula is made harmless, see `pipeline/formula.ts`. */
+  readonly escapeFormulas: boolean
+}
+
+/** One column of an export. */
+export interface ExportColumn {
+  /**
+   * A field's name, `custom.<key>`, a path (`contact.email`, or any field of the record that a reference leads to), `ownerEmail`,
+   * or one of `id`, `createdAt`, `updatedAt`, `version`. The name of a reference stands for the id of its record.
+   */
+  readonly field: string
+  readonly header: string
+  /** Pattern of a date or moment in CSV, or the number format of a column in a workbook; null for the usual one. */
+  readonly format: string | null
+}
+
+/** What an export writes: all that there is to know of it. Checked before it is kept; see `exportSpec`. */
+export interface ExportSpec {
+  readonly recordType: RecordTypeName
+  readonly filter: RecordFilter | null
+  /** Empty: as the records are stored, which is fastest. */
+  readonly orderBy: readonly RecordOrder[]
+  readonly columns: readonly ExportColumn[]
+  readonly format: ExportFormat
+  /** What the file is called, with its extension. */
+  readonly fileName: string
+  /** What its actor was allowed when it was created: fields were chosen by it. */
+  readonly permissions: readonly Permission[]
+}
+
+export interface ExportRunRow extends RunBase {
+  readonly kind: 'EXPORT'
+  readonly recordType: RecordTypeName
+  readonly spec: ExportSpec
+  /** The moment that the file shows, of the attempt in hand; null until it has begun. */
+  readonly snapshotAt: Date | null
+  /** The template that it was made from; null for none. */
+  readonly templateId: string | null
+}
+
+export type RunRow = ImportRunRow | RollbackRunRow | ExportRunRow
 
 /** One page of a list: `cursor` of each item is opaque; `hasNext`/`hasPrevious` as in Relay. */
 export interface Page<T> {

@@ -72,7 +72,7 @@ export const MappingConflictCode = enumOf('MappingConflictCode', [
   'TEMPLATE_DRIFT',
 ])
 
-export const RunKindEnum = enumOf('RunKind', ['IMPORT', 'ROLLBACK'])
+export const RunKindEnum = enumOf('RunKind', ['IMPORT', 'EXPORT', 'ROLLBACK'])
 
 export const RunStatusEnum = enumOf('RunStatus', runStatuses)
 

@@ -77,6 +77,7 @@ export class Engine {
       control: new SharedLane(control),
       presence,
       files,
+      fileRetentionDays: 30,
       chunkRows: options.chunkRows ?? 1000,
       chunksInFlight: options.chunksInFlight ?? 2,
       log: createLog({ level: (process.env.PORTAGE_TEST_LOG ?? 'error') as 'error', process: 'test' }),

@@ -8,7 +8,15 @@ import { Refusal } from '../../errors.js'
 import { FILTER_CONDITIONS_MAX, FILTER_DEPTH_MAX, LIST_LENGTH_MAX, ORDER_FIELDS_MAX } from '../../limits.js'
 import { customFieldsOf, customKeyOf } from '../../records/custom.js'
 import { fieldOf, keyField, recordTypes, referencePath } from '../../records/index.js'
-import type { FieldDefinition, FieldKind, RecordType, RecordTypeName } from '../../records/types.js'
+import type {
+  Condition,
+  FieldDefinition,
+  FieldKind,
+  RecordFilter,
+  RecordOrder,
+  RecordType,
+  RecordTypeName,
+} from '../../records/types.js'
 import type { Page, PageRequest, RowOutcome } from '../../runs/types.js'
 import { loadRecordType } from './custom-fields.js'
 import { storedValue } from './sql.js'
@@ -27,41 +35,6 @@ export interface RecordRow {
   readonly values: Readonly<Record<string, unknown>>
   /** Those of the custom fields that stand, in their order, which have a value; in the text form of changes, lists with `; ` between. */
   readonly customFields: readonly { readonly key: string; readonly value: string }[]
-}
-
-export type FilterOperator =
-  | 'EQ'
-  | 'NEQ'
-  | 'LT'
-  | 'LTE'
-  | 'GT'
-  | 'GTE'
-  | 'IN'
-  | 'NOT_IN'
-  | 'CONTAINS'
-  | 'STARTS_WITH'
-  | 'IS_NULL'
-  | 'IS_NOT_NULL'
-
-/** One question about one field: a field's name, a path such as `contact.email`, or `id`, `createdAt`, `updatedAt`, `version`. */
-export interface Condition {
-  readonly field: string
-  readonly operator: FilterOperator
-  readonly value?: string | null
-  readonly values?: readonly string[] | null
-}
-
-/** Exactly one member is set. */
-export interface RecordFilter {
-  readonly and?: readonly RecordFilter[] | null
-  readonly or?: readonly RecordFilter[] | null
-  readonly not?: RecordFilter | null
-  readonly where?: Condition | null
-}
-
-export interface RecordOrder {
-  readonly field: string
-  readonly direction?: 'ASC' | 'DESC' | null
 }
 
 /** What one run did to one record. */
