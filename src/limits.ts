@@ -356,8 +356,8 @@ export const API_KEYS_MAX = 100
 /** A longer idempotency key is refused. Characters. */
 export const IDEMPOTENCY_KEY_LENGTH_MAX = 255
 
-/** For how long a download link works. Seconds. */
-export const LINK_SECONDS = 300
+/** For how long a download may be started with a link; one that is under way goes on. Seconds. */
+export const LINK_SECONDS = 3_600
 
 /** Members of a tenant. */
 export const MEMBERS_MAX = 10_000

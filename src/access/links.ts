@@ -5,9 +5,10 @@ import { decodeUuid, encodeUuid } from '../ids.js'
 import { LINK_SECONDS } from '../limits.js'
 
 /**
- * `source`: an uploaded file; `failed-rows` and `unprocessed-rows`: those of an import; `template`: the header of a record type.
+ * `source`: an uploaded file; `failed-rows` and `unprocessed-rows`: those of an import; `result`, `report` and `bundle`: what a run
+ * has made; `template`: the header of a record type.
  */
-export type LinkKind = 'source' | 'failed-rows' | 'unprocessed-rows' | 'template'
+export type LinkKind = 'source' | 'failed-rows' | 'unprocessed-rows' | 'result' | 'report' | 'bundle' | 'template'
 
 export interface LinkTarget {
   readonly kind: LinkKind
@@ -24,11 +25,22 @@ export interface Link {
 /** Path below which the server answers links. */
 export const LINK_PATH = '/files'
 
-const kinds: readonly LinkKind[] = ['source', 'failed-rows', 'unprocessed-rows', 'template']
+const kinds: readonly LinkKind[] = [
+  'source',
+  'failed-rows',
+  'unprocessed-rows',
+  'result',
+  'report',
+  'bundle',
+  'template',
+]
 
-/** A link to `target` from now on. The name is for people only: it is not signed and what it says is not believed. */
-export function makeLink(config: Config, target: LinkTarget, name: string): Link {
-  const expires = Math.floor(Date.now() / 1000) + LINK_SECONDS
+/**
+ * A link to `target` from `now` on, in milliseconds since 1970. The name is for people only: it is not signed and what it says is
+ * not believed.
+ */
+export function makeLink(config: Config, target: LinkTarget, name: string, now = Date.now()): Link {
+  const expires = Math.floor(now / 1000) + LINK_SECONDS
   const object = target.kind === 'template' ? target.object : encodeUuid(target.object)
   const claim = [target.kind, encodeUuid(target.tenantId), object, expires.toString(36)].join('.')
   return {
@@ -37,8 +49,8 @@ export function makeLink(config: Config, target: LinkTarget, name: string): Link
   }
 }
 
-/** What a link's signed part stands for; null for one that is changed, made up or past its end. */
-export function readLink(config: Config, signed: string): LinkTarget | null {
+/** What a link's signed part stands for at `now`; `ended` for one past its end, null for one that is changed or made up. */
+export function readLink(config: Config, signed: string, now = Date.now()): LinkTarget | 'ended' | null {
   const cut = signed.lastIndexOf('.')
   const claim = signed.slice(0, Math.max(cut, 0))
   const given = Buffer.from(signed.slice(cut + 1))
@@ -50,10 +62,10 @@ export function readLink(config: Config, signed: string): LinkTarget | null {
   const known = kinds.find((candidate) => candidate === kind)
   const tenantId = decodeUuid(tenant)
   const target = known === 'template' ? object : decodeUuid(object)
-  const alive = Number.parseInt(expires, 36) * 1000 > Date.now()
-  return known !== undefined && tenantId !== null && target !== null && alive
-    ? { kind: known, tenantId, object: target }
-    : null
+  if (known === undefined || tenantId === null || target === null) {
+    return null
+  }
+  return Number.parseInt(expires, 36) * 1000 > now ? { kind: known, tenantId, object: target } : 'ended'
 }
 
 function sign(config: Config, claim: string): string {

@@ -10,6 +10,7 @@ import type { RecordTypeName } from '../records/types.js'
 import type { Services } from '../resolvers/context.js'
 import { failedRowsName, safeName, unprocessedRowsName } from '../resolvers/names.js'
 import { templateNames } from '../resolvers/record-schema.js'
+import { refuse } from './refuse.js'
 
 /** Path pattern of links in the router. */
 export const DOWNLOAD_ROUTE = `${LINK_PATH}/:signed/{:name}`
@@ -17,6 +18,16 @@ export const DOWNLOAD_ROUTE = `${LINK_PATH}/:signed/{:name}`
 /** What we write ourselves, and what somebody uploaded: that is nothing a browser should try to show. */
 const CSV_TYPE = 'text/csv; charset=utf-8'
 const ANY_TYPE = 'application/octet-stream'
+
+/** Types of files that runs have made, by the end of their names; no charset for CSV, which may have any. */
+const typesByEnd: Readonly<Record<string, string>> = {
+  csv: 'text/csv',
+  json: 'application/json',
+  ndjson: 'application/x-ndjson',
+  xlsx: 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
+  zip: 'application/zip',
+  gz: 'application/gzip',
+}
 
 interface Download {
   readonly name: string
@@ -27,16 +38,25 @@ interface Download {
   open(start: number, end: number): Readable
 }
 
-/** Answers a link with its file, or with 404 whatever is wrong with it. */
-export function downloads(services: Services) {
+/**
+ * Answers a link with its file: 404 for what is no link of ours, 410 for one that has ended or whose file is no longer there. A
+ * link is looked at when a download starts. `now`: milliseconds since 1970.
+ */
+export function downloads(services: Services, now: () => number = Date.now) {
   return async (request: Request, response: Response, next: NextFunction): Promise<void> => {
     try {
-      const target = readLink(services.config, String(request.params.signed))
-      const download = target === null ? null : await find(services, target)
+      const target = readLink(services.config, String(request.params.signed), now())
+      if (target === null) {
+        refuse(response, 404, 'NOT_FOUND', 'There is no such file.')
+        return
+      }
+      if (target === 'ended') {
+        refuse(response, 410, 'GONE', 'The link has ended: ask for a new one where you got it.')
+        return
+      }
+      const download = await find(services, target)
       if (download === null) {
-        response.status(404).json({
-          errors: [{ message: 'There is no such file, or the link has ended.', extensions: { code: 'NOT_FOUND' } }],
-        })
+        refuse(response, 410, 'GONE', 'The file is no longer there: its time is over, or it has been replaced.')
         return
       }
       await send(request, response, download)
@@ -78,9 +98,27 @@ async function find(services: Services, { kind, tenantId, object }: LinkTarget):
           ? null
           : stored(services, file.storage_key, file.byte_size, file.sha256, nameOf(file.name), CSV_TYPE)
       })
+    case 'result':
+    case 'report':
+    case 'bundle':
+      return withTenant(services.database, tenantId, async (tx) => {
+        const file = await first<{ storage_key: string; byte_size: number; sha256: string; name: string }>(
+          tx,
+          `select storage_key, byte_size::float8 as byte_size, sha256, name from run_file
+           where tenant_id = $1 and run_id = $2 and kind = $3 and expires_at > now()`,
+          [tenantId, object, kind.toUpperCase()],
+        )
+        return file === null
+          ? null
+          : stored(services, file.storage_key, file.byte_size, file.sha256, file.name, typeOf(file.name))
+      })
     default:
       return kind satisfies never
   }
+}
+
+function typeOf(name: string): string {
+  return typesByEnd[/[^.]*$/.exec(name)?.[0].toLowerCase() ?? ''] ?? ANY_TYPE
 }
 
 async function stored(
@@ -116,6 +154,8 @@ async function send(request: Request, response: Response, download: Download): P
   response.setHeader('content-type', download.contentType)
   response.setHeader('content-disposition', attachment(download.name))
   response.setHeader('x-content-type-options', 'nosniff')
+  // Should a browser show it all the same: nothing in it runs, and nothing is loaded.
+  response.setHeader('content-security-policy', "default-src 'none'; sandbox")
   response.setHeader('cache-control', 'no-store')
   response.setHeader('accept-ranges', 'bytes')
   if (download.etag !== null) {
@@ -124,9 +164,10 @@ async function send(request: Request, response: Response, download: Download): P
   const range = rangeOf(request, download)
   if (range === 'unsatisfiable') {
     response.setHeader('content-range', `bytes */${download.byteSize}`)
-    response
-      .status(416)
-      .json({ errors: [{ message: `The file has ${download.byteSize} bytes.`, extensions: { code: 'BAD_REQUEST' } }] })
+    // What follows is an answer in JSON and no download.
+    response.removeHeader('content-disposition')
+    response.removeHeader('etag')
+    refuse(response, 416, 'BAD_REQUEST', `The file has ${download.byteSize} bytes.`)
     return
   }
   const { start, end } = range ?? { start: 0, end: download.byteSize }
@@ -154,6 +195,10 @@ function rangeOf(
   }
   const [, from = '', to = ''] = match
   if (from === '' && to === '') {
+    return null
+  }
+  if (from !== '' && to !== '' && Number(to) < Number(from)) {
+    // No range at all, says the RFC.
     return null
   }
   const start = from === '' ? Math.max(0, byteSize - Number(to)) : Number(from)

@@ -341,7 +341,7 @@ test('when the retention of a file ends, nothing of what it held is left', async
   await lane.close()
   assert.deepEqual(readdirSync(join(world.dataDir, 'files', eve.tenantId)), [])
   for (const file of before.files) {
-    assert.equal((await fetch(file.url)).status, 404)
+    assert.equal((await fetch(file.url)).status, 410)
   }
   const after = (await world.ask(eve, runQuery, { id })).importRun
   assert.deepEqual(after.files, [])
