@@ -47,6 +47,9 @@ export type RefusalCode =
   | 'PLAN_STALE'
   | 'UPLOAD_INCOMPLETE'
   | 'FILE_INFECTED'
+  | 'BUNDLE_TAMPERED'
+  | 'CONSENT_REQUIRED'
+  | 'PASSPHRASE_WRONG'
 
 /** An expected refusal that the caller can act on. Thrown below the resolvers, answered by them as a UserError. */
 export class Refusal extends Error {

@@ -384,3 +384,20 @@ export const UPLOAD_SESSION_HOURS = 24
 
 /** Uploads in several requests that a tenant may have under way. */
 export const UPLOAD_SESSIONS_MAX = 100
+
+// ------------------------------------------------------------------------------------------------ bundles
+
+/** The manifest of a bundle; a larger one is no bundle of ours. Bytes. */
+export const BUNDLE_MANIFEST_BYTES_MAX = 16 * 1024 * 1024
+
+/** Records of a bundle are put into parts of about so much, each of which is in memory once. Bytes. */
+export const BUNDLE_PART_BYTES = 4 * 1024 * 1024
+
+/** One part of a bundle that is read: a part as it is written and the largest record behind it. Bytes. */
+export const BUNDLE_PART_BYTES_MAX = 64 * 1024 * 1024
+
+/** Characters of the passphrase of a bundle at least. */
+export const BUNDLE_PASSPHRASE_LENGTH_MIN = 12
+
+/** Characters of the passphrase of a bundle at most. */
+export const BUNDLE_PASSPHRASE_LENGTH_MAX = 1_024

@@ -38,6 +38,9 @@ export const UserErrorCode = enumOf('UserErrorCode', [
   'PLAN_STALE',
   'UPLOAD_INCOMPLETE',
   'FILE_INFECTED',
+  'BUNDLE_TAMPERED',
+  'CONSENT_REQUIRED',
+  'PASSPHRASE_WRONG',
 ])
 
 export const RecordTypeEnum = enumOf('RecordType', ['CONTACT', 'LEAD', 'PROPERTY', 'ACTIVITY'])
