@@ -312,6 +312,9 @@ export const DEPTH_MAX = 12
 /** Directives in one operation, fragments expanded. */
 export const DIRECTIVES_MAX = 10
 
+/** Columns of one export: PostgreSQL answers 1,664 at most. */
+export const EXPORT_COLUMNS_MAX = 1_000
+
 /** Conditions in one filter. */
 export const FILTER_CONDITIONS_MAX = 100
 

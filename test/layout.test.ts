@@ -76,7 +76,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   records: [],
   'adapters/source': [],
   // Records changed by hand go through the same parsers as those of a file.
-  'adapters/crm': ['db', 'records', 'pipeline/values'],
+  'adapters/crm': ['db', 'records', 'pipeline/values', 'pipeline/formula'],
   'adapters/files': ['log'],
   'adapters/antivirus': [],
   access: ['db', 'records', 'config'],

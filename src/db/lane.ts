@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
+import { type CopyOut, type CopyOutOptions, CopyOutStream } from './copy-out.js'
 import { types } from './pg-types.js'
 import type { TenantSource, Tx } from './tx.js'
 
@@ -11,6 +12,11 @@ export interface LaneTx extends Tx {
   execute(sql: string, params?: readonly unknown[]): Promise<number>
   /** Sends `COPY ... FROM STDIN` and then `data` (COPY text format, whole lines). */
   copyIn(sql: string, data: readonly Uint8Array[]): Promise<void>
+  /**
+   * Sends `COPY (query) TO STDOUT` and answers its rows, which are to be read to their end before anything else is asked. A
+   * reader that takes its time makes the server wait. Who gives up in the middle destroys the lane.
+   */
+  copyOut(sql: string, options?: CopyOutOptions): CopyOut
   /**
    * Makes `sql` (no binds; quote with `literal`) the last statement, sent in one message with COMMIT, so that a frozen
    * client never holds the locks that it takes. Nothing may be queried after this.
@@ -97,13 +103,33 @@ export class Lane implements TenantSource<LaneTx> {
     return answered
   }
 
-  async transaction<R>(tenantId: string, work: (tx: LaneTx) => Promise<R>): Promise<R> {
+  /** Cuts the connection without a word, whatever is under way on it. */
+  destroy(): void {
+    this.#broken ??= new Error('the connection was cut')
+    this.#client.connection.stream.destroy()
+  }
+
+  transaction<R>(tenantId: string, work: (tx: LaneTx) => Promise<R>): Promise<R> {
+    return this.#transaction('begin', tenantId, work)
+  }
+
+  /**
+   * Transactions that see what was committed when they began and nothing later, however long they take, and write nothing.
+   * `of`: the snapshot of another one that is still open, as `pg_export_snapshot()` names it; default: one of its own.
+   */
+  snapshot(of: string | null = null): TenantSource<LaneTx> {
+    const begin = 'begin isolation level repeatable read, read only'
+    const taken = of === null ? begin : `${begin}; set transaction snapshot ${literal(of)}`
+    return { transaction: (tenantId, work) => this.#transaction(taken, tenantId, work) }
+  }
+
+  async #transaction<R>(begin: string, tenantId: string, work: (tx: LaneTx) => Promise<R>): Promise<R> {
     if (this.#broken !== null) {
       throw this.#broken
     }
     const client = this.#client
     // One message: `tenantId` was checked to be a UUID by withTenant.
-    await client.query(`begin; select set_config('app.tenant_id', '${tenantId}', true)`)
+    await client.query(`${begin}; select set_config('app.tenant_id', '${tenantId}', true)`)
     let last: string | null = null
     let result: R
     try {
@@ -117,6 +143,7 @@ export class Lane implements TenantSource<LaneTx> {
         copyIn: async (sql, data) => {
           await pipeline(Readable.from(data), client.query(copyFrom(sql)))
         },
+        copyOut: (sql, options = {}) => client.query(new CopyOutStream(sql, options)),
         commitWith: (sql) => {
           last = sql
         },

@@ -15,6 +15,7 @@ import type { WorkerContext } from './context.js'
 import type { AdvanceRunPayload } from './job.js'
 import { planImport } from './plan-import.js'
 import { rollBackRun } from './roll-back-run.js'
+import { runExport } from './run-export.js'
 import { runImport } from './run-import.js'
 import { type SliceEnd, StoppedError } from './slice.js'
 
@@ -60,6 +61,9 @@ async function work(context: WorkerContext, claim: Claim, lost: AbortSignal): Pr
   }
   if (claim.kind === 'ROLLBACK') {
     return rollBackRun(context, claim, lost)
+  }
+  if (claim.kind === 'EXPORT') {
+    return runExport(context, claim, lost)
   }
   if (claim.status === 'ANALYZING') {
     return analyzeImport(context, claim, lost)

@@ -1,11 +1,14 @@
 /** The engine without the service around it: files and runs are put into the database, and a worker's loop advances them. */
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import pg from 'pg'
+import { permissions } from '../../src/access/permissions.js'
 import { createTenant } from '../../src/access/tenants.js'
+import { type ExportRequest, exportSpec } from '../../src/adapters/crm/export.js'
 import { type FileStore, localFileStore } from '../../src/adapters/files/storage.js'
 import { Lane } from '../../src/db/lane.js'
 import { withTenant } from '../../src/db/tx.js'
@@ -15,9 +18,10 @@ import { laneOptions, SharedLane, type WorkerContext } from '../../src/jobs/cont
 import { createLog } from '../../src/log.js'
 import type { ColumnMapping, ImportOptions, SourceOptions } from '../../src/pipeline/types.js'
 import type { RecordTypeName } from '../../src/records/types.js'
+import { createExport, defaultExportFormat } from '../../src/runs/exports.js'
 import { createImport, defaultImportOptions } from '../../src/runs/imports.js'
 import { findRun } from '../../src/runs/read.js'
-import type { ImportRunRow, RunRow } from '../../src/runs/types.js'
+import type { ExportFormat, ExportRunRow, ImportRunRow, RunRow } from '../../src/runs/types.js'
 import type { TestDatabase } from './database.js'
 
 export interface EngineOptions {
@@ -135,6 +139,62 @@ export class Engine {
       throw new Error('expected an import')
     }
     return run
+  }
+
+  /** Makes an export as the API would: all columns, everything allowed, CSV, unless it is said otherwise. */
+  createExport(
+    tenantId: string,
+    recordType: RecordTypeName,
+    request: Partial<Omit<ExportRequest, 'recordType' | 'format'>> & { readonly format?: Partial<ExportFormat> } = {},
+  ): Promise<string> {
+    return this.context.control.use((lane) =>
+      withTenant(lane, tenantId, async (tx) => {
+        const spec = await exportSpec(tx, {
+          recordType,
+          filter: null,
+          orderBy: null,
+          columns: null,
+          fileName: null,
+          permissions: new Set(permissions),
+          ...request,
+          format: { ...defaultExportFormat, ...request.format },
+        })
+        return createExport(tx, { actor: 'test', spec })
+      }),
+    )
+  }
+
+  /** Exports, and answers the run with the bytes of its file. */
+  async export(...request: Parameters<Engine['createExport']>): Promise<{ run: ExportRunRow; bytes: Buffer }> {
+    const [tenantId] = request
+    const run = await this.advance(tenantId, await this.createExport(...request))
+    if (run.kind !== 'EXPORT' || run.status !== 'COMPLETED') {
+      throw new Error(`the export is ${run.status}: ${JSON.stringify(run.statusReason)}`)
+    }
+    const bytes = await this.resultOf(run.id)
+    if (bytes === null) {
+      throw new Error('the export has no file')
+    }
+    return { run, bytes }
+  }
+
+  /** The file that a run has made, checked against what is recorded of it; null for none. */
+  async resultOf(runId: string): Promise<Buffer | null> {
+    const [file] = await this.rows<{ storage_key: string; sha256: string; byte_size: string }>(
+      "select storage_key, sha256, byte_size from run_file where run_id = $1 and kind = 'RESULT'",
+      [runId],
+    )
+    if (file === undefined) {
+      return null
+    }
+    const bytes = await buffer(this.files.read(file.storage_key))
+    if (
+      createHash('sha256').update(bytes).digest('hex') !== file.sha256 ||
+      bytes.byteLength !== Number(file.byte_size)
+    ) {
+      throw new Error('the file is not what is recorded of it')
+    }
+    return bytes
   }
 
   async run(tenantId: string, runId: string): Promise<RunRow> {

@@ -110,6 +110,34 @@ async function typeAskedAbout(
     : recordTypes[name]
 }
 
+/** The condition and the order of a list as SQL about the record `r`; `$1` and so on stand for `values`, the first one for the tenant. */
+export interface ListSql {
+  readonly condition: string
+  /** What stands behind `order by`; empty for no order. */
+  readonly order: string
+  readonly values: readonly unknown[]
+}
+
+/**
+ * The same questions and order as those of `listRecords`, for whoever reads all of a list; refuses the same. Without an order
+ * the records come as they are stored.
+ */
+export function listSql(
+  type: RecordType,
+  tenantId: string,
+  filter: RecordFilter | null,
+  orderBy: readonly RecordOrder[],
+): ListSql {
+  const binds = new Binds(tenantId)
+  const condition = filter === null ? 'true' : compileFilter(type, filter, binds)
+  const keys = orderBy.length === 0 ? [] : orderKeys(type, orderBy)
+  return {
+    condition,
+    order: keys.map(({ sql, descending }) => `${sql} ${descending ? 'desc' : 'asc'} nulls last`).join(', '),
+    values: binds.values,
+  }
+}
+
 /** How many records the filter finds. */
 export async function countRecords(tx: Tx, name: RecordTypeName, filter: RecordFilter | null): Promise<number> {
   const type = await typeAskedAbout(tx, name, filter, null)
