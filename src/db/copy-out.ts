@@ -57,6 +57,9 @@ export class CopyOutStream extends Readable implements pg.Submittable, CopyOut {
     this.#sql = sql
     this.#between = Buffer.from(between)
     this.#lineEnd = lineEnd === '\n' ? null : Buffer.from(lineEnd)
+    this.on('error', () => {
+      // It may come before anybody reads; whoever does is told then.
+    })
   }
 
   submit(connection: pg.Connection): void {
