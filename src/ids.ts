@@ -82,6 +82,18 @@ export function parseId(id: string): { readonly kind: IdKind; readonly uuid: str
   return uuid === NO_ID ? null : { kind, uuid }
 }
 
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+/**
+ * The UUID that a cell of a file names: a public id of this kind, or the bare UUID as exports may write it, in either case of
+ * letters. Null for anything else.
+ */
+export function uuidOf(kind: IdKind, text: string): string | null {
+  const lower = text.toLowerCase()
+  const uuid = UUID.test(lower) ? lower : decodeId(kind, lower)
+  return uuid === NO_ID ? null : uuid
+}
+
 /** A fresh id whose order is that of time (UUID version 7), so that lists come newest first by primary key. */
 export function newId(): string {
   const time = Date.now().toString(16).padStart(12, '0')

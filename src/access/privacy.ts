@@ -3,7 +3,7 @@
  * no field is mapped from could hold anything and counts as sensitive.
  */
 import type { ColumnMapping } from '../pipeline/types.js'
-import { fieldOf, keyField, referencePath } from '../records/index.js'
+import { fieldOf, ID_FIELD, keyField, referencePath } from '../records/index.js'
 import type { FieldDefinition, RecordType } from '../records/types.js'
 
 /** Stands for a text that is there and is not shown. */
@@ -20,6 +20,9 @@ export function masked(value: unknown): string | null {
 export function isSensitive(type: RecordType, name: string | null): boolean {
   if (name === null) {
     return true
+  }
+  if (name === ID_FIELD) {
+    return false
   }
   const path = referencePath(type, name)
   const field: FieldDefinition | null = path === null ? fieldOf(type, name) : keyField(path)

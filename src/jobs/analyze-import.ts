@@ -1,5 +1,6 @@
 /** The first pass of an import: reads the whole file once, then decides whether it can go on by itself. */
 import { loadRecordTypeOf, noteRecordType } from '../adapters/crm/custom-fields.js'
+import { knowsOneOf } from '../adapters/crm/known-ids.js'
 import { type Converted, convert } from '../adapters/files/convert.js'
 import type { Detection } from '../adapters/files/detection.js'
 import { inspectFile } from '../adapters/files/inspect.js'
@@ -8,6 +9,7 @@ import { noSourceOptions } from '../adapters/files/sniff.js'
 import type { StoreLocation } from '../adapters/files/storage.js'
 import { first, one, withTenant } from '../db/tx.js'
 import { FatalError, Refusal } from '../errors.js'
+import { namedIds, ownMapping } from '../pipeline/own-files.js'
 import { resolveMapping } from '../pipeline/resolve.js'
 import { suggestMapping } from '../pipeline/suggest.js'
 import { applyTemplate, signatureOf } from '../pipeline/template.js'
@@ -339,13 +341,15 @@ async function mappingOf(
   readonly drift: readonly MappingConflict[]
 }> {
   const { type, rows, evidence } = file
-  const { template, earlier } = await context.control.use((lane) =>
+  const ids = namedIds(type, evidence)
+  const { template, earlier, own } = await context.control.use((lane) =>
     withTenant(lane, claim.tenantId, async (tx) => ({
       template: run.template_id === null ? null : await templateVersion(tx, run.template_id, run.template_version),
       earlier: await earlierMappings(tx, type.name),
+      own: ids !== null && (await knowsOneOf(tx, type.name, ids)),
     })),
   )
-  const suggested = suggestMapping({
+  const guessed = suggestMapping({
     type,
     columns: evidence.map((column) => ({
       index: column.index,
@@ -359,6 +363,7 @@ async function mappingOf(
     minConfidence: run.options.minConfidence,
     earlier,
   })
+  const suggested = own ? ownMapping(type, evidence, guessed) : guessed
   return template === null
     ? { mapping: suggested, template, drift: [] }
     : { template, ...applyTemplate({ template, type, suggested }) }

@@ -4,6 +4,7 @@ import type { WritePlan } from '../adapters/crm/stage.js'
 import type { Cursor } from '../adapters/source.js'
 import { first, one, withTenant } from '../db/tx.js'
 import { compileMapping, createDefaults } from '../pipeline/map.js'
+import { matchableFields } from '../pipeline/mapped.js'
 import { onMissingRelation, relatedColumns, relatedMappings } from '../pipeline/related.js'
 import { effectiveMatchRules, resolveMapping } from '../pipeline/resolve.js'
 import { fieldsOfRule, uniqueRules } from '../pipeline/rules.js'
@@ -65,7 +66,7 @@ export async function loadImport(context: WorkerContext, claim: Claim, file: Imp
       })
       const resolved: ResolvedMapping = rules.length === 0 ? mapped : { ...mapped, rules }
       const stageColumns = compileMapping(resolved, type).stageColumns
-      const staged = stageColumns.filter((column) => column.role === 'value').map((column) => column.field)
+      const staged = matchableFields(stageColumns)
       const owner =
         run.options.defaultOwnerEmail === null
           ? null
@@ -90,7 +91,7 @@ export async function loadImport(context: WorkerContext, claim: Claim, file: Imp
       const related = relatedMappings(resolved, type).map((mapping) => {
         const to = recordTypes[mapping.to]
         const columns = relatedColumns(mapping.path, compileMapping(mapping.resolved, to).stageColumns)
-        const given = columns.filter((column) => column.role === 'value').map((column) => column.field)
+        const given = matchableFields(columns)
         const { operation, onDuplicate } = mapping.resolved.options
         return {
           path: mapping.path,

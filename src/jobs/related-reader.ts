@@ -2,10 +2,10 @@ import { keyExtractor, type WritePlan } from '../adapters/crm/stage.js'
 import type { RelatedChunk } from '../adapters/crm/write.js'
 import type { Row } from '../adapters/source.js'
 import { compileMapping } from '../pipeline/map.js'
-import type { MappedRow } from '../pipeline/mapped.js'
+import { type MappedRow, matchableFields } from '../pipeline/mapped.js'
 import { type RelatedMapping, relatedColumns } from '../pipeline/related.js'
 import type { Issue } from '../pipeline/types.js'
-import { recordTypes } from '../records/index.js'
+import { ID_FIELD, recordTypes } from '../records/index.js'
 import { ChunkBuilder } from './chunk-builder.js'
 import { RowKeys } from './key-table.js'
 
@@ -39,7 +39,7 @@ export class RelatedReader {
     const mapper = compileMapping(mapping.resolved, type)
     const stageColumns = relatedColumns(mapping.path, mapper.stageColumns)
     const reference = plan.recordType.fields.find((field) => field.name === mapping.path)?.reference
-    const rules = [['externalId'], ...type.naturalKeys]
+    const rules = [[ID_FIELD], ['externalId'], ...type.naturalKeys]
     const { slots, keysOf } = keyExtractor({
       ...plan,
       recordType: type,
@@ -122,6 +122,6 @@ export class RelatedReader {
 
 /** Match rules whose fields are all staged. */
 function staged(rules: readonly (readonly string[])[], columns: WritePlan['stageColumns']): string[][] {
-  const fields = new Set(columns.filter((column) => column.role === 'value').map((column) => column.field))
+  const fields = new Set(matchableFields(columns))
   return rules.filter((rule) => rule.every((name) => fields.has(name))).map((rule) => [...rule])
 }

@@ -1,6 +1,6 @@
 /** Rows to values: everything that a mapping says is compiled once, and a row then costs little more than its cells. */
 import type { Row } from '../adapters/source.js'
-import { fieldOf, keyField, referencePath, relatedPath } from '../records/index.js'
+import { fieldOf, ID_FIELD, idField, keyField, referencePath, relatedPath } from '../records/index.js'
 import type { FieldDefinition, FieldKind, RecordType } from '../records/types.js'
 import type { MappedRow, RowMapper, StageColumn } from './mapped.js'
 import { firstLine, fullName, joined, type NameParts, splitName } from './names.js'
@@ -121,7 +121,8 @@ class Step {
 
   constructor(column: ResolvedColumn, slot: number, resolved: ResolvedMapping, type: RecordType) {
     const path = referencePath(type, column.field)
-    const field = path?.field ?? fieldOf(type, column.field)
+    const isId = column.field === ID_FIELD
+    const field = isId ? idField(type.name) : (path?.field ?? fieldOf(type, column.field))
     if (field === null) {
       throw new Error(`the mapping was resolved with the field ${column.field}, which a ${type.name} does not have`)
     }
@@ -137,8 +138,9 @@ class Step {
     this.columnName = column.columnName
     this.field = field
     this.mappedName = column.field
-    this.stageColumn =
-      path === null
+    this.stageColumn = isId
+      ? { name: 'named_id', sqlType: field.sqlType, field: field.name, role: 'id', key: null }
+      : path === null
         ? { name: stageName(field), sqlType: field.sqlType, field: field.name, role: 'value', key: null }
         : {
             name: `${field.column}__by_${snakeCase(path.key)}`,

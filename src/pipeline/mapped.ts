@@ -13,9 +13,15 @@ export interface StageColumn {
   readonly sqlType: string
   /** Field of the record type that it feeds. */
   readonly field: string
-  readonly role: 'value' | 'new' | 'key'
+  /** `id`: it holds the id of the record that the row is about, and feeds nothing. */
+  readonly role: 'value' | 'new' | 'key' | 'id'
   /** For `key`: the field of the referred type, e.g. `email`. */
   readonly key: string | null
+}
+
+/** Fields that the rows themselves have a value of, by which records can be matched; `id` among them where it is mapped. */
+export function matchableFields(columns: readonly StageColumn[]): string[] {
+  return columns.filter(({ role }) => role === 'value' || role === 'id').map(({ field }) => field)
 }
 
 /** One row, mapped and validated. Reused by the mapper: copy what you keep. */

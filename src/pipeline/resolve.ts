@@ -3,7 +3,16 @@
  * type: one format per column, which rows match what, and what a person has to decide before anything is written.
  */
 import { Refusal } from '../errors.js'
-import { fieldOf, keyField, mappableNames, type ReferencePath, referencePath, relatedPath } from '../records/index.js'
+import {
+  fieldOf,
+  ID_FIELD,
+  idField,
+  keyField,
+  mappableNames,
+  type ReferencePath,
+  referencePath,
+  relatedPath,
+} from '../records/index.js'
 import type { FieldDefinition, RecordType } from '../records/types.js'
 import { EvidenceCollector } from './evidence.js'
 import {
@@ -100,7 +109,8 @@ export function resolveMapping(request: ResolveRequest): Resolution {
 }
 
 /**
- * Match rules in the order in which they are tried: those of the options as far as all their fields are mapped, or the
+ * Match rules in the order in which they are tried: the id where it is mapped, whatever the options say, for a row that names its
+ * record means no other; then those of the options as far as all their fields are mapped, or the
  * external id and then the natural keys. Empty where nothing can match. Throws a Refusal for a rule that can never work.
  */
 export function effectiveMatchRules(
@@ -112,8 +122,13 @@ export function effectiveMatchRules(
   for (const [position, rule] of options.matchOn.entries()) {
     checkRule(type, rule, position)
   }
-  const rules = options.matchOn.length > 0 ? options.matchOn : [['externalId'], ...type.naturalKeys]
+  const others = options.matchOn.length > 0 ? options.matchOn : [['externalId'], ...type.naturalKeys]
+  const rules = [[ID_FIELD], ...others.filter((rule) => !isIdRule(rule))]
   return rules.filter((rule) => rule.every((name) => mapped.has(name))).map((rule) => [...rule])
+}
+
+function isIdRule(rule: readonly string[]): boolean {
+  return rule.length === 1 && rule[0] === ID_FIELD
 }
 
 function checkRule(type: RecordType, rule: readonly string[], position: number): void {
@@ -121,7 +136,17 @@ function checkRule(type: RecordType, rule: readonly string[], position: number):
   if (rule.length === 0) {
     throw new Refusal('INVALID_INPUT', 'A match rule names at least one field.', where)
   }
+  if (isIdRule(rule)) {
+    return
+  }
   for (const name of rule) {
+    if (name === ID_FIELD) {
+      throw new Refusal(
+        'INVALID_INPUT',
+        'An id says by itself which record is meant: it stands alone in a rule.',
+        where,
+      )
+    }
     const field = fieldOf(type, name)
     if (field === null) {
       throw new Refusal('UNKNOWN_FIELD', `A ${type.label.toLowerCase()} has no field "${name}" to match on.`, where)
@@ -191,7 +216,7 @@ function resolveColumn(base: Base, entry: ColumnMapping, position: number): Mapp
   }
   const where = ['mapping', `${position}`]
   const path = referencePath(type, name)
-  const own = relatedPath(type, name)?.target ?? fieldOf(type, name)
+  const own = name === ID_FIELD ? idField(type.name) : (relatedPath(type, name)?.target ?? fieldOf(type, name))
   if (path === null && (own === null || own.reference !== null)) {
     throw new Refusal('UNKNOWN_FIELD', unknownField(type, name, own), [...where, 'field'])
   }
@@ -337,8 +362,8 @@ function checkFixedValues(
   path: ReferencePath | null,
   where: readonly string[],
 ): void {
-  if (path !== null && entry.defaultValue !== null) {
-    const advice = path.reference.to === 'member' ? ' Set defaultOwnerEmail in the options instead.' : ''
+  if ((path !== null || field.idOf !== undefined) && entry.defaultValue !== null) {
+    const advice = path?.reference.to === 'member' ? ' Set defaultOwnerEmail in the options instead.' : ''
     throw new Refusal('INVALID_INPUT', `"${entry.field}" names another record and takes no default value.${advice}`, [
       ...where,
       'defaultValue',
@@ -565,6 +590,10 @@ function missingFields(type: RecordType, options: ImportOptions, used: readonly 
     return []
   }
   const names = new Set(used.map((column) => column.name))
+  if (names.has(ID_FIELD)) {
+    // Such a file is about records that are there: a part of their fields is enough. A row that is to create one says what it lacks.
+    return []
+  }
   const given = (field: string): boolean => names.has(field) || used.some((column) => column.path?.field.name === field)
   const missing = type.fields
     .filter((field) => field.required && field.defaultValue === null)

@@ -1,6 +1,6 @@
 /** A saved mapping laid over a file: what of it still holds, and what a person has to look at because the file has changed. */
 import { distance } from 'fastest-levenshtein'
-import { mappableNames } from '../records/index.js'
+import { isMappable } from '../records/index.js'
 import type { RecordType } from '../records/types.js'
 import { columnsRead } from './transforms/check.js'
 import type { ColumnMapping, MappingConflict } from './types.js'
@@ -66,7 +66,6 @@ export function headerOf(mapping: readonly ColumnMapping[]): string[] | null {
 /** Lays a template over a file. Never fails: what does not fit is drift. */
 export function applyTemplate({ template, type, suggested: all }: TemplateRequest): AppliedTemplate {
   const suggested = eachOnce(all)
-  const known = new Set(mappableNames(type))
   const names = new Set(suggested.map(({ column }) => column))
   const places = placesOf(ownColumns(template.mapping), suggested)
   const taken = new Set(places.values())
@@ -75,7 +74,7 @@ export function applyTemplate({ template, type, suggested: all }: TemplateReques
   const explained = new Set<ColumnMapping>()
 
   const mapping = template.mapping.flatMap((entry): ColumnMapping[] => {
-    if (entry.field !== null && !known.has(entry.field)) {
+    if (entry.field !== null && !isMappable(type, entry.field)) {
       drift.push(fieldGone(template, type, entry))
       return entry.column === null ? [] : placed({ ...entry, field: null })
     }

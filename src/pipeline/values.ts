@@ -1,6 +1,7 @@
 /** Texts of cells to values of fields: one strict parser per kind, compiled for the field and its column. */
 import { distance } from 'fastest-levenshtein'
-import type { FieldDefinition } from '../records/types.js'
+import { uuidOf } from '../ids.js'
+import type { FieldDefinition, RecordTypeName } from '../records/types.js'
 import { countryReader, currencyReader } from './country.js'
 import {
   type DateFormat,
@@ -117,9 +118,17 @@ function reader(field: FieldDefinition, options: ReadingOptions): (text: string)
     case 'MULTI_ENUM':
       return tagsReader(max, field.options === null ? null : choiceReader(field))
     case 'REFERENCE':
+      if (field.idOf !== undefined) {
+        return idReader(field.idOf)
+      }
       throw new Error(`${field.name} is a reference: its keys are read, not itself`)
   }
   return field.kind satisfies never
+}
+
+/** Ids of records here, as the API shows them and as bare UUIDs. */
+function idReader(type: RecordTypeName): (text: string) => string | null {
+  return (text) => uuidOf(type, text)
 }
 
 const utc = zoneOf('UTC')!
@@ -146,10 +155,12 @@ function textReader(field: FieldDefinition, max: number): (text: string) => stri
     if (read !== null) {
       return read(text)
     }
-    // `="00123"` is how spreadsheets are made to keep leading zeros.
-    return text.charCodeAt(0) === 61 && text.startsWith('="') && text.endsWith('"') && text.length > 2
-      ? trimmed(text.slice(2, -1))
-      : text
+    // `="00123"` is how spreadsheets are made to keep leading zeros. What is left has no such cover: it reads the same again.
+    let bare = text
+    while (bare.charCodeAt(0) === 61 && bare.startsWith('="') && bare.endsWith('"') && bare.length > 2) {
+      bare = trimmed(bare.slice(2, -1))
+    }
+    return bare
   }
 }
 
@@ -586,9 +597,14 @@ function faultOf(field: FieldDefinition, options: ReadingOptions, text: string):
         message: `One of the entries has more than ${maxLength} characters.`,
         suggestion: 'Separate entries by ; or , and shorten the long one.',
       }
+    case 'REFERENCE':
+      return {
+        code: 'INVALID_ID',
+        message: `${value} is not the id of a ${field.idOf ?? 'record'} here.`,
+        suggestion: 'Expected an id as exports of this service write it. Ids of other systems are external ids.',
+      }
     case 'TEXT':
     case 'LONG_TEXT':
-    case 'REFERENCE':
       return {
         code: 'INVALID_ENUM_VALUE',
         message: `${value} is not a currency.`,

@@ -11,6 +11,8 @@ const EMAIL_MAX_LENGTH = 254
 const PHONE_MAX_LENGTH = 64
 /** Shorter than what browsers and servers refuse. */
 const URL_MAX_LENGTH = 2_048
+/** A UUID with its hyphens; public ids are shorter. */
+const ID_MAX_LENGTH = 36
 /** Range of PostgreSQL's `integer`. */
 const INTEGER_MIN = -2_147_483_648
 const INTEGER_MAX = 2_147_483_647
@@ -145,6 +147,14 @@ export function reference(
   return field('REFERENCE', 'uuid', name, label, description, {
     column: `${snakeCase(name)}_id`,
     reference: { to, keys },
+  })
+}
+
+/** The pseudo-field of a type's own ids; see `FieldDefinition.idOf`. */
+export function idOf(type: RecordTypeName): FieldDefinition {
+  return field('REFERENCE', 'uuid', 'id', 'Id', 'The id of the record here, as the API and exports show it.', {
+    maxLength: ID_MAX_LENGTH,
+    idOf: type,
   })
 }
 

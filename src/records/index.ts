@@ -1,7 +1,7 @@
 /** The record types and how to look things up in them. */
 import { activity } from './activity.js'
 import { contact } from './contact.js'
-import { email } from './field.js'
+import { email, idOf } from './field.js'
 import { lead } from './lead.js'
 import { property } from './property.js'
 import type { FieldDefinition, RecordCheck, RecordType, RecordTypeName, ReferenceDefinition } from './types.js'
@@ -33,6 +33,21 @@ export interface ReferencePath {
   readonly key: string
 }
 
+/** The name of the pseudo-field that holds a record's id here: a file of our own finds its records again by it. */
+export const ID_FIELD = 'id'
+
+const idFields: Readonly<Record<RecordTypeName, FieldDefinition>> = {
+  contact: idOf('contact'),
+  lead: idOf('lead'),
+  property: idOf('property'),
+  activity: idOf('activity'),
+}
+
+/** What a column of ids of `type` is read as. It stands in no list of fields, because nothing ever writes it. */
+export function idField(type: RecordTypeName): FieldDefinition {
+  return idFields[type]
+}
+
 const memberEmail = email('email', 'E-mail', 'E-mail address of a member.')
 
 /** By the type itself and not by its name: a tenant's type has custom fields besides. */
@@ -46,10 +61,9 @@ const pathsByType = new Map<RecordTypeName, ReadonlyMap<string, ReferencePath>>(
         const { reference } = field
         return reference === null
           ? []
-          : reference.keys.map((key): [string, ReferencePath] => [
-              pathName(field, reference, key),
-              { field, reference, key },
-            ])
+          : [...(reference.to === 'member' ? [] : [ID_FIELD]), ...reference.keys].map(
+              (key): [string, ReferencePath] => [pathName(field, reference, key), { field, reference, key }],
+            )
       }),
     ),
   ]),
@@ -94,15 +108,26 @@ export function relatedPath(type: RecordType, name: string): RelatedPath | null 
   return target === null || target.reference !== null ? null : { field, to, target }
 }
 
-/** Everything a column of a file can become, in the order of the fields: `email`, `contact.email`, `ownerEmail`. */
+/**
+ * Everything a column of a file of anybody's can become, in the order of the fields: `email`, `contact.email`, `ownerEmail`. Ids of
+ * ours (`id`, `contact.id`) are mappable as well, but nobody looks for them by their names: see `isMappable`.
+ */
 export function mappableNames(type: RecordType): readonly string[] {
   return type.fields.flatMap((field) =>
     field.reference === null ? [field.name] : field.reference.keys.map((key) => pathName(field, field.reference!, key)),
   )
 }
 
+/** Whether a mapping may lead a column to `name`: one of `mappableNames`, `id`, or the id of a referred record, `contact.id`. */
+export function isMappable(type: RecordType, name: string): boolean {
+  return name === ID_FIELD || referencePath(type, name) !== null || fieldOf(type, name)?.reference === null
+}
+
 /** The field of the referred type that a reference's key is read as. */
 export function keyField(path: ReferencePath): FieldDefinition {
+  if (path.key === ID_FIELD && path.reference.to !== 'member') {
+    return idField(path.reference.to)
+  }
   const found = path.reference.to === 'member' ? memberEmail : fieldOf(recordTypes[path.reference.to], path.key)
   if (found === null) {
     throw new Error(`${path.reference.to} has no field ${path.key}`)

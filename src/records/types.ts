@@ -63,6 +63,8 @@ export interface FieldDefinition {
   readonly neverCleared?: true
   /** Of a field that a tenant made: its key in the record's `custom_fields`. Absent for fields with a column. */
   readonly customKey?: string
+  /** Of the pseudo-field `id`: whose ids it holds. It finds records and is never written. Absent for all real fields. */
+  readonly idOf?: RecordTypeName
 }
 
 export interface ReferenceDefinition {

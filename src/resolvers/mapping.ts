@@ -1,9 +1,11 @@
 import 'reflect-metadata'
 import { Arg, Ctx, FieldResolver, ID, Query, Resolver, Root } from 'type-graphql'
 import { loadRecordType } from '../adapters/crm/custom-fields.js'
+import { knowsOneOf } from '../adapters/crm/known-ids.js'
 import type { Detection } from '../adapters/files/detection.js'
 import { Refusal } from '../errors.js'
 import { decodeId } from '../ids.js'
+import { namedIds, ownMapping } from '../pipeline/own-files.js'
 import { guessRecordType, suggestMapping } from '../pipeline/suggest.js'
 import { exampleText, transforms } from '../pipeline/transforms/index.js'
 import type { ColumnMapping, SourceOptions, TransformCall } from '../pipeline/types.js'
@@ -48,8 +50,13 @@ export class MappingResolver {
       const guess =
         recordType == null ? guessRecordType(columns) : { recordType: recordTypeOf(recordType), confidence: 1 }
       const type = await inTenant(context, (tx) => loadRecordType(tx, guess.recordType))
-      const earlier = await inTenant(context, (tx) => earlierMappings(tx, type.name))
-      const mapping = suggestMapping({ type, columns, minConfidence: defaultImportOptions.minConfidence, earlier })
+      const ids = namedIds(type, columns)
+      const [earlier, own] = await inTenant(context, async (tx) => [
+        await earlierMappings(tx, type.name),
+        ids !== null && (await knowsOneOf(tx, type.name, ids)),
+      ])
+      const guessed = suggestMapping({ type, columns, minConfidence: defaultImportOptions.minConfidence, earlier })
+      const mapping = own ? ownMapping(type, columns, guessed) : guessed
       const { conflicts, unmappedRequired } = checkMapping({
         type,
         columns,

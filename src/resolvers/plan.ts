@@ -221,7 +221,7 @@ function created(context: ApiContext, again: RowsAgain, number: number): FieldCh
   const { values } = again.mapper.map(row)
   const fields = new Map<string, string>()
   for (const [slot, column] of again.mapper.stageColumns.entries()) {
-    const value = values[slot] ?? null
+    const value = column.role === 'id' ? null : (values[slot] ?? null)
     const name = column.key === null ? column.field : `${column.field}.${column.key}`
     // What a row gives stands before what is built from its other cells.
     if (value !== null && !fields.has(name)) {

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Refusal } from '../../src/errors.js'
+import { compileMapping } from '../../src/pipeline/map.js'
 import { effectiveMatchRules } from '../../src/pipeline/resolve.js'
-import { protectedColumns, recordTypes } from '../../src/records/index.js'
+import { protectedColumns, recordTypes, referencePath } from '../../src/records/index.js'
 import { defaultOptions, mapFile, resolveFile, type TestFile } from './map-world.js'
 
 function refused(file: TestFile, code: string, words: RegExp, field?: readonly string[]): void {
@@ -340,6 +341,16 @@ test('no mapping can write a protected column', () => {
     for (const column of protectedColumns) {
       const name = column.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
       for (const field of [column, name, `${type.name}.${name}`, `contact.${name}`]) {
+        if (field === 'id' || referencePath(type, field)?.key === 'id') {
+          // Matched by, and in none of the columns that are written.
+          const { resolved } = resolveFile({
+            type: type.name,
+            columns: [{ field, cells: ['0192f0aa-1111-7abc-8def-000000000001'] }],
+          })
+          const [stage] = compileMapping(resolved, type).stageColumns
+          assert.equal(stage?.role, field === 'id' ? 'id' : 'key')
+          continue
+        }
         refused({ type: type.name, columns: [{ field, cells: ['x'] }] }, 'UNKNOWN_FIELD', /field/)
         refused({ type: type.name, columns: [{ field, constant: 'x' }] }, 'UNKNOWN_FIELD', /field/)
       }

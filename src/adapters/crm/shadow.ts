@@ -4,8 +4,9 @@
  * chunk looks for records, every real record that one of its rows could mean is copied in, unless it was copied before: the
  * shadow then holds it as the rows so far would have left it.
  */
+import { ID_FIELD } from '../../records/index.js'
 import type { RecordType } from '../../records/types.js'
-import { storedValue, tenant, text } from './sql.js'
+import { byId, glanceOf, storedValue, tenant, text } from './sql.js'
 import { fieldNamed, type WritePlan } from './stage.js'
 
 /** Where the real tables are. */
@@ -106,7 +107,14 @@ export function shadowRecords(plan: WritePlan): string[] {
     externalId === undefined
       ? ''
       : ` and (${externalId} is null or r.external_id is null or r.source_system <> ${system} or r.external_id = ${externalId})`
+  const named = plan.stageColumns.find((column) => column.role === 'id')
+  if (named !== undefined) {
+    byFields([{ stored: 'r.id', value: `s.${named.name}` }])
+  }
   for (const rule of plan.rules) {
+    if (byId(rule)) {
+      continue
+    }
     if (!(rule.length === 1 && rule[0] === 'externalId')) {
       byFields(
         rule.map((name) => ({ stored: storedValue(fieldNamed(type, name)), value: staged.get(name) ?? '' })),
@@ -132,6 +140,8 @@ export function shadowRecords(plan: WritePlan): string[] {
     // Records of its own type that a row refers to may be made or changed by rows before it.
     if (column.key === 'externalId') {
       byExternalId(`s.${column.name}`)
+    } else if (column.key === ID_FIELD) {
+      byFields([{ stored: 'r.id', value: `s.${column.name}::uuid` }])
     } else {
       byFields([{ stored: storedValue(fieldNamed(type, column.key)), value: `s.${column.name}` }])
     }
@@ -140,22 +150,15 @@ export function shadowRecords(plan: WritePlan): string[] {
 }
 
 /**
- * Where every row of a stretch named a record by its external id and would change nothing of it, so that none was copied:
+ * Where every row of a stretch named a record by its id or external id and would change nothing of it, so that none was copied:
  * the real records as `row_number`, `record_id`, `version`; `$1` tenant, `$2`-`$3` rows.
  */
 export function namedRecords(plan: WritePlan): string {
-  const { recordType: type } = plan
-  const column = (field: string) =>
-    plan.stageColumns.find((candidate) => candidate.role === 'value' && candidate.field === field)?.name
-  const externalId = column('externalId')
-  if (externalId === undefined) {
-    throw new Error('rows that name no external id are not known by it')
+  const glance = glanceOf(plan)
+  if (glance === null) {
+    throw new Error('rows that name no record are not known by one')
   }
-  const systemColumn = column('sourceSystem')
-  const system =
-    systemColumn === undefined ? text(plan.sourceSystem) : `coalesce(s.${systemColumn}, ${text(plan.sourceSystem)})`
   return `select s.row_number, r.id as record_id, r.version from stage s cross join lateral (
-      select id, version from ${REAL}.${type.table} r where r.tenant_id = ${tenant} and r.source_system = ${system}
-        and r.external_id = s.${externalId} and r.deleted_at is null limit 1) r
+      select id, version from ${REAL}.${plan.recordType.table} r where r.tenant_id = ${tenant} and ${glance} and r.deleted_at is null limit 1) r
     where s.row_number between $2 and $3`
 }

@@ -3,6 +3,7 @@
  * table; record tables are reached through an index, row by row of the stage, never by a scan (see `laneSettings`).
  */
 import type { UniqueRule } from '../../pipeline/types.js'
+import { ID_FIELD } from '../../records/index.js'
 import type { FieldDefinition } from '../../records/types.js'
 import { fieldNamed, type WritePlan } from './stage.js'
 
@@ -41,6 +42,8 @@ export const tenant = '(select $1::uuid)'
 export interface ChunkSql {
   /** SQL that is true for staged rows `s` whose record is to be found again: all but those that a rehearsal need not keep. */
   readonly kept: string
+  /** The stage's column in which rows name their record by its id; null where no column is mapped to that. */
+  readonly namedId: string | null
   /**
    * Of one match rule; `$1`-`$5`. Writes one hit for each row that it finds records for. What can be in the way of a row (a
    * hit of an earlier rule, a verdict) is looked up only where there is any: each look-up costs as much as the rule's own.
@@ -55,7 +58,7 @@ export interface ChunkSql {
   /** Writes link rows for one reference key; `$1`-`$5`. */
   readonly links: readonly { readonly field: string; readonly key: string; readonly sql: string }[]
   /**
-   * `$1`-`$3`: counts the rows that name a record by its external id and change nothing of it. If these are all, nothing else
+   * `$1`-`$3`: counts the rows that name a record by its id or external id and change nothing of it. If these are all, nothing else
    * has to be asked. Null where rows can only be told apart the long way.
    */
   readonly unchanged: string | null
@@ -96,6 +99,8 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
   const built = new Map(
     plan.stageColumns.filter((column) => column.role === 'new').map((column) => [column.field, column.name]),
   )
+  /** Where the rows name their record by its id here. */
+  const namedId = plan.stageColumns.find((column) => column.role === 'id')?.name ?? null
   const linked = new Set(plan.stageColumns.filter((column) => column.role === 'key').map((column) => column.field))
   const system = staged.has('sourceSystem')
     ? `coalesce(s.${staged.get('sourceSystem')}, ${text(plan.sourceSystem)})`
@@ -115,6 +120,14 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
 
   const match = (number: number, inTheWay: { readonly hits: boolean; readonly verdicts: boolean }): string => {
     const rule = plan.rules[number] ?? []
+    const blocked = `${inTheWay.hits ? 'and not exists (select from hit h where h.row_number = s.row_number)' : ''}
+          ${inTheWay.verdicts ? `and ${open}` : ''}`
+    if (byId(rule)) {
+      return `insert into hit (row_number, record_id, n, rule)
+        select s.row_number, m.id, 1, ${number} from stage s cross join lateral (
+          select r.id from ${table} r where r.tenant_id = ${tenant} and r.id = s.${namedId} and r.deleted_at is null limit 1) m
+        where ${stretch} and s.${namedId} is not null ${blocked}`
+    }
     const byExternalId = rule.length === 1 && rule[0] === 'externalId'
     const keys = rule.map((name) => ({
       stored: storedValue(fieldNamed(type, name)),
@@ -124,9 +137,10 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
     if (byExternalId) {
       conditions.push(`r.source_system = ${system}`)
     }
-    const rows = `${stretch} and ${keys.map((key) => `${key.staged} is not null`).join(' and ')}
-          ${inTheWay.hits ? 'and not exists (select from hit h where h.row_number = s.row_number)' : ''}
-          ${inTheWay.verdicts ? `and ${open}` : ''}`
+    // A row that names what is to be deleted by its id means no other record.
+    const unnamed = namedId !== null && plan.operation === 'DELETE' ? ` and s.${namedId} is null` : ''
+    const rows = `${stretch} and ${keys.map((key) => `${key.staged} is not null`).join(' and ')}${unnamed}
+          ${blocked}`
     if (byExternalId) {
       // The key is unique: there is one record or none.
       return `insert into hit (row_number, record_id, n, rule)
@@ -153,7 +167,7 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
         select r.id from record_identity i join ${table} r on r.tenant_id = ${tenant} and r.id = i.record_id and r.deleted_at is null
         where i.tenant_id = ${tenant} and i.record_type = ${text(type.name)} and i.source_system = ${system} and i.external_id = ${externalId}
         limit 1) m
-      where ${stretch} and ${externalId} is not null
+      where ${stretch} and ${externalId} is not null${namedId !== null && plan.operation === 'DELETE' ? ` and s.${namedId} is null` : ''}
         and not exists (select from hit h where h.row_number = s.row_number) and ${open}`
 
   const near = plan.rules
@@ -177,7 +191,9 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
 
   function linkSql(field: FieldDefinition, to: string, key: string, value: string): string {
     const conditions =
-      to === 'member' ? `r.${key} = ${value} and r.active` : `r.${snake(key)} = ${value} and r.deleted_at is null`
+      to === 'member'
+        ? `r.${key} = ${value} and r.active`
+        : `r.${snake(key)} = ${value}${key === ID_FIELD ? '::uuid' : ''} and r.deleted_at is null`
     // Locked as the foreign key will lock it anyway, but before it is taken for alive: whoever deletes a record locks it FOR
     // UPDATE first, so a record that is being deleted is waited for and then not found, and plain changes are not waited for.
     const records =
@@ -298,9 +314,9 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
       insert into verdict (row_number, outcome, record_id)
       select row_number, case when after_version = before_version + 1 then 'UPDATED' else 'RACED' end, id from u`
 
+  const glance = glanceOf(plan)
   const unchanged =
-    byExternalIdRule !== 0 ||
-    externalId === null ||
+    glance === null ||
     links.length > 0 ||
     plan.operation === 'DELETE' ||
     changesNothing ||
@@ -310,7 +326,7 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
       : `select count(*)::int as rows from stage s cross join lateral (
           select ${[...new Set([...targets.map((target) => target.column), ...(customTargets.length > 0 ? ['custom_fields'] : []), 'external_id', 'source_system'])].map((column) => `r.${column}`).join(', ')}
           from ${glanced} r
-          where r.tenant_id = ${tenant} and r.external_id = ${externalId} and r.source_system = ${system} and r.deleted_at is null${inShadow}
+          where r.tenant_id = ${tenant} and ${glance} and r.deleted_at is null${inShadow}
           limit 1) r
         where s.row_number between $2 and $3
           and ${differences('is not distinct from')}`
@@ -363,7 +379,14 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
           join ${table} r on r.tenant_id = ${tenant} and r.id = h.record_id
         where ${oneRecord} and ${stretch} and h.rule <> ${byExternalIdRule} and ${externalId} is not null
           and not exists (select from verdict v where v.row_number = s.row_number and v.outcome <> 'UPDATED')
-          and r.external_id is not null and (r.source_system, r.external_id) is distinct from (${system}, ${externalId})
+          and r.external_id is not null and (r.source_system, r.external_id) is distinct from (${system}, ${externalId})${
+            namedId === null
+              ? ''
+              : `
+          -- A row that names its record by id may have an external id that is another record's.
+          and not exists (select from ${table} o where o.tenant_id = ${tenant} and o.source_system = ${system}
+            and o.external_id = ${externalId} and o.deleted_at is null)`
+          }
         on conflict (tenant_id, record_type, source_system, external_id) do update
           set record_id = excluded.record_id, created_run_id = excluded.created_run_id
           -- An identity of a record that is gone is free again.
@@ -464,6 +487,7 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
 
   return {
     kept,
+    namedId,
     match,
     matchIdentities,
     near,
@@ -477,6 +501,32 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
     insert,
     projection,
   }
+}
+
+/**
+ * SQL that is true where the record `r` is surely the one that the row `s` means, and the row brings it no further identity: by the
+ * first match rule, the id or the external id. Null where the first rule is another one.
+ */
+export function glanceOf(plan: WritePlan): string | null {
+  const valueOf = (field: string): string | null => {
+    const found = plan.stageColumns.find(
+      (column) => column.field === field && (column.role === 'value' || column.role === 'id'),
+    )
+    return found === undefined ? null : `s.${found.name}`
+  }
+  const [rule] = plan.rules
+  const [externalId, said] = [valueOf('externalId'), valueOf('sourceSystem')]
+  const system = said === null ? text(plan.sourceSystem) : `coalesce(${said}, ${text(plan.sourceSystem)})`
+  const same = `r.external_id = ${externalId} and r.source_system = ${system}`
+  if (rule !== undefined && byId(rule)) {
+    return `r.id = ${valueOf(ID_FIELD)}${externalId === null ? '' : ` and (${externalId} is null or (${same}))`}`
+  }
+  return rule?.length === 1 && rule[0] === 'externalId' && externalId !== null ? same : null
+}
+
+/** Whether a match rule is that of the id. */
+export function byId(rule: readonly string[]): boolean {
+  return rule.length === 1 && rule[0] === ID_FIELD
 }
 
 /** Pairs of key and value that one call of a function can be given: it takes 100 arguments. */

@@ -4,6 +4,7 @@
  */
 import type { MappedRow, StageColumn } from '../../pipeline/mapped.js'
 import type { OnMissingRelation, UniqueRule } from '../../pipeline/types.js'
+import { ID_FIELD } from '../../records/index.js'
 import type { FieldDefinition, RecordType } from '../../records/types.js'
 
 /** What an import writes, fixed for the whole run; plain data, so that the reading thread gets the same. */
@@ -124,7 +125,7 @@ export interface KeySlot {
 
 export function keyExtractor(plan: WritePlan): KeyExtractor {
   const indexOf = (field: string): number =>
-    plan.stageColumns.findIndex((column) => column.field === field && column.role === 'value')
+    plan.stageColumns.findIndex((column) => column.field === field && (column.role === 'value' || column.role === 'id'))
   const type = plan.recordType
   /** Stage columns of a slot; slots that can name one record share a kind. */
   const sources: { kind: string; index: number; refers: boolean }[] = []
@@ -137,7 +138,7 @@ export function keyExtractor(plan: WritePlan): KeyExtractor {
   own('externalId')
   for (const rule of plan.rules) {
     // Of several fields the indexed one: the others may be built, defaulted or kept, and what they come to is not known here.
-    rule.filter((field) => type.matchable.includes(field)).forEach(own)
+    rule.filter((field) => field === ID_FIELD || type.matchable.includes(field)).forEach(own)
   }
   for (const { field } of plan.unique ?? []) {
     own(field)

@@ -6,8 +6,10 @@
 import { constraintOf, type LaneTx, sqlState } from '../../db/lane.js'
 import { one } from '../../db/tx.js'
 import { FatalError, RetryableError } from '../../errors.js'
-import { newId } from '../../ids.js'
+import { encodeId, newId } from '../../ids.js'
 import type { Issue, IssueCode, IssueSeverity } from '../../pipeline/types.js'
+import { ID_FIELD } from '../../records/index.js'
+import type { RecordTypeName } from '../../records/types.js'
 import { type ChunkSql, open, stretch, text } from './sql.js'
 import { fieldNamed, stageCopy, type WritePlan } from './stage.js'
 
@@ -874,6 +876,7 @@ class ChunkWriter {
     if (this.#sql.links.length > 0 && this.#plan.operation !== 'DELETE') {
       await this.#missingLinks(from, to, pass)
     }
+    await this.#warnOfOthers(params)
     let changed = 0
     if (this.#plan.operation === 'DELETE') {
       await this.#tx.query(this.#sql.lockHits, params)
@@ -944,6 +947,7 @@ class ChunkWriter {
   /** Decides the rows that mean no existing record: creations, unless something forbids it. */
   async #settleOthers(from: number, to: number, pass: number, clean: boolean): Promise<void> {
     const params = this.#params(from, to, pass)
+    await this.#failUnknown(params)
     const unmatched = `${stretch} and ${open} and not exists (select from hit h where h.row_number = s.row_number)`
     if (this.#plan.operation !== 'UPSERT') {
       await this.#skipUnfound(unmatched, params)
@@ -982,6 +986,60 @@ class ChunkWriter {
       }
       return inserted
     })
+  }
+
+  /** Whether rows may name their record by its id here. Where every row makes a record of its own, ids mean nothing. */
+  #namesRecords(): boolean {
+    return this.#sql.namedId !== null && !(this.#plan.onDuplicate === 'CREATE' && this.#plan.operation === 'UPSERT')
+  }
+
+  /** Rows that name a record which is not there, and mean no other: what was meant to be changed is not made anew. */
+  async #failUnknown(params: readonly unknown[]): Promise<void> {
+    if (!this.#namesRecords() || this.#plan.operation !== 'UPSERT') {
+      return
+    }
+    const rows = await this.#tx.query<{ row: number; id: string }>(
+      `select s.row_number as row, s.${this.#sql.namedId} as id from stage s
+       where ${stretch} and ${open} and $1::uuid is not null and s.${this.#sql.namedId} is not null
+         and not exists (select from hit h where h.row_number = s.row_number) order by 1`,
+      params,
+    )
+    for (const { row, id } of rows) {
+      this.#issue(
+        row,
+        'RECORD_NOT_FOUND',
+        'ERROR',
+        `No ${this.#label()} has this id, or none any more, and nothing else in the row matches one.`,
+        `Empty the id if the row is to create a ${this.#label()}, or leave the column out of the mapping.`,
+        ID_FIELD,
+        encodeId(this.#plan.recordType.name, id),
+      )
+    }
+    await this.#fail(rows.map(({ row }) => row))
+  }
+
+  /** Rows that name a record which is not there, and mean another one by their other fields: they say so. */
+  async #warnOfOthers(params: readonly unknown[]): Promise<void> {
+    if (!this.#namesRecords()) {
+      return
+    }
+    const rows = await this.#tx.query<{ row: number; id: string; rule: number }>(
+      `select s.row_number as row, s.${this.#sql.namedId} as id, h.rule from hit h join stage s on s.row_number = h.row_number
+       where ${stretch} and ${open} and $1::uuid is not null and h.n = 1 and s.${this.#sql.namedId} <> h.record_id order by 1`,
+      params,
+    )
+    for (const { row, id, rule } of rows) {
+      const by = (this.#plan.rules[rule] ?? []).join(' and ')
+      this.#issue(
+        row,
+        'RECORD_NOT_FOUND',
+        'WARNING',
+        `No ${this.#label()} has this id, or none any more; the row was taken for the one with the same ${by}.`,
+        null,
+        ID_FIELD,
+        encodeId(this.#plan.recordType.name, id),
+      )
+    }
   }
 
   /** Rows of an operation that creates nothing, and for which there is nothing. */
@@ -1109,7 +1167,9 @@ class ChunkWriter {
 
   async #missingLinks(from: number, to: number, pass: number): Promise<void> {
     for (const link of groupLinks(this.#sql.links)) {
-      const columns = link.keys.map((key) => ({
+      // What people know it by is told rather than its id.
+      const told = [...link.keys.filter((key) => key !== ID_FIELD), ...link.keys.filter((key) => key === ID_FIELD)]
+      const columns = told.map((key) => ({
         key,
         column:
           this.#plan.stageColumns.find((c) => c.role === 'key' && c.field === link.field && c.key === key)?.name ?? '',
@@ -1120,6 +1180,7 @@ class ChunkWriter {
            case ${columns.map((c) => `when s.${c.column} is not null then ${text(c.key)}`).join(' ')} end as key
          from stage s left join link l on l.row_number = s.row_number and l.field = $6
          where ${stretch} and ${open} and $1::uuid is not null and (${columns.map((c) => `s.${c.column} is not null`).join(' or ')}) and coalesce(l.n, 0) <> 1
+           and not exists (${this.#linkedAlready(link.field, columns)})
            ${this.#plan.operation === 'UPSERT' ? '' : 'and exists (select from hit h where h.row_number = s.row_number)'}`,
         [...this.#params(from, to, pass), link.field],
       )
@@ -1136,14 +1197,21 @@ class ChunkWriter {
           continue
         }
         const owner = link.field === 'ownerEmail'
-        const pending = !owner && !row.many && this.#plan.onMissingRelation === 'KEEP_PENDING'
-        const drop = owner || pending || this.#plan.onMissingRelation === 'DROP_LINK'
+        const named = row.key === ID_FIELD
+        // An id is given by us: no record to come will have it.
+        const pending = !owner && !row.many && !named && this.#plan.onMissingRelation === 'KEEP_PENDING'
+        const drop =
+          owner ||
+          pending ||
+          this.#plan.onMissingRelation === 'DROP_LINK' ||
+          (named && this.#plan.onMissingRelation === 'KEEP_PENDING')
+        const value = named ? encodeId(this.#toType(link.field), row.value) : row.value
         const name = owner ? 'ownerEmail' : `${link.field}.${row.key}`
         const message = owner
           ? `No active member of this tenant has the e-mail "${row.value}"; the record got ${this.#plan.defaultOwnerId === null ? 'no owner' : 'the default owner'}.`
           : row.many
-            ? `More than one ${link.field} has ${row.key} "${row.value}".`
-            : `No ${link.field} has ${row.key} "${row.value}".`
+            ? `More than one ${link.field} has ${row.key} "${value}".`
+            : `No ${link.field} has ${row.key} "${value}".`
         this.#issue(
           row.row,
           owner ? 'OWNER_NOT_FOUND' : row.many ? 'RELATION_AMBIGUOUS' : 'RELATION_NOT_FOUND',
@@ -1157,7 +1225,7 @@ class ChunkWriter {
             ? null
             : 'Import the related records first, or set onMissingRelation to CREATE or KEEP_PENDING.',
           name,
-          row.value,
+          value,
         )
         if (pending) {
           this.#pending.push({ row: row.row, field: link.field, key: row.key, value: row.value })
@@ -1170,6 +1238,37 @@ class ChunkWriter {
         await this.#fail(failed)
       }
     }
+  }
+
+  /** The record type that a field refers to. */
+  #toType(field: string): RecordTypeName {
+    const to = fieldNamed(this.#plan.recordType, field).reference?.to ?? 'member'
+    if (to === 'member') {
+      throw new Error(`${field} is no relation to a record`)
+    }
+    return to
+  }
+
+  /**
+   * SQL that finds something for rows whose record has the link that they name, though it could not be made today: the member is
+   * not active any more, the record deleted, or one of several. What is so stays so.
+   */
+  #linkedAlready(name: string, keys: readonly { readonly key: string; readonly column: string }[]): string {
+    const { recordType: type } = this.#plan
+    const field = fieldNamed(type, name)
+    const to = field.reference?.to ?? 'member'
+    const same = keys.flatMap(({ key, column }) =>
+      key === ID_FIELD
+        ? [`r.${field.column} = s.${column}::uuid`]
+        : // In a plan the table of the type itself holds only what can be found.
+          to === type.name
+          ? []
+          : [
+              `exists (select from ${to} x where x.tenant_id = $1 and x.id = r.${field.column} and x.${snakeCase(key)} = s.${column})`,
+            ],
+    )
+    return `select from hit h join ${type.table} r on r.tenant_id = $1 and r.id = h.record_id
+             where h.row_number = s.row_number and h.n = 1 and (${same.length === 0 ? 'false' : same.join(' or ')})`
   }
 
   /** Rows of a run bound by a plan that had their relation when the plan was made: they are left out. */
@@ -1367,6 +1466,10 @@ class ChunkWriter {
       whole: decided > 0 || refused.length > 0 ? null : 'CREATED',
     }
   }
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
 function raced(): RetryableError {
