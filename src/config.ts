@@ -7,6 +7,8 @@ import { createPrivateKey, createPublicKey, hkdfSync, randomBytes } from 'node:c
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { inspect } from 'node:util'
+import { Hidden } from './hidden.js'
+import { type CrmSystem, crmSystems, systemNames } from './systems.js'
 
 export type ProcessRole = 'all' | 'api' | 'worker'
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -61,6 +63,26 @@ export interface StoreConfig {
   readonly keys: { readonly current: string | null; readonly byId: Readonly<Record<string, Uint8Array>> }
 }
 
+/** Keys that the data keys of tenants are wrapped with, by their ids. Printing it shows no key. */
+export interface MasterKeys {
+  /** The id of the key for everything new; those of the others are for reading. */
+  readonly current: string
+  readonly byId: Readonly<Record<string, Uint8Array>>
+}
+
+/** What of the outside CRMs is set by the operator. */
+export interface VendorConfig {
+  /** The app that is registered with each of them; null: none is, so no tenant can connect that CRM. */
+  readonly apps: Readonly<Record<CrmSystem, { readonly clientId: string; readonly clientSecret: Hidden } | null>>
+  /**
+   * For tests: origins (`http://127.0.0.1:9000`) that stand in for a vendor's hosts, the first for signing in. Private
+   * addresses are reached there and nowhere else. Null: the vendor's own hosts.
+   */
+  readonly origins: Readonly<Record<CrmSystem, readonly string[] | null>>
+  /** Where vendors may send people back to besides our own page, compared character by character. */
+  readonly redirectUris: readonly string[]
+}
+
 export interface Config {
   readonly role: ProcessRole
   readonly host: string
@@ -74,6 +96,8 @@ export interface Config {
   /** Connections of an API process at most. */
   readonly databasePool: number
   readonly secret: Secret
+  readonly masterKeys: MasterKeys
+  readonly vendors: VendorConfig
   readonly verification: Verification
   /** NODE_ENV=production: no demo tenant, no introspection unless allowed. */
   readonly production: boolean
@@ -321,7 +345,60 @@ const table = {
   PORTAGE_FILE_KEYS: {
     fallback: '',
     meaning: 'Encrypts files: `name:key` pairs with commas between; the first is for new files, all are for reading.',
-    parse: fileKeys,
+    parse: namedKeys,
+  },
+  PORTAGE_MASTER_KEYS: {
+    fallback: '',
+    meaning:
+      'Seals the tokens of connected CRMs: `name:key` pairs with commas between; the first is for new ones, all are for reading. Needed in production. Default: made once, in `master-key` in the data folder.',
+    parse: namedKeys,
+  },
+  PORTAGE_SALESFORCE_CLIENT_ID: {
+    fallback: '',
+    meaning: 'Client id of the app registered with Salesforce (consumer key). Default: Salesforce cannot be connected.',
+    parse: optional(anyText),
+  },
+  PORTAGE_SALESFORCE_CLIENT_SECRET: {
+    fallback: '',
+    meaning: 'Its secret.',
+    parse: optional(hiddenText),
+  },
+  PORTAGE_HUBSPOT_CLIENT_ID: {
+    fallback: '',
+    meaning: 'Client id of the app registered with HubSpot. Default: HubSpot cannot be connected.',
+    parse: optional(anyText),
+  },
+  PORTAGE_HUBSPOT_CLIENT_SECRET: {
+    fallback: '',
+    meaning: 'Its secret.',
+    parse: optional(hiddenText),
+  },
+  PORTAGE_PIPEDRIVE_CLIENT_ID: {
+    fallback: '',
+    meaning: 'Client id of the app registered with Pipedrive. Default: Pipedrive cannot be connected.',
+    parse: optional(anyText),
+  },
+  PORTAGE_PIPEDRIVE_CLIENT_SECRET: {
+    fallback: '',
+    meaning: 'Its secret.',
+    parse: optional(hiddenText),
+  },
+  PORTAGE_OAUTH_REDIRECT_URIS: {
+    fallback: '',
+    meaning:
+      'Pages of other applications that CRMs may send people back to, with commas between. Portage’s own, `/oauth/callback` below PORTAGE_PUBLIC_URL, always may.',
+    parse: (text: string) => list(text, redirectUri),
+  },
+  PORTAGE_VENDOR_URLS: {
+    fallback: '',
+    meaning:
+      'For tests only: `salesforce=http://127.0.0.1:9000` and the like, with commas between, to ask a simulator instead of the CRM; further origins of one after a vertical bar.',
+    parse: vendorOrigins,
+  },
+  PORTAGE_ALLOW_VENDOR_URLS: {
+    fallback: 'false',
+    meaning: 'Whether PORTAGE_VENDOR_URLS may be set in production.',
+    parse: oneOf('true', 'false'),
   },
   PORTAGE_CONCURRENT_RUNS: {
     fallback: '2',
@@ -412,10 +489,20 @@ export function loadConfig(env: Environment = process.env): Config {
     )
   }
   const store = resolveStore(read, problems)
+  const production = env.NODE_ENV === 'production'
+  const vendors = resolveVendors(read, production, problems)
+  if (
+    production &&
+    values.PORTAGE_MASTER_KEYS instanceof Problem === false &&
+    read.PORTAGE_MASTER_KEYS.current === null
+  ) {
+    problems.push(
+      'PORTAGE_MASTER_KEYS: needed in production, e.g. 2026:<key>; `openssl rand -base64 32 | tr "+/" "-_" | tr -d "="` makes a key',
+    )
+  }
   if (problems.length > 0 || verification === null) {
     throw new ConfigError(problems)
   }
-  const production = env.NODE_ENV === 'production'
   return {
     role: read.PORTAGE_ROLE,
     host: read.PORTAGE_HOST,
@@ -424,7 +511,9 @@ export function loadConfig(env: Environment = process.env): Config {
     dataDir: read.PORTAGE_DATA_DIR,
     databaseUrl: read.DATABASE_URL,
     databasePool: read.PORTAGE_DB_POOL,
-    secret: new Secret(read.PORTAGE_SECRET ?? storedSecret(read.PORTAGE_DATA_DIR)),
+    secret: new Secret(read.PORTAGE_SECRET ?? storedSecret(read.PORTAGE_DATA_DIR, 'secret')),
+    masterKeys: resolveMasterKeys(read),
+    vendors,
     verification,
     production,
     introspection: read.PORTAGE_INTROSPECTION ?? !production,
@@ -500,6 +589,10 @@ const secretSettings: ReadonlySet<string> = new Set([
   'PORTAGE_S3_ACCESS_KEY_ID',
   'PORTAGE_S3_SECRET_ACCESS_KEY',
   'PORTAGE_FILE_KEYS',
+  'PORTAGE_MASTER_KEYS',
+  'PORTAGE_SALESFORCE_CLIENT_SECRET',
+  'PORTAGE_HUBSPOT_CLIENT_SECRET',
+  'PORTAGE_PIPEDRIVE_CLIENT_SECRET',
 ])
 
 /** A misspelt value is shown, a secret one never. */
@@ -533,7 +626,7 @@ function resolveVerification(values: Values, problems: string[]): Verification |
   }
   if (url !== null) {
     const { protocol, hostname } = new URL(url)
-    if (protocol !== 'https:' && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)) {
+    if (protocol !== 'https:' && !isLoopback(hostname)) {
       problems.push('PORTAGE_JWT_JWKS_URL: expected https, or whoever sits between could sign in as anyone')
     }
     return { kind: 'jwks', url, issuer, audience }
@@ -541,13 +634,97 @@ function resolveVerification(values: Values, problems: string[]): Verification |
   return key === null ? null : { kind: 'publicKey', ...key, issuer, audience }
 }
 
+/** Whoever prints a configuration sees that there are credentials and keys, and no more. */
+function hide<T extends object>(value: T): T {
+  return Object.defineProperty(value, inspect.custom, { value: () => '[hidden]', enumerable: false })
+}
+
+/** The key that is made for a data folder; its name in PORTAGE_MASTER_KEYS when it is moved there. */
+const LOCAL_KEY = 'local'
+
+/** A key that the data folder has stays good for reading when keys are set, so that nothing sealed with it is lost. */
+function resolveMasterKeys({ PORTAGE_MASTER_KEYS: set, PORTAGE_DATA_DIR: dataDir }: Values): MasterKeys {
+  const local = existsSync(join(dataDir, 'master-key')) || set.current === null
+  const made = local ? new Uint8Array(Buffer.from(storedSecret(dataDir, 'master-key'), 'base64url')) : null
+  if (made !== null && made.length !== 32) {
+    throw new ConfigError([`${join(dataDir, 'master-key')}: expected 43 characters; restore it from a backup`])
+  }
+  return hide({
+    current: set.current ?? LOCAL_KEY,
+    byId: hide({ ...(made === null ? {} : { [LOCAL_KEY]: made }), ...set.byId }),
+  })
+}
+
+function resolveVendors(values: Values, production: boolean, problems: string[]): VendorConfig {
+  const app = (system: CrmSystem) => {
+    const name = system.toUpperCase() as Uppercase<CrmSystem>
+    const clientId = values[`PORTAGE_${name}_CLIENT_ID`]
+    const clientSecret = values[`PORTAGE_${name}_CLIENT_SECRET`]
+    if ((clientId === null) !== (clientSecret === null)) {
+      problems.push(`PORTAGE_${name}_CLIENT_ID, PORTAGE_${name}_CLIENT_SECRET: set both or none of them`)
+    }
+    return clientId === null || clientSecret === null ? null : { clientId, clientSecret }
+  }
+  const origins = values.PORTAGE_VENDOR_URLS
+  const overridden = origins instanceof Problem ? [] : crmSystems.filter((system) => origins[system] !== null)
+  if (production && overridden.length > 0 && values.PORTAGE_ALLOW_VENDOR_URLS !== 'true') {
+    const names = overridden.map((system) => systemNames[system]).join(', ')
+    problems.push(
+      `PORTAGE_VENDOR_URLS: tokens of ${names} would go elsewhere; in production this needs PORTAGE_ALLOW_VENDOR_URLS=true`,
+    )
+  }
+  return {
+    apps: { salesforce: app('salesforce'), hubspot: app('hubspot'), pipedrive: app('pipedrive') },
+    origins,
+    redirectUris: values.PORTAGE_OAUTH_REDIRECT_URIS,
+  }
+}
+
+function hiddenText(text: string): Hidden {
+  return new Hidden(text)
+}
+
+function list<T>(text: string, parse: (text: string) => T | Problem): readonly T[] | Problem {
+  const parts = text.split(',').map((part) => part.trim())
+  const parsed = parts.filter((part) => part !== '').map(parse)
+  const problem = parsed.find((each) => each instanceof Problem)
+  return problem ?? parsed.filter((each): each is Exclude<T, Problem> => !(each instanceof Problem))
+}
+
+/** Vendors send a code there: it may be read by nobody in between, so only this machine goes without TLS. */
+function redirectUri(text: string): string | Problem {
+  const url = URL.canParse(text) ? new URL(text) : null
+  const safe = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))
+  return url !== null && safe && url.hash === '' && url.username === '' && url.password === ''
+    ? text
+    : new Problem('https addresses (http for this machine alone) without user and fragment')
+}
+
+function isLoopback(hostname: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
+}
+
+function vendorOrigins(text: string): VendorConfig['origins'] | Problem {
+  const origins: Record<CrmSystem, readonly string[] | null> = { salesforce: null, hubspot: null, pipedrive: null }
+  for (const part of text.split(',').filter((each) => each.trim() !== '')) {
+    const [, name = '', addresses = ''] = /^\s*([a-z]+)=(\S+)\s*$/.exec(part) ?? []
+    const system = crmSystems.find((candidate) => candidate === name)
+    const urls = addresses.split('|').map((each) => (URL.canParse(each) ? new URL(each) : null))
+    if (
+      system === undefined ||
+      urls.some((url) => url === null || !/^https?:$/.test(url.protocol) || url.pathname !== '/')
+    ) {
+      return new Problem(`pairs such as salesforce=http://127.0.0.1:9000, for ${crmSystems.join(', ')}`)
+    }
+    origins[system] = urls.flatMap((url) => url?.origin ?? [])
+  }
+  return origins
+}
+
 /** Each problem is told even where the value of another setting was one. */
 function resolveStore(values: Values, problems: string[]): StoreConfig {
   const { PORTAGE_S3_BUCKET: bucket, PORTAGE_S3_ENDPOINT: endpoint } = values
   const { PORTAGE_S3_ACCESS_KEY_ID: accessKeyId, PORTAGE_S3_SECRET_ACCESS_KEY: secretAccessKey } = values
-  // Not for showing: whoever prints a configuration sees that there are credentials and keys, and no more.
-  const hide = <T extends object>(value: T): T =>
-    Object.defineProperty(value, inspect.custom, { value: () => '[hidden]', enumerable: false })
   const keys = hide({ ...values.PORTAGE_FILE_KEYS })
   if (values.PORTAGE_STORE !== 's3') {
     if (values.PORTAGE_STORE === 'local' && (bucket !== null || endpoint !== null || accessKeyId !== null)) {
@@ -574,7 +751,7 @@ function resolveStore(values: Values, problems: string[]): StoreConfig {
   }
 }
 
-function fileKeys(text: string): StoreConfig['keys'] | Problem {
+function namedKeys(text: string): StoreConfig['keys'] | Problem {
   const byId: Record<string, Uint8Array> = {}
   let current: string | null = null
   for (const pair of text === '' ? [] : text.split(',')) {
@@ -622,8 +799,8 @@ function isPrivate(pem: string): boolean {
 }
 
 /** The secret of this data folder, made the first time. Two processes that start at once end up with the same one. */
-function storedSecret(dataDir: string): string {
-  const path = join(dataDir, 'secret')
+function storedSecret(dataDir: string, name: 'secret' | 'master-key'): string {
+  const path = join(dataDir, name)
   try {
     return readSecret(path)
   } catch (error) {
@@ -633,7 +810,7 @@ function storedSecret(dataDir: string): string {
         : new ConfigError([`PORTAGE_DATA_DIR: ${path} cannot be read (${codeOf(error)})`])
     }
   }
-  const draft = join(dataDir, `secret.${randomBytes(6).toString('hex')}`)
+  const draft = join(dataDir, `${name}.${randomBytes(6).toString('hex')}`)
   try {
     mkdirSync(dataDir, { recursive: true, mode: 0o711 })
     writeFileSync(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 })

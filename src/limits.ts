@@ -404,3 +404,60 @@ export const BUNDLE_PASSPHRASE_LENGTH_MIN = 12
 
 /** Characters of the passphrase of a bundle at most. */
 export const BUNDLE_PASSPHRASE_LENGTH_MAX = 1_024
+
+// ------------------------------------------------------------------------------------------------ connected CRMs
+
+/** Integrations of a tenant, those that are revoked among them. */
+export const INTEGRATIONS_MAX = 50
+
+/** An access token is renewed when it is good for no longer than this. Seconds. */
+export const OAUTH_EARLY_SECONDS = 300
+
+/** A process that renews an access token and is not heard of for so long makes way for another; longer than the request takes. Seconds. */
+export const OAUTH_LEASE_SECONDS = 60
+
+/** Sign-ins at a CRM that a tenant has under way. */
+export const OAUTH_SIGN_INS_MAX = 20
+
+/** In which a sign-in at a CRM has to be completed. Seconds. */
+export const OAUTH_STATE_SECONDS = 600
+
+/** A longer token of a CRM is refused. Characters. */
+export const OAUTH_TOKEN_LENGTH_MAX = 16_384
+
+/** Attempts at one request to a CRM, where sending it again is safe. */
+export const VENDOR_ATTEMPTS_MAX = 8
+
+/** In which a connection to a CRM has to come about. Milliseconds. */
+export const VENDOR_CONNECT_MS_MAX = 10_000
+
+/** How much is read of an answer that tells of an error. Bytes. */
+export const VENDOR_FAULT_BYTES_MAX = 64 * 1024
+
+/** In which the head of an answer has to come, unless the request allows more. Milliseconds. */
+export const VENDOR_HEADERS_MS_MAX = 120_000
+
+/** A longer answer in JSON is refused, unpacked. Bytes. */
+export const VENDOR_JSON_BYTES_MAX = 64 * 1024 * 1024
+
+/** A request counts as under way for so long at most, when the process that sent it is not heard of. Seconds. */
+export const VENDOR_LEASE_SECONDS = 900
+
+/** Redirects that one request follows. */
+export const VENDOR_REDIRECTS_MAX = 3
+
+/** The first pause before a request is tried again lasts up to this, each further one up to twice as long. Milliseconds. */
+export const VENDOR_RETRY_BASE_MS = 500
+export const VENDOR_RETRY_MS_MAX = 60_000
+
+/** In the middle of an answer, silence for so long is a broken connection. Milliseconds. */
+export const VENDOR_SILENCE_MS_MAX = 60_000
+
+/** A longer answer that is read as a stream is refused, unpacked. Bytes. */
+export const VENDOR_STREAM_BYTES_MAX = 16 * 1024 ** 3
+
+/** One attempt at a request with an answer in JSON, from its start to the last byte. Milliseconds. */
+export const VENDOR_TOTAL_MS_MAX = 600_000
+
+/** A pause that a budget or a CRM asks for is waited for on the spot when it is so short; a longer one is planned. Milliseconds. */
+export const VENDOR_WAIT_MS_MAX = 10_000

@@ -153,8 +153,9 @@ test('asks for a database where none is started', () => {
 })
 
 test('hides the schema in production unless told otherwise', () => {
-  assert.equal(loadConfig({ ...fresh(), NODE_ENV: 'production' }).introspection, false)
-  assert.equal(loadConfig({ ...fresh(), NODE_ENV: 'production', PORTAGE_INTROSPECTION: 'true' }).introspection, true)
+  const production = { NODE_ENV: 'production', PORTAGE_MASTER_KEYS: `a:${fileKey(1)}` }
+  assert.equal(loadConfig({ ...fresh(), ...production }).introspection, false)
+  assert.equal(loadConfig({ ...fresh(), ...production, PORTAGE_INTROSPECTION: 'true' }).introspection, true)
 })
 
 test('names settings that nobody reads', () => {
@@ -238,5 +239,60 @@ test('every setting stands in the README with its default and meaning', () => {
       readme.includes(`| \`${name}\` | ${fallback === '' ? '' : `\`${fallback}\``} | ${meaning} |`),
       `README lacks the row of ${name}`,
     )
+  }
+})
+
+test('makes a master key once, keeps it for reading, and demands one of the operator in production', () => {
+  const env = fresh()
+  const made = loadConfig(env).masterKeys
+  assert.equal(made.current, 'local')
+  assert.deepEqual(loadConfig(env).masterKeys.byId, made.byId)
+  assert.notDeepEqual(loadConfig(fresh()).masterKeys.byId, made.byId)
+  const set = loadConfig({ ...env, PORTAGE_MASTER_KEYS: `new:${fileKey(1)},old:${fileKey(2)}` }).masterKeys
+  assert.equal(set.current, 'new')
+  assert.deepEqual(Object.keys(set.byId).toSorted(), ['local', 'new', 'old'])
+  assert.deepEqual(set.byId.local, made.byId.local)
+  assert.doesNotMatch(inspect(set), new RegExp(fileKey(1)))
+  const [problem = '', ...others] = problemsOf({ NODE_ENV: 'production' })
+  assert.match(problem, /^PORTAGE_MASTER_KEYS: needed in production/)
+  assert.deepEqual(others, [])
+})
+
+test('an app of a CRM has an id and a secret, which nobody sees', () => {
+  const { apps } = loadConfig({
+    ...fresh(),
+    PORTAGE_HUBSPOT_CLIENT_ID: 'app',
+    PORTAGE_HUBSPOT_CLIENT_SECRET: 'canary',
+  }).vendors
+  assert.equal(apps.salesforce, null)
+  assert.equal(apps.hubspot?.clientSecret.reveal(), 'canary')
+  assert.doesNotMatch(`${inspect(apps)}${JSON.stringify(apps)}${String(apps.hubspot?.clientSecret)}`, /canary/)
+  assert.deepEqual(problemsOf({ PORTAGE_PIPEDRIVE_CLIENT_SECRET: 'canary' }), [
+    'PORTAGE_PIPEDRIVE_CLIENT_ID, PORTAGE_PIPEDRIVE_CLIENT_SECRET: set both or none of them',
+  ])
+})
+
+test('simulators stand in for a CRM, but in production only where that is allowed', () => {
+  const PORTAGE_VENDOR_URLS = 'salesforce=http://127.0.0.1:9000|http://127.0.0.1:9001'
+  const { origins } = loadConfig({ ...fresh(), PORTAGE_VENDOR_URLS }).vendors
+  assert.deepEqual(origins.salesforce, ['http://127.0.0.1:9000', 'http://127.0.0.1:9001'])
+  assert.equal(origins.hubspot, null)
+  const production = { NODE_ENV: 'production', PORTAGE_MASTER_KEYS: `a:${fileKey(1)}` }
+  assert.match(problemsOf({ ...production, PORTAGE_VENDOR_URLS })[0] ?? '', /tokens of Salesforce would go elsewhere/)
+  const allowed = { ...fresh(), ...production, PORTAGE_VENDOR_URLS, PORTAGE_ALLOW_VENDOR_URLS: 'true' }
+  assert.equal(loadConfig(allowed).vendors.origins.salesforce?.length, 2)
+  for (const wrong of ['zoho=http://127.0.0.1:1', 'salesforce', 'salesforce=ftp://x', 'hubspot=http://h/path']) {
+    assert.match(problemsOf({ PORTAGE_VENDOR_URLS: wrong })[0] ?? '', /pairs such as/)
+  }
+})
+
+test('people may be sent back over TLS, or to this machine, and nowhere else', () => {
+  const PORTAGE_OAUTH_REDIRECT_URIS = 'https://app.example/back, http://127.0.0.1:3000/back'
+  assert.deepEqual(loadConfig({ ...fresh(), PORTAGE_OAUTH_REDIRECT_URIS }).vendors.redirectUris, [
+    'https://app.example/back',
+    'http://127.0.0.1:3000/back',
+  ])
+  for (const wrong of ['http://app.example/back', 'https://app.example/#x', 'https://u@app.example/', 'app.example']) {
+    assert.match(problemsOf({ PORTAGE_OAUTH_REDIRECT_URIS: wrong })[0] ?? '', /https addresses/)
   }
 })

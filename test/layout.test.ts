@@ -15,6 +15,8 @@ const vocabulary = [
   'errors',
   'limits',
   'ids',
+  'hidden',
+  'systems',
   'records/types',
   'records/index',
   'pipeline/types',
@@ -43,6 +45,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   limits: [],
   ids: [],
+  hidden: [],
+  systems: [],
   server: [
     'resolvers',
     'schema',
@@ -69,7 +73,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   ],
   schema: ['records'],
   jobs: ['runs', 'pipeline', 'records', 'adapters', 'access', 'db', 'events', ...surroundings],
-  runs: ['db', 'events', 'records'],
+  // Integrations hold sealed tokens, and get new ones from the vendor.
+  runs: ['db', 'events', 'records', 'adapters/http', 'adapters/oauth', 'access/secrets', 'config'],
   events: ['db', 'log'],
   // What stands for a character in HTML is one table, wherever HTML comes from.
   pipeline: ['records', 'adapters/files/html-entities'],
@@ -79,6 +84,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'adapters/crm': ['db', 'records', 'pipeline/values', 'pipeline/formula'],
   'adapters/files': ['log'],
   'adapters/antivirus': [],
+  'adapters/http': [],
+  'adapters/oauth': ['adapters/http'],
   access: ['db', 'records', 'config'],
   db: ['log', 'migrations'],
   cli: ['access', 'db', 'adapters/files', ...surroundings],

@@ -224,7 +224,7 @@ test('refuses to start beside itself, and leaves the first one alone', async () 
 })
 
 test('prints no token in production', async () => {
-  const start = await new Start({ NODE_ENV: 'production' }).ready()
+  const start = await new Start({ NODE_ENV: 'production', PORTAGE_MASTER_KEYS: `k1:${'A'.repeat(43)}` }).ready()
   start.kill('SIGTERM')
   const { output } = await start.ended()
   assert.doesNotMatch(output, /eyJ|PORTAGE_TOKEN/)
