@@ -7,6 +7,7 @@ import { flaws } from './contacts.js'
 
 const help = `npm run bench -- import [--rows N] [--pairs K] [--quick]   imports against COPY
 npm run bench -- formats [--rows N] [--only xlsx ...]      reading each format against libraries
+npm run bench -- export [--rows N] [--pairs K] [--only XLSX ...]  exports against COPY and exceljs
 npm run bench -- memory [--only ndjson|xlsx] [--quick]     memory for files of 10 MB, 100 MB and 1 GB
 npm run bench -- mapping [--half tuning|unseen]             the mapping suggestion against labelled columns
 npm run bench -- plan [--rows N]                            plans beside the imports that they are about
@@ -62,6 +63,15 @@ switch (positionals[0]) {
     await benchFormats({
       rows: number(values.rows, values.quick ? 20_000 : 200_000),
       rounds: number(values.pairs, values.quick ? 1 : 5),
+      only: values.only ?? [],
+    })
+    break
+  }
+  case 'export': {
+    const { benchExport } = await import('./export.js')
+    await benchExport({
+      rows: number(values.rows, values.quick ? 100_000 : 1_000_000),
+      rounds: number(values.pairs, values.quick ? 3 : 5),
       only: values.only ?? [],
     })
     break

@@ -40,6 +40,8 @@ interface Attempt {
   readonly started: number
   /** How far it is. `total`: rows of the snapshot, null until they are counted. */
   readonly reached: { rows: () => number; bytes: number; total: number | null }
+  /** What the store holds of this attempt; `recorded`: it may be that the run has it. */
+  readonly kept: { file: StoredFile | null; recorded: boolean }
 }
 
 export async function runExport(context: WorkerContext, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {
@@ -62,14 +64,28 @@ export async function runExport(context: WorkerContext, claim: Claim, lost: Abor
     signal: AbortSignal.any([lost, context.stopping, giveUp.signal]),
     started: performance.now(),
     reached: { rows: () => 0, bytes: 0, total: null },
+    kept: { file: null, recorded: false },
   }
   try {
     await finish(attempt, await write(attempt))
   } catch (error) {
+    await discard(attempt)
     // What broke because it was given up broke for that reason.
     throw attempt.signal.aborted ? attempt.signal.reason : explained(error, spec.format)
   }
   return { kind: 'done' }
+}
+
+/** Removes what nobody will know of. What cannot be removed now is found when the store is looked through. */
+async function discard({ context, claim, kept: { file, recorded } }: Attempt): Promise<void> {
+  if (file !== null && !recorded) {
+    await context.files.delete(file.key).catch((error: unknown) => {
+      context.log.warn(
+        { tenantId: claim.tenantId, runId: claim.runId, err: error },
+        'a file of no run was left in the store',
+      )
+    })
+  }
 }
 
 /** Writes the file, and says meanwhile how far it is. */
@@ -132,7 +148,7 @@ async function count({ claim, spec, type, giveUp, reached }: Attempt, counter: L
   }
 }
 
-async function store({ context, claim, spec, type, signal, reached }: Attempt, tx: LaneTx): Promise<StoredFile> {
+async function store({ context, claim, spec, type, signal, reached, kept }: Attempt, tx: LaneTx): Promise<StoredFile> {
   const { format } = spec
   const around = await framing(tx, spec)
   const rows = await rowsOf(tx, spec, type)
@@ -144,7 +160,8 @@ async function store({ context, claim, spec, type, signal, reached }: Attempt, t
       reached.bytes = bytes
     },
   })
-  return context.files.put(claim.tenantId, file, { maxBytes: Number.MAX_SAFE_INTEGER, signal })
+  kept.file = await context.files.put(claim.tenantId, file, { maxBytes: Number.MAX_SAFE_INTEGER, signal })
+  return kept.file
 }
 
 function rowsOf(tx: LaneTx, spec: ExportSpec, type: RecordType): Promise<CopyOut> {
@@ -217,11 +234,10 @@ async function tell({ context, claim, giveUp, started, reached }: Attempt, writt
 }
 
 /** Makes the file known and ends the run, both or neither. */
-async function finish({ context, claim, started, reached }: Attempt, stored: StoredFile): Promise<void> {
+async function finish({ context, claim, started, reached, kept }: Attempt, stored: StoredFile): Promise<void> {
   const rows = reached.rows()
   const { total } = reached
   if (rows !== total) {
-    await context.files.delete(stored.key)
     throw new Error(`the snapshot has ${total} rows, and ${rows} were written`)
   }
   try {
@@ -254,10 +270,8 @@ async function finish({ context, claim, started, reached }: Attempt, stored: Sto
       }
     })
   } catch (error) {
-    // After any other error nobody knows whether it was recorded: a file too many is cleared away in time.
-    if (error instanceof StoppedError) {
-      await context.files.delete(stored.key)
-    }
+    // After any other error nobody knows whether it was recorded.
+    kept.recorded = !(error instanceof StoppedError)
     throw error
   }
   rowsTotal.inc({ outcome: 'exported' }, rows)
