@@ -123,7 +123,14 @@ async function purgeTenant(lane: Lane, remover: FileRemover, tenantId: string): 
        returning m.storage_key`,
       [tenantId],
     )
-    return [...rows, ...made].map((row) => row.storage_key)
+    // What a run has made by itself has a retention of its own.
+    const results = await tx.query<{ storage_key: string }>(
+      `delete from run_file where tenant_id = $1 and (run_id, kind) in (
+         select run_id, kind from run_file where tenant_id = $1 and expires_at < now() limit ${STORE_PURGE_BATCH_FILES})
+       returning storage_key`,
+      [tenantId],
+    )
+    return [...rows, ...made, ...results].map((row) => row.storage_key)
   })
   // After the commit: a file that is gone while its row still promises it would be worse than one too many, which the
   // next look through the whole store removes.

@@ -261,6 +261,34 @@ test('asks once more for a file before it is deleted', async () => {
   assert.notEqual(await here.files.stat(second), null)
 })
 
+test('removes the file of an export past its retention, and no other', async () => {
+  const here = await place()
+  const keys = [await stored(here, 1), await stored(here, 1)]
+  for (const [index, key] of keys.entries()) {
+    const runId = randomUUID()
+    await oracle.query(
+      `insert into run (tenant_id, id, kind, status, created_by, record_type) values ($1, $2, 'EXPORT', 'RUNNING', 'test', 'contact')`,
+      [here.tenantId, runId],
+    )
+    await oracle.query(
+      `insert into run_file (tenant_id, run_id, kind, byte_size, row_count, sha256, storage_key, name, expires_at)
+       values ($1, $2, 'RESULT', 1, 0, 'x', $3, 'contacts.csv', now() + $4 * interval '1 minute')`,
+      [here.tenantId, runId, key, index === 0 ? -1 : 1],
+    )
+  }
+  await keepHouse(lane, here.files, config)
+  const { rows } = await oracle.query<{ storage_key: string }>(
+    'select storage_key from run_file where tenant_id = $1',
+    [here.tenantId],
+  )
+  assert.deepEqual(
+    rows.map((row) => row.storage_key),
+    keys.slice(1),
+  )
+  assert.equal(await here.files.stat(keys[0] ?? ''), null)
+  assert.notEqual(await here.files.stat(keys[1] ?? ''), null)
+})
+
 test('knows every table that holds keys of the store', async () => {
   const { rows } = await oracle.query<{ name: string }>(
     `select table_name as name from information_schema.columns

@@ -59,7 +59,7 @@ export function knownTimeZone(name: string): boolean {
   }
 }
 
-/** Patterns for `to_char`. */
+/** A pattern for days and one for moments. */
 export interface CompiledFormat {
   readonly day: string
   readonly moment: string
@@ -82,12 +82,18 @@ const tokens: Readonly<Record<string, string>> = {
 
 const pattern = /yyyy|yy|MMM|MM|M|dd|d|HH|mm|ss|SSS|XXX|[ .,:/T-]/y
 const DAY_PART = /^[yMd]/
+/** A pattern that anybody would write has fewer. */
+const PATTERN_PARTS_MAX = 20
 
 /**
  * A pattern such as `dd.MM.yyyy` or `yyyy-MM-dd HH:mm:ss` as the server writes it: days without the time of day, moments with
  * it, by hours, minutes and seconds where the pattern says nothing. Null for what is no such pattern.
  */
 export function compiledFormat(format: string): CompiledFormat | null {
+  return patternOf(format, (part) => tokens[part] ?? (part === 'T' ? '"T"' : part), ' HH24:MI:SS')
+}
+
+function patternOf(format: string, write: (part: string) => string, timeOfDay: string): CompiledFormat | null {
   const parts: string[] = []
   pattern.lastIndex = 0
   let at = 0
@@ -100,7 +106,7 @@ export function compiledFormat(format: string): CompiledFormat | null {
     at = pattern.lastIndex
   }
   const isToken = (part: string): boolean => Object.hasOwn(tokens, part)
-  if (parts.length > 20 || !parts.some((part) => isToken(part) && DAY_PART.test(part))) {
+  if (parts.length > PATTERN_PARTS_MAX || !parts.some((part) => isToken(part) && DAY_PART.test(part))) {
     return null
   }
   const time = parts.findIndex((part) => isToken(part) && !DAY_PART.test(part))
@@ -108,10 +114,15 @@ export function compiledFormat(format: string): CompiledFormat | null {
   while (time >= 0 && end > 0 && !isToken(parts[end - 1] ?? '')) {
     end -= 1
   }
-  const compile = (some: readonly string[]): string =>
-    some.map((part) => tokens[part] ?? (part === 'T' ? '"T"' : part)).join('')
-  const day = compile(parts.slice(0, end))
-  return day === '' ? null : { day, moment: time < 0 ? `${day} HH24:MI:SS` : compile(parts) }
+  const day = parts.slice(0, end).map(write).join('')
+  return day === '' ? null : { day, moment: time < 0 ? `${day}${timeOfDay}` : parts.map(write).join('').trim() }
+}
+
+const excelTokens: Readonly<Record<string, string>> = { MMM: 'mmm', MM: 'mm', M: 'm', HH: 'hh', SSS: '000', XXX: '' }
+
+/** The same pattern as a number format of Excel, whose moments have no zone. Null for what is no such pattern. */
+export function excelFormat(format: string): CompiledFormat | null {
+  return patternOf(format, (part) => excelTokens[part] ?? (/^[/T,]$/.test(part) ? `"${part}"` : part), ' hh:mm:ss')
 }
 
 /** First characters that the rule of formulas looks at, as code points: `'` and the signs. A text of PostgreSQL holds no NUL. */
