@@ -135,6 +135,18 @@ export const WORKBOOK_PART_BYTES_MAX = 64 * 1024 * 1024
 /** Sheets of a workbook. */
 export const WORKBOOK_SHEETS_MAX = 1_000
 
+/** A longer value has no room in a cell of a workbook that is written. Excel's limit. UTF-16 code units. */
+export const WORKBOOK_CELL_LENGTH_MAX = 32_767
+
+/** Columns of a workbook that is written. Excel's limit. */
+export const WORKBOOK_COLUMNS_MAX = 16_384
+
+/** A sheet that is written ends before its XML comes to this, and another follows: without ZIP64, no part may reach 4 GiB. Bytes. */
+export const WORKBOOK_SHEET_BYTES_MAX = 4_000_000_000
+
+/** Rows of a sheet that is written, its header among them; what comes behind stands in further sheets. Excel's limit. */
+export const WORKBOOK_SHEET_ROWS_MAX = 1_048_576
+
 /** A tag or comment in a workbook without an end up to here makes it unreadable. UTF-16 code units. */
 export const XML_TOKEN_LENGTH_MAX = 1024 * 1024
 

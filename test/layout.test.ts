@@ -82,7 +82,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'adapters/source': [],
   // Records changed by hand go through the same parsers as those of a file.
   'adapters/crm': ['db', 'records', 'pipeline/values', 'pipeline/formula'],
-  'adapters/files': ['log'],
+  // What is written into files for spreadsheets follows the same rules as what is read from them.
+  'adapters/files': ['log', 'pipeline/formula', 'pipeline/zone'],
   'adapters/antivirus': [],
   'adapters/http': [],
   'adapters/oauth': ['adapters/http'],

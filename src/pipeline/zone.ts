@@ -13,6 +13,8 @@ export interface Zone {
    * 03:30; a time that they show twice when it ends means the first.
    */
   toInstant(wallMs: number): number
+  /** What clocks of the zone show at an instant, in milliseconds as if it were UTC. */
+  toWall(instantMs: number): number
 }
 
 /** The zone called `name`; null if there is none. */
@@ -34,7 +36,7 @@ export function zoneOf(name: string): Zone | null {
   }
   const resolved = format.resolvedOptions().timeZone
   if (resolved === 'UTC') {
-    return { name, toInstant: (wallMs) => wallMs }
+    return { name, toInstant: (wallMs) => wallMs, toWall: (instantMs) => instantMs }
   }
   return new ZoneWithOffsets(name, format)
 }
@@ -51,7 +53,17 @@ class ZoneWithOffsets implements Zone {
   }
 
   toInstant(wallMs: number): number {
-    const day = Math.floor(wallMs / DAY_MS)
+    const offset = this.#offsetAround(Math.floor(wallMs / DAY_MS))
+    return Number.isNaN(offset) ? this.#nearChange(wallMs) : wallMs - offset
+  }
+
+  toWall(instantMs: number): number {
+    const offset = this.#offsetAround(Math.floor(instantMs / DAY_MS))
+    return instantMs + (Number.isNaN(offset) ? this.#offsetAt(instantMs) : offset)
+  }
+
+  /** The offset of a day since 1970, of the one before it and of the one behind it; NaN where it changes. */
+  #offsetAround(day: number): number {
     let offset = this.#offsets.get(day)
     if (offset === undefined) {
       const before = this.#offsetAt((day - 1) * DAY_MS)
@@ -62,7 +74,7 @@ class ZoneWithOffsets implements Zone {
       }
       this.#offsets.set(day, offset)
     }
-    return Number.isNaN(offset) ? this.#nearChange(wallMs) : wallMs - offset
+    return offset
   }
 
   #nearChange(wallMs: number): number {

@@ -1,12 +1,9 @@
 /**
  * ZIP archives, written as a stream: nothing of them is ever gone back to, and no more than a few blocks are in memory. Blocks
  * are packed by zlib's threads, several at once, while the next ones are made: each is deflated for itself and ends at a whole
- * byte (Z_SYNC_FLUSH), so that one after the other they are one deflated stream. The format is APPNOTE.TXT 6.3.10 of PKWARE.
+ * byte (Z_FULL_FLUSH), so that one after the other they are one deflated stream. The format is APPNOTE.TXT 6.3.10 of PKWARE.
  */
-import { promisify } from 'node:util'
-import { constants, crc32, deflateRaw, deflateRawSync } from 'node:zlib'
-
-const deflate = promisify(deflateRaw)
+import { constants, crc32, createDeflateRaw, type DeflateRaw, deflateRawSync } from 'node:zlib'
 
 const LOCAL = 0x04034b50
 const DESCRIPTOR = 0x08074b50
@@ -106,29 +103,36 @@ export class ZipWriter {
     let crc = 0
     let packedBytes = 0
     let unpackedBytes = 0
-    const packing: Promise<Buffer>[] = []
-    const options = { level: this.#level, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: 64 * 1024 }
-    const oldest = async (): Promise<Buffer> => {
-      const packed = await packing.shift()!
-      packedBytes += packed.length
-      return this.#give(packed)
-    }
-    for await (const block of blocks) {
-      crc = crc32(block, crc)
-      unpackedBytes += block.byteLength
-      const packed = deflate(block, options).then((bytes) => {
-        onPacked?.(block)
-        return bytes
-      })
-      // Whoever leaves early leaves it alone.
-      packed.catch(() => {})
-      packing.push(packed)
-      if (packing.length > PACKING_MAX) {
-        yield await oldest()
+    const packers = Array.from({ length: PACKING_MAX }, () => new Packer(this.#level))
+    const packing: { readonly packer: Packer; readonly packed: Promise<readonly Buffer[]> }[] = []
+    try {
+      for await (const block of blocks) {
+        crc = crc32(block, crc)
+        unpackedBytes += block.byteLength
+        const packer = packers.pop()!
+        const packed = packer.pack(block).finally(() => onPacked?.(block))
+        // Whoever leaves early leaves it alone.
+        packed.catch(() => {})
+        packing.push({ packer, packed })
+        if (packing.length === PACKING_MAX) {
+          const oldest = packing.shift()!
+          for (const bytes of await oldest.packed) {
+            packedBytes += bytes.length
+            yield this.#give(bytes)
+          }
+          packers.push(oldest.packer)
+        }
       }
-    }
-    while (packing.length > 0) {
-      yield await oldest()
+      for (const last of packing) {
+        for (const bytes of await last.packed) {
+          packedBytes += bytes.length
+          yield this.#give(bytes)
+        }
+      }
+    } finally {
+      for (const packer of [...packers, ...packing.map((each) => each.packer)]) {
+        packer.close()
+      }
     }
     packedBytes += STREAM_END.length
     if (!large && (unpackedBytes >= LARGE || packedBytes >= LARGE)) {
@@ -222,6 +226,41 @@ export class ZipWriter {
     header.writeUInt16LE(extra.length, 30)
     header.writeUInt32LE(shown(entry.offset), 42)
     return Buffer.concat([header, entry.name, extra])
+  }
+}
+
+/** One of zlib's streams, which packs block after block; a new one for each would cost as much memory as the block. */
+class Packer {
+  readonly #deflate: DeflateRaw
+  #packed: Buffer[] = []
+  #fail: (reason: unknown) => void = () => {}
+
+  constructor(level: number) {
+    this.#deflate = createDeflateRaw({ level, chunkSize: 64 * 1024 })
+    this.#deflate.on('data', (bytes: Buffer) => this.#packed.push(bytes))
+    this.#deflate.on('error', (error) => this.#fail(error))
+  }
+
+  /** One block at a time. */
+  pack(block: Uint8Array): Promise<readonly Buffer[]> {
+    return new Promise((resolve, reject) => {
+      this.#fail = reject
+      this.#deflate.write(block)
+      this.#deflate.flush(constants.Z_FULL_FLUSH, () => {
+        // What is not given out yet comes as data now.
+        while (this.#deflate.read() !== null) {
+          // The listener keeps it.
+        }
+        const packed = this.#packed
+        this.#packed = []
+        resolve(packed)
+      })
+    })
+  }
+
+  close(): void {
+    this.#deflate.destroy()
+    this.#fail(new Error('the archive is written no further'))
   }
 }
 
