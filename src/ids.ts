@@ -19,6 +19,7 @@ const prefixes = {
   businessRule: 'rul',
   mappingTemplate: 'mpt',
   duplicatePair: 'dup',
+  exportTemplate: 'ext',
 } as const
 
 /** What an id can stand for. All runs share one kind: their own kind is theirs to know. */

@@ -165,6 +165,18 @@ export const PREVIEW_LOOKED_ROWS_MAX = 1_000
 /** Rows of one preview. */
 export const PREVIEW_ROWS_MAX = 50
 
+/** Rows of a preview of an export. */
+export const EXPORT_PREVIEW_ROWS_MAX = 100
+
+/** Cron expression of an export template. Characters. */
+export const EXPORT_SCHEDULE_LENGTH_MAX = 100
+
+/** A schedule that starts exports closer together is refused. Minutes. */
+export const EXPORT_SCHEDULE_MINUTES_MIN = 5
+
+/** Export templates of a tenant. */
+export const EXPORT_TEMPLATES_MAX = 200
+
 /** Mapping templates of a tenant that are not archived. */
 export const MAPPING_TEMPLATES_MAX = 500
 

@@ -326,6 +326,7 @@ test('prefixes of ids are those of the protocol', () => {
     'businessRule',
     'mappingTemplate',
     'duplicatePair',
+    'exportTemplate',
   ] as const
   const told = named(tableRows(section(protocol, 'Ids')))
   assert.deepEqual(

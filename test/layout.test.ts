@@ -121,6 +121,7 @@ const doors: Readonly<Record<string, RegExp>> = {
   'iconv-lite': /^src\/adapters\/files\/decode\.ts$/,
   yauzl: /^src\/adapters\/files\//,
   xlsx: /^src\/adapters\/files\//,
+  'cron-parser': /^src\/runs\/schedule\.ts$/,
   jose: /^src\/access\/tokens\.ts$/,
   pino: /^src\/log\.ts$/,
   'prom-client': /^src\/metrics\.ts$/,

@@ -39,6 +39,8 @@ interface Ids {
   readonly planned: string
   readonly pending: string
   readonly template: string
+  readonly export: string
+  readonly exportTemplate: string
   readonly rule: string
   readonly customField: string
   readonly pair: string
@@ -363,7 +365,9 @@ async function settle(
   actor: Actor,
   mark: string,
   options: object,
-): Promise<Pick<Ids, 'planned' | 'pending' | 'template' | 'rule' | 'customField' | 'pair'>> {
+): Promise<
+  Pick<Ids, 'planned' | 'pending' | 'template' | 'export' | 'exportTemplate' | 'rule' | 'customField' | 'pair'>
+> {
   const { customFieldCreate } = await world.ask(
     actor,
     `mutation ($input: CustomFieldCreateInput!) { customFieldCreate(input: $input) {
@@ -468,10 +472,44 @@ async function settle(
     planned,
     pending,
     template: mappingTemplateSave.mappingTemplate.id,
+    ...(await populateExports(actor, mark)),
     rule: businessRuleSave.businessRule.id,
     customField: made.find(({ name }) => name === 'custom.walked')?.id ?? '',
     pair,
   }
+}
+
+/** A template with a schedule, and an export of it. */
+async function populateExports(actor: Actor, mark: string): Promise<Pick<Ids, 'export' | 'exportTemplate'>> {
+  const { exportTemplateSave } = await world.ask(
+    actor,
+    'mutation ($input: ExportTemplateSaveInput!) { exportTemplateSave(input: $input) { exportTemplate { id } userErrors { message } } }',
+    {
+      input: {
+        name: `Export of ${mark}`,
+        recordType: 'CONTACT',
+        filter: { where: { field: 'city', operator: 'NEQ', value: `not ${mark}` } },
+        columns: [{ field: 'email', header: `Mail ${mark}` }, { field: 'city' }],
+        schedule: '0 6 1 1 *',
+        timeZone: 'Europe/Berlin',
+      },
+    },
+  )
+  assert.deepEqual(exportTemplateSave.userErrors, [])
+  const exportTemplate = exportTemplateSave.exportTemplate.id
+  const { exportCreate } = await world.ask(
+    actor,
+    'mutation ($input: ExportCreateInput!) { exportCreate(input: $input) { exportRun { id } userErrors { message } } }',
+    { input: { recordType: 'CONTACT', templateId: exportTemplate, idempotencyKey: `export ${mark}` } },
+  )
+  assert.deepEqual(exportCreate.userErrors, [])
+  assert.equal(await world.rested(actor, exportCreate.exportRun.id), 'COMPLETED')
+  await world.oracle.query(
+    `update export_template set next_run_at = null, disabled_reason = jsonb_build_object('code', 'X', 'message', $2::text, 'retryable', false)
+     where tenant_id = $1`,
+    [actor.tenantId, `disabled ${mark}`],
+  )
+  return { export: exportCreate.exportRun.id, exportTemplate }
 }
 
 async function simple(
@@ -525,7 +563,14 @@ const queryCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> = {
   possibleDuplicates: (ids) => ['(first: 10)', `(first: 10, runId: "${ids.pending}")`],
   run: (ids) => [`(id: "${ids.import}")`, `(id: "${ids.rollback}")`, `(id: "${ids.waiting}")`],
   importRun: (ids) => [ids.import, ids.waiting, ids.planned, ids.pending].map((id) => `(id: "${id}")`),
-  runs: () => ['(first: 5)', '(first: 5, kinds: [ROLLBACK])'],
+  exportRun: (ids) => [`(id: "${ids.export}")`],
+  exportPreview: (ids) => [
+    '(input: { recordType: CONTACT, idempotencyKey: "" })',
+    `(input: { recordType: CONTACT, filter: { where: { field: "id", operator: EQ, value: "${ids.contact}" } }, idempotencyKey: "" })`,
+    `(input: { recordType: CONTACT, templateId: "${ids.exportTemplate}", idempotencyKey: "" })`,
+  ],
+  exportTemplates: () => [''],
+  runs: () => ['(first: 5)', '(first: 5, kinds: [ROLLBACK])', '(first: 5, kinds: [EXPORT])'],
   rollbackPreview: (ids) => [`(runId: "${ids.import}")`, `(runId: "${ids.pending}")`],
   apiKeys: () => [''],
   members: () => [''],
@@ -573,7 +618,12 @@ const mutationCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> =
     `(input: { runId: "${ids.import}", rows: [{ rowNumber: 2, cells: [] }], idempotencyKey: "walk fix" })`,
   ],
   importRetryFailed: (ids) => [`(input: { runId: "${ids.import}", idempotencyKey: "walk again" })`],
-  runPause: (ids) => [ids.import, ids.waiting, ids.rollback].map((id) => `(input: { runId: "${id}" })`),
+  exportCreate: (ids) => [
+    `(input: { recordType: CONTACT, templateId: "${ids.exportTemplate}", idempotencyKey: "walk out" })`,
+  ],
+  exportTemplateSave: (ids) => [`(input: { id: "${ids.exportTemplate}", name: "walk", recordType: CONTACT })`],
+  exportTemplateDelete: (ids) => [`(input: { id: "${ids.exportTemplate}" })`],
+  runPause: (ids) => [ids.import, ids.waiting, ids.rollback, ids.export].map((id) => `(input: { runId: "${id}" })`),
   runResume: (ids) => [ids.import, ids.waiting, ids.rollback].map((id) => `(input: { runId: "${id}" })`),
   runCancel: (ids) => [ids.import, ids.waiting, ids.rollback].map((id) => `(input: { runId: "${id}" })`),
   runRollback: (ids) => [`(input: { runId: "${ids.import}", idempotencyKey: "walk back" })`],
@@ -615,6 +665,8 @@ function nobodys(): Ids {
     planned: 'run',
     pending: 'run',
     template: 'mappingTemplate',
+    export: 'run',
+    exportTemplate: 'exportTemplate',
     rule: 'businessRule',
     customField: 'customField',
     pair: 'duplicatePair',
@@ -968,6 +1020,7 @@ async function reachPayloads(): Promise<void> {
     ['mappingTemplateArchive', own.template, 'mappingTemplate { id }'],
     ['customFieldArchive', own.customField, 'recordSchema { version }'],
     ['businessRuleDelete', own.rule, 'deletedId'],
+    ['exportTemplateDelete', own.exportTemplate, 'deletedId'],
   ] as const) {
     payload(await world.ask(ada, `mutation { ${name}(input: { id: "${id}" }) { ${answer} ${errors} } }`))
   }
@@ -981,6 +1034,18 @@ async function reachPayloads(): Promise<void> {
     await world.ask(
       ada,
       `mutation { possibleDuplicateDecide(input: { id: "${own.pair}", decision: DISTINCT }) { pair { id } ${errors} } }`,
+    ),
+  )
+  payload(
+    await world.ask(
+      ada,
+      `mutation { exportTemplateSave(input: { name: "reach", recordType: LEAD }) { exportTemplate { id } ${errors} } }`,
+    ),
+  )
+  payload(
+    await world.ask(
+      ada,
+      `mutation { exportCreate(input: { recordType: LEAD, idempotencyKey: "reach out" }) { exportRun { id } ${errors} } }`,
     ),
   )
   payload(await world.ask(ada, `mutation { memberSave(input: { email: "none" }) { member { id } ${errors} } }`))

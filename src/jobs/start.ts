@@ -14,6 +14,7 @@ import { laneOptions, SharedLane, type WorkerContext } from './context.js'
 import { startFinder } from './find-duplicates.js'
 import { keepHouse } from './housekeeping.js'
 import { Queue } from './job.js'
+import { startScheduler } from './schedules.js'
 
 /** The net behind the notifications: how often the wake-up table is looked at anyway, in milliseconds. */
 const SWEEP_MS = 500
@@ -178,6 +179,7 @@ async function startWorking(options: {
   })
   const dispatcher = await startDispatcher(databaseUrl, presence, queue, log, stopping)
   const finder = startFinder({ databaseUrl, presence, log, stopping })
+  const scheduler = startScheduler({ databaseUrl, presence, log, stopping })
   let housekeeping: Promise<void> | null = null
   let rounds = 0
   const house = setInterval(() => {
@@ -194,6 +196,7 @@ async function startWorking(options: {
     close: async () => {
       clearInterval(house)
       await finder.close()
+      await scheduler.close()
       await dispatcher.close()
       await Promise.all(inHand)
       await housekeeping

@@ -8,6 +8,7 @@ import type { PoolTx } from '../db/database.js'
 import { parseId } from '../ids.js'
 import { findRule } from '../runs/business-rules.js'
 import { findPair } from '../runs/duplicates.js'
+import { findExportTemplate } from '../runs/export-templates.js'
 import { findTemplate } from '../runs/mapping-templates.js'
 import { findRun } from '../runs/read.js'
 import { Node, type Typed } from '../schema/common.js'
@@ -15,6 +16,7 @@ import { showApiKey } from './api-keys.js'
 import { showRule } from './business-rules.js'
 import { type ApiContext, inTenant } from './context.js'
 import { showPair } from './duplicates.js'
+import { showExportTemplate } from './export-templates.js'
 import { findFile } from './files.js'
 import { showTemplate } from './mapping-templates.js'
 import { showMember } from './members.js'
@@ -69,6 +71,8 @@ async function find(
       return show(await findRule(tx, uuid), showRule)
     case 'duplicatePair':
       return show(await findPair(tx, uuid), showPair)
+    case 'exportTemplate':
+      return show(await findExportTemplate(tx, uuid), (template) => showExportTemplate(context, template))
     default:
       return kind satisfies never
   }

@@ -6,7 +6,8 @@ import type { ApiContext } from './context.js'
 /** One of these is needed; none: being signed in is enough. The first one is named to who lacks them. */
 export type Needed = readonly Permission[]
 
-const runs: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN']
+const runs: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN', 'EXPORT_RUN']
+const imports: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN']
 const mappings: Needed = ['IMPORT_RUN', 'MAPPING_MANAGE']
 
 /** Every operation of the API. A test compares it with the schema. */
@@ -28,7 +29,10 @@ export const permissionTable = {
   'Query.uploadSession': ['IMPORT_RUN'],
   'Query.run': runs,
   'Query.runs': runs,
-  'Query.importRun': runs,
+  'Query.importRun': imports,
+  'Query.exportRun': ['EXPORT_RUN'],
+  'Query.exportPreview': ['EXPORT_RUN'],
+  'Query.exportTemplates': ['EXPORT_RUN'],
   'Query.rollbackPreview': ['ROLLBACK_RUN'],
   'Query.apiKeys': ['SETTINGS_MANAGE'],
   'Query.possibleDuplicates': ['RECORD_READ'],
@@ -46,7 +50,10 @@ export const permissionTable = {
   'Mutation.importConfirm': ['IMPORT_RUN'],
   'Mutation.importRowsFix': ['IMPORT_RUN'],
   'Mutation.importRetryFailed': ['IMPORT_RUN'],
-  // A rollback in hand is its own kind of run: see `controlPermissions`.
+  'Mutation.exportCreate': ['EXPORT_RUN'],
+  'Mutation.exportTemplateSave': ['EXPORT_RUN'],
+  'Mutation.exportTemplateDelete': ['EXPORT_RUN'],
+  // Each kind of run has its own: see `controlPermissions`.
   'Mutation.runPause': runs,
   'Mutation.runResume': runs,
   'Mutation.runCancel': runs,
@@ -82,6 +89,7 @@ export const nodePermissions = {
   mappingTemplate: mappings,
   businessRule: mappings,
   duplicatePair: permissionTable['Query.possibleDuplicates'],
+  exportTemplate: permissionTable['Query.exportTemplates'],
 } as const satisfies Readonly<Record<string, Needed>>
 
 /** What pausing, resuming and cancelling needs, by the kind of the run. */

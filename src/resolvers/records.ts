@@ -15,7 +15,7 @@ import {
 import { decodeId, encodeId } from '../ids.js'
 import { customKeyOf } from '../records/custom.js'
 import { fieldOf, recordTypes } from '../records/index.js'
-import type { Condition, RecordFilter, RecordOrder, RecordType, RecordTypeName } from '../records/types.js'
+import type { RecordFilter, RecordOrder, RecordTypeName } from '../records/types.js'
 import { searchRecord } from '../runs/duplicates.js'
 import type { Connection } from '../schema/common.js'
 import {
@@ -38,6 +38,7 @@ import {
   recordTypeNames,
 } from '../schema/records.js'
 import { type ApiContext, inTenant, may } from './context.js'
+import { filterWithUuids } from './filters.js'
 import { connection, pageRequest } from './pages.js'
 import { forbidden, requirePermission } from './permission.js'
 import { asked, settled } from './refusals.js'
@@ -105,7 +106,7 @@ async function list(
         throw forbidden('PII_READ')
       }
     }
-    const plain = filter == null ? null : withUuids(type, filter)
+    const plain = filter == null ? null : filterWithUuids(type, filter)
     const page = await inTenant(context, (tx) =>
       listRecords(tx, name, pageRequest(first, after), plain, orderBy ?? null),
     )
@@ -116,30 +117,6 @@ async function list(
       },
     }
   })
-}
-
-/** The filter with plain UUIDs where the caller wrote public ids. */
-function withUuids(type: RecordType, filter: RecordFilter): RecordFilter {
-  const within = (children: readonly RecordFilter[] | null | undefined) =>
-    children?.map((child) => withUuids(type, child))
-  return {
-    and: within(filter.and),
-    or: within(filter.or),
-    not: filter.not == null ? filter.not : withUuids(type, filter.not),
-    where: filter.where == null ? filter.where : conditionWithUuids(type, filter.where),
-  }
-}
-
-function conditionWithUuids(type: RecordType, condition: Condition): Condition {
-  const to = condition.field === 'id' ? type.name : fieldOf(type, condition.field)?.reference?.to
-  if (to === undefined || to === 'member') {
-    return condition
-  }
-  return {
-    ...condition,
-    value: condition.value == null ? condition.value : decodeId(to, condition.value),
-    values: condition.values?.map((value) => decodeId(to, value)),
-  }
 }
 
 @Resolver()

@@ -3,13 +3,15 @@
  * asks and kept from then on.
  */
 import { makeLink } from '../access/links.js'
+import { hiddenFields } from '../adapters/crm/export.js'
 import type { Detection } from '../adapters/files/detection.js'
 import { type FailedRow, failedRowsCsv, unprocessedRowsCsv } from '../adapters/files/failed-rows.js'
 import type { Cursor } from '../adapters/source.js'
 import { first, one } from '../db/tx.js'
+import { recordTypes } from '../records/index.js'
 import { failedRows } from '../runs/read.js'
 import { endedStatuses } from '../runs/status.js'
-import type { ImportRunRow, RunRow } from '../runs/types.js'
+import type { ExportRunRow, ImportRunRow, RunRow } from '../runs/types.js'
 import type { RunFile } from '../schema/runs.js'
 import { type ApiContext, inTenant, may } from './context.js'
 import { failedRowsName, unprocessedRowsName } from './names.js'
@@ -27,11 +29,53 @@ const PAGE_ROWS = 1000
 /** Files that are being made by this process, so that two who ask at once wait for one. */
 const inTheMaking = new Map<string, Promise<StoredRunFile | null>>()
 
+/**
+ * Whether the caller may have files of a run, apart from whether there are any. Those of an import hold what stands in its source,
+ * unmasked; those of an export what its columns say, and what its filter asked about.
+ */
+export function mayDownload(context: ApiContext, run: RunRow): boolean {
+  if (run.kind === 'EXPORT') {
+    const { permissions } = context.caller
+    return may(context, 'EXPORT_RUN') && hiddenFields(recordTypes[run.recordType], run.spec, permissions).length === 0
+  }
+  return may(context, 'PII_READ') && (may(context, 'IMPORT_RUN') || may(context, 'ROLLBACK_RUN'))
+}
+
 /** What the caller may download of a run. */
 export async function runFiles(context: ApiContext, run: RunRow): Promise<RunFile[]> {
-  if (run.kind !== 'IMPORT' || !may(context, 'PII_READ')) {
+  if (!mayDownload(context, run)) {
     return []
   }
+  switch (run.kind) {
+    case 'IMPORT':
+      return importFiles(context, run)
+    case 'EXPORT':
+      return run.status === 'COMPLETED' ? madeFiles(context, run) : []
+    case 'ROLLBACK':
+      return []
+    default:
+      return run satisfies never
+  }
+}
+
+/** Files that a run itself has made, as far as they are still there. */
+async function madeFiles(context: ApiContext, run: ExportRunRow): Promise<RunFile[]> {
+  const { config } = context.services
+  const { tenantId } = context.caller
+  const made = await inTenant(context, (tx) =>
+    tx.query<{ kind: 'RESULT'; name: string; byteSize: number; rowCount: number | null; sha256: string }>(
+      `select kind, name, byte_size::float8 as "byteSize", row_count::float8 as "rowCount", sha256 from run_file
+       where tenant_id = $1 and run_id = $2 and kind = 'RESULT' and expires_at > now()`,
+      [tx.tenantId, run.id],
+    ),
+  )
+  return made.map((file) => {
+    const { url, expiresAt } = makeLink(config, { kind: 'result', tenantId, object: run.id }, file.name)
+    return { ...file, format: run.spec.format.format, url, urlExpiresAt: expiresAt }
+  })
+}
+
+async function importFiles(context: ApiContext, run: ImportRunRow): Promise<RunFile[]> {
   const source = await context.loaders.file(run.sourceFileId)
   if (source === null || source.purgedAt != null) {
     return []

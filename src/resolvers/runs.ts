@@ -70,7 +70,7 @@ import { type ApiContext, inTenant, may } from './context.js'
 import { connection, pageRequest } from './pages.js'
 import { controlPermissions, requireOneOf, requirePermission } from './permission.js'
 import { asked, settled } from './refusals.js'
-import { runFiles } from './run-files.js'
+import { mayDownload, runFiles } from './run-files.js'
 import { type CellReader, openCells } from './run-source.js'
 import {
   type FileView,
@@ -196,13 +196,14 @@ export class RunResolver {
   @FieldResolver(() => [RunActionEnum], { description: 'What this caller may do with it now.' })
   availableActions(@Root() { run }: RunView, @Ctx() context: ApiContext): RunAction[] {
     const actions = availableActions(run, context.caller.permissions)
-    return may(context, 'PII_READ') ? actions : actions.filter((action) => action !== 'DOWNLOAD')
+    return mayDownload(context, run) ? actions : actions.filter((action) => action !== 'DOWNLOAD')
   }
 
   @FieldResolver(() => [RunFile], {
     complexity: 20,
     description:
-      'Empty without PII_READ: files hold what stands in the source, unmasked. The failed rows of an import come with its end.',
+      'Empty for whoever may not see what is in them: without PII_READ, of an export unless it has no sensitive field. The failed rows ' +
+      'of an import, and the RESULT of an export, come with its end.',
   })
   files(@Root() { run }: RunView, @Ctx() context: ApiContext): Promise<RunFile[]> {
     return runFiles(context, run)

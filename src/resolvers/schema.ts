@@ -5,6 +5,8 @@ import { ApiKeyResolver } from './api-keys.js'
 import { BusinessRuleResolver } from './business-rules.js'
 import { DuplicateResolver } from './duplicates.js'
 import { EventResolver } from './events.js'
+import { ExportTemplateResolver } from './export-templates.js'
+import { ExportResolver, ExportRunResolver } from './exports.js'
 import { DetectedColumnResolver, FileResolver, SourceFileResolver } from './files.js'
 import { ImportResolver } from './imports.js'
 import { ColumnMappingResolver, MappingResolver } from './mapping.js'
@@ -35,6 +37,9 @@ const resolvers: NonEmptyArray<Function> = [
   DetectedColumnResolver,
   UploadSessionResolver,
   MappingResolver,
+  ExportResolver,
+  ExportRunResolver,
+  ExportTemplateResolver,
   MappingTemplateResolver,
   OfferedTemplateResolver,
   ColumnMappingResolver,

@@ -149,6 +149,8 @@ export interface ExportSpec {
   readonly fileName: string
   /** What its actor was allowed when it was created: fields were chosen by it. */
   readonly permissions: readonly Permission[]
+  /** Fields that an export without columns of its own does not have, because its actor may not see them. Absent for none. */
+  readonly leftOut?: readonly string[]
 }
 
 export interface ExportRunRow extends RunBase {

@@ -64,6 +64,8 @@ export const FieldKindEnum = enumOf('FieldKind', [
 
 export const FileFormat = enumOf('FileFormat', ['CSV', 'XLSX', 'XLS', 'XLSB', 'ODS', 'JSON', 'NDJSON'])
 
+export const ExportFileFormat = enumOf('ExportFileFormat', ['CSV', 'XLSX', 'JSON', 'NDJSON'])
+
 export const FileCompression = enumOf('FileCompression', ['NONE', 'GZIP', 'ZIP'])
 
 export const MappingConflictCode = enumOf('MappingConflictCode', [
@@ -91,7 +93,7 @@ export const RunActionEnum = enumOf('RunAction', [
   'DOWNLOAD',
 ])
 
-export const RunFileKind = enumOf('RunFileKind', ['SOURCE', 'FAILED_ROWS', 'UNPROCESSED_ROWS'])
+export const RunFileKind = enumOf('RunFileKind', ['SOURCE', 'FAILED_ROWS', 'UNPROCESSED_ROWS', 'RESULT'])
 
 export const RowOutcomeEnum = enumOf('RowOutcome', [
   'CREATED',

@@ -37,6 +37,9 @@ const calls: Readonly<Record<string, string>> = {
   'Query.run': `{ run(id: "${id('run')}") { id } }`,
   'Query.runs': '{ runs(first: 1) { nodes { id } } }',
   'Query.importRun': `{ importRun(id: "${id('run')}") { id } }`,
+  'Query.exportRun': `{ exportRun(id: "${id('run')}") { id } }`,
+  'Query.exportPreview': '{ exportPreview(input: { recordType: LEAD, idempotencyKey: "" }) { rowNumber } }',
+  'Query.exportTemplates': '{ exportTemplates { id } }',
   'Query.rollbackPreview': `{ rollbackPreview(runId: "${id('run')}") { conflicts } }`,
   'Query.apiKeys': '{ apiKeys { id } }',
   'Query.members': '{ members { id } }',
@@ -53,6 +56,11 @@ const calls: Readonly<Record<string, string>> = {
   'Mutation.importConfirm': `mutation { importConfirm(input: { runId: "${id('run')}", idempotencyKey: "c" }) { userErrors { code } } }`,
   'Mutation.importRowsFix': `mutation { importRowsFix(input: { runId: "${id('run')}", rows: [], idempotencyKey: "f" }) { userErrors { code } } }`,
   'Mutation.importRetryFailed': `mutation { importRetryFailed(input: { runId: "${id('run')}", idempotencyKey: "r" }) { userErrors { code } } }`,
+  'Mutation.exportCreate':
+    'mutation { exportCreate(input: { recordType: LEAD, columns: [], idempotencyKey: "" }) { userErrors { code } } }',
+  'Mutation.exportTemplateSave':
+    'mutation { exportTemplateSave(input: { name: "", recordType: LEAD }) { userErrors { code } } }',
+  'Mutation.exportTemplateDelete': `mutation { exportTemplateDelete(input: { id: "${id('exportTemplate')}" }) { userErrors { code } } }`,
   'Mutation.runPause': `mutation { runPause(input: { runId: "${id('run')}" }) { userErrors { code } } }`,
   'Mutation.runResume': `mutation { runResume(input: { runId: "${id('run')}" }) { userErrors { code } } }`,
   'Mutation.runCancel': `mutation { runCancel(input: { runId: "${id('run')}" }) { userErrors { code } } }`,

@@ -89,7 +89,15 @@ export async function exportSpec(tx: Tx, request: ExportRequest): Promise<Export
     format,
     fileName: nameOfFile(request.fileName, recordType, format),
     permissions: [...permissions],
+    ...(request.columns === null ? leftOutOf(type, permissions) : {}),
   }
+}
+
+/** What `defaultColumns` leaves out. */
+function leftOutOf(type: RecordType, permissions: ReadonlySet<Permission>): Pick<ExportSpec, 'leftOut'> {
+  const all = ['id', ...mappableNames(type)]
+  const taken = new Set(defaultColumns(type, permissions).map(({ field }) => field))
+  return taken.size === all.length ? {} : { leftOut: all.filter((name) => !taken.has(name)) }
 }
 
 /** Fields that an export shows or asks about and that a caller with these permissions may not see. Unknown names are none of them. */
@@ -322,6 +330,8 @@ export interface ExportSql {
   csv(format: ExportFormat): string
   /** One object of JSON for each row. */
   readonly json: string
+  /** The first `rows` rows: `cells` as the CSV has them, `values` as they are, both as lists of texts. */
+  preview(format: ExportFormat, rows: number): string
 }
 
 /** The statements of an export. `type` has the custom fields that its columns name. */
@@ -346,9 +356,20 @@ export function exportSql(tenantId: string, type: RecordType, exported: Exported
     columns,
     count: `select count(*)::float8 as rows from ${type.table} r ${where}`,
     typed: `select ${columns.map(({ sql }) => sql).join(', ')} ${from}`,
+    preview: (format, rows) => {
+      const array = (how: ExportFormat, of: readonly ExportedColumn[]) =>
+        `array[${of.map((column) => `(${csvValue(column, how)})::text`).join(', ')}]::text[]`
+      const plain = columns.map((column) => ({ ...column, format: null }))
+      return `select ${array(format, columns)} as cells, ${array(asItIs(format), plain)} as values ${from} limit ${rows}`
+    },
     csv: (format) => `select ${columns.map((column) => csvValue(column, format)).join(', ')} ${from}`,
     json: `select row_to_json(o) from (select ${columns.map(({ sql, header }) => `${sql} as ${identifier(header)}`).join(', ')} ${from}) o`,
   }
+}
+
+/** Nothing is escaped, and dates and numbers are written as the service has them. */
+function asItIs(format: ExportFormat): ExportFormat {
+  return { ...format, dateFormat: null, decimalSeparator: '.', escapeFormulas: false }
 }
 
 /** Puts literals for `$1` and so on. The SQL holds names of ours alone, so nothing else in it looks like that. */

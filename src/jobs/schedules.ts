@@ -1,0 +1,179 @@
+/**
+ * Starts the exports of templates whose time has come. What is due stands in the template: taking it, creating the run and
+ * writing down when it is due next are one transaction, so a due time is one run however many workers look and whenever one dies.
+ * What was missed while no worker was there is made up for by one run.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { permissionsNow } from '../access/owner.js'
+import type { Permission } from '../access/permissions.js'
+import { exportSpec } from '../adapters/crm/export.js'
+import { Lane } from '../db/lane.js'
+import { type Tx, withTenant } from '../db/tx.js'
+import { Refusal } from '../errors.js'
+import type { Log } from '../log.js'
+import { endRun } from '../runs/control.js'
+import { type ExportTemplateRow, setNext, takeDue, templateFileName } from '../runs/export-templates.js'
+import { createExport, defaultExportFormat } from '../runs/exports.js'
+import type { StatusReason } from '../runs/types.js'
+import { laneOptions } from './context.js'
+
+/** How often a worker looks whether a template is due, in milliseconds. */
+const LOOK_MS = 1000
+
+/** Templates that one look starts; the rest is for the next one. */
+const STARTED_AT_ONCE = 100
+
+/** A template that could not be started for a fault of ours is left alone for so long, in milliseconds. */
+const FAULT_REST_MS = 60_000
+
+/** The owner may not export any more: the template is disabled. */
+const notAllowed: StatusReason = {
+  code: 'OWNER_NOT_ALLOWED',
+  message: 'Whoever saved the template may not export any more. Somebody who may has to save it again.',
+  retryable: false,
+}
+
+export interface DueOptions {
+  /** What time it is; absent: as the database says. */
+  readonly now?: Date
+  readonly log?: Log
+  /** Templates that are left alone, with the moment at which that ends in milliseconds since 1970. Kept between calls. */
+  readonly resting?: Map<string, number>
+}
+
+/** Starts what is due and answers how many exports that were, failed ones included. */
+export async function startDueExports(lane: Lane, { now, log, resting }: DueOptions = {}): Promise<number> {
+  const due = await lane.session<{ tenant_id: string; id: string; now: Date }>(
+    `select tenant_id, id, coalesce($1::timestamptz, clock_timestamp()) as now from export_template
+     where next_run_at <= coalesce($1::timestamptz, clock_timestamp()) order by next_run_at, id limit ${STARTED_AT_ONCE}`,
+    [now ?? null],
+  )
+  let started = 0
+  for (const { tenant_id: tenantId, id, now: at } of due) {
+    if ((resting?.get(id) ?? 0) > Date.now()) {
+      continue
+    }
+    try {
+      started += (await withTenant(lane, tenantId, (tx) => start(tx, id, at))) ? 1 : 0
+      resting?.delete(id)
+    } catch (error) {
+      if (lane.broken !== null) {
+        throw error
+      }
+      // One template must not keep the others from being started.
+      resting?.set(id, Date.now() + FAULT_REST_MS)
+      log?.warn({ tenantId, err: error }, 'a scheduled export could not be started and will be tried again')
+    }
+  }
+  return started
+}
+
+async function start(tx: Tx, id: string, now: Date): Promise<boolean> {
+  const template = await takeDue(tx, id, now)
+  if (template === null) {
+    return false
+  }
+  const permissions = await permissionsNow(tx, template.owner)
+  if (permissions?.includes('EXPORT_RUN') !== true) {
+    await startFailed(tx, template, notAllowed)
+    await setNext(tx, template, now, notAllowed)
+    return true
+  }
+  try {
+    await startExport(tx, template, new Set(permissions), now)
+  } catch (error) {
+    if (!(error instanceof Refusal)) {
+      throw error
+    }
+    // A field that is gone, or that the owner may not see any more: the last run of the template says so.
+    await startFailed(tx, template, { code: error.code, message: error.message, retryable: false })
+  }
+  await setNext(tx, template, now, null)
+  return true
+}
+
+async function startExport(
+  tx: Tx,
+  template: ExportTemplateRow,
+  permissions: ReadonlySet<Permission>,
+  now: Date,
+): Promise<void> {
+  const { recordType, filter, orderBy, columns, format } = template
+  const spec = await exportSpec(tx, {
+    recordType,
+    filter,
+    orderBy,
+    columns,
+    format: { ...defaultExportFormat, ...format },
+    fileName: templateFileName(template, now),
+    permissions,
+  })
+  await createExport(tx, { actor: template.owner.actor, spec, templateId: template.id })
+}
+
+/** An export that has failed before it began: what people look at to learn how a template fares are its runs. */
+async function startFailed(tx: Tx, template: ExportTemplateRow, reason: StatusReason): Promise<void> {
+  const { recordType, filter, orderBy, columns, format, owner, name } = template
+  const spec = {
+    recordType,
+    filter,
+    orderBy,
+    columns: (columns ?? []).map((column) => ({ ...column, header: column.header ?? column.field })),
+    format: { ...defaultExportFormat, ...format },
+    fileName: name,
+    permissions: owner.permissions,
+  }
+  const id = await createExport(tx, { actor: owner.actor, spec, templateId: template.id })
+  await endRun(tx, { id, kind: 'EXPORT', ofRunId: null }, 'QUEUED', 'FAILED', reason)
+}
+
+export interface Scheduler {
+  close(): Promise<void>
+}
+
+/** Looks for what is due until `stopping` or `close`. Opens a connection only when there is something. */
+export function startScheduler(options: {
+  readonly databaseUrl: string
+  readonly presence: Lane
+  readonly log: Log
+  readonly stopping: AbortSignal
+}): Scheduler {
+  const { databaseUrl, presence, log, stopping } = options
+  const stop = new AbortController()
+  const signal = AbortSignal.any([stop.signal, stopping])
+  const resting = new Map<string, number>()
+  const wanted = async (): Promise<boolean> =>
+    (
+      await presence.session<{ id: string }>(
+        'select id from export_template where next_run_at <= clock_timestamp() limit 100',
+      )
+    ).some(({ id }) => (resting.get(id) ?? 0) <= Date.now())
+  const look = async (): Promise<void> => {
+    if (!(await wanted())) {
+      return
+    }
+    const lane = await Lane.open(laneOptions(databaseUrl, 'portage schedules'))
+    try {
+      await startDueExports(lane, { log, resting })
+    } finally {
+      await lane.close()
+    }
+  }
+  const loop = async (): Promise<void> => {
+    while (!signal.aborted) {
+      await look().catch((error: unknown) => {
+        if (!signal.aborted) {
+          log.warn({ err: error }, 'schedules could not be looked at; the next look follows')
+        }
+      })
+      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined)
+    }
+  }
+  const running = loop()
+  return {
+    close: async () => {
+      stop.abort()
+      await running
+    },
+  }
+}
