@@ -5,17 +5,18 @@
  */
 import { setInterval } from 'node:timers/promises'
 import { loadRecordTypeOf } from '../adapters/crm/custom-fields.js'
-import { exportCsv, exportJson, exportSql } from '../adapters/crm/export.js'
-import { databaseEncoding } from '../adapters/crm/export-text.js'
+import { exportCsv, exportJson, exportRows, exportSql } from '../adapters/crm/export.js'
+import { databaseEncoding, excelFormat } from '../adapters/crm/export-text.js'
 import { csvHeader, framedFile } from '../adapters/files/export.js'
 import type { StoredFile } from '../adapters/files/storage.js'
+import { writeWorkbook } from '../adapters/files/workbook-writer.js'
 import type { CopyOut } from '../db/copy-out.js'
 import { Lane, type LaneTx, sqlState } from '../db/lane.js'
 import { one, type Tx, withTenant } from '../db/tx.js'
 import { FatalError, Refusal } from '../errors.js'
 import { rows as rowsTotal, runsEnded } from '../metrics.js'
 import { protect } from '../pipeline/formula.js'
-import type { RecordType } from '../records/types.js'
+import type { FieldKind, RecordType } from '../records/types.js'
 import { endRun } from '../runs/control.js'
 import type { ExportFormat, ExportSpec } from '../runs/types.js'
 import { type Claim, laneName } from './claim.js'
@@ -148,12 +149,13 @@ async function count({ claim, spec, type, giveUp, reached }: Attempt, counter: L
   }
 }
 
-async function store({ context, claim, spec, type, signal, reached, kept }: Attempt, tx: LaneTx): Promise<StoredFile> {
+async function store(attempt: Attempt, tx: LaneTx): Promise<StoredFile> {
+  const { context, claim, spec, signal, reached, kept } = attempt
   const { format } = spec
   const around = await framing(tx, spec)
-  const rows = await rowsOf(tx, spec, type)
+  const { rows, written } = await rowsOf(attempt, tx)
   reached.rows = () => rows.rows
-  const file = framedFile(rows, {
+  const file = framedFile(written, {
     ...around,
     gzip: format.compression === 'GZIP',
     onBytes: (bytes) => {
@@ -164,19 +166,47 @@ async function store({ context, claim, spec, type, signal, reached, kept }: Atte
   return kept.file
 }
 
-function rowsOf(tx: LaneTx, spec: ExportSpec, type: RecordType): Promise<CopyOut> {
+/** The rows as they leave the database, and as they are written. */
+async function rowsOf(
+  { spec, type, signal }: Attempt,
+  tx: LaneTx,
+): Promise<{ readonly rows: CopyOut; readonly written: AsyncIterable<Buffer> }> {
   const { format } = spec
   switch (format.format) {
-    case 'CSV':
-      return exportCsv(tx, { ...spec, type })
+    case 'CSV': {
+      const rows = await exportCsv(tx, { ...spec, type })
+      return { rows, written: rows }
+    }
     case 'JSON':
-    case 'NDJSON':
-      return exportJson(tx, { ...spec, type, timeZone: format.timeZone }, { array: format.format === 'JSON' })
-    case 'XLSX':
-      throw new Error('workbooks are not written')
+    case 'NDJSON': {
+      const rows = await exportJson(
+        tx,
+        { ...spec, type, timeZone: format.timeZone },
+        { array: format.format === 'JSON' },
+      )
+      return { rows, written: rows }
+    }
+    case 'XLSX': {
+      const { at } = await one<{ at: Date }>(tx, 'select now() as at')
+      const rows = await exportRows(tx, { ...spec, type })
+      const columns = rows.columns.map(({ header, kind, format: own }) => ({
+        header,
+        kind,
+        format: own ?? workbookFormat(format.dateFormat, kind),
+      }))
+      const options = { sheetName: sheetNames[type.name], timeZone: format.timeZone, createdAt: at, signal }
+      return { rows, written: writeWorkbook(columns, rows, options) }
+    }
     default:
       return format.format satisfies never
   }
+}
+
+const sheetNames = { contact: 'Contacts', lead: 'Leads', property: 'Properties', activity: 'Activities' } as const
+
+function workbookFormat(dateFormat: string | null, kind: FieldKind): string | null {
+  const format = dateFormat === null ? null : excelFormat(dateFormat)
+  return format === null ? null : kind === 'DATE' ? format.day : kind === 'DATE_TIME' ? format.moment : null
 }
 
 const empty = Buffer.alloc(0)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
+import { type CellObject, read, utils } from 'xlsx'
 import type { Permission } from '../../src/access/permissions.js'
 import { guardedText } from '../../src/adapters/crm/export-text.js'
 import { transcoder } from '../../src/adapters/files/decode.js'
@@ -187,6 +188,44 @@ test('NDJSON and JSON have typed values, with all digits', async () => {
   assert.equal(gunzipSync(bytes).toString(), `[\n${lines[0]},\n${lines[1]}\n]\n`)
 })
 
+test('a workbook has typed cells, and texts as they are', async () => {
+  const tenant = await tenantOfTwo()
+  const { run, bytes } = await engine.export(tenant, 'contact', {
+    ...onlyTwo,
+    format: { format: 'XLSX', timeZone: 'Europe/Berlin', dateFormat: 'dd.MM.yyyy' },
+  })
+  assert.equal(run.counts.read, 2)
+  const book = read(bytes, { cellNF: true, cellText: false })
+  assert.deepEqual(book.SheetNames, ['Contacts'])
+  const sheet = book.Sheets.Contacts as Record<string, CellObject | undefined>
+  const cell = (field: string, row: number): CellObject | undefined =>
+    sheet[`${String.fromCharCode(65 + columns.findIndex((column) => column.field === field))}${row}`]
+  assert.deepEqual(
+    columns.map(({ field }) => cell(field, 1)?.v),
+    columns.map(({ field }) => field),
+  )
+  for (const [field, type, value] of [
+    ['id', 's', id1],
+    ['firstName', 's', '=1+1'],
+    ['lastName', 's', "'=2"],
+    ['phone', 's', '+49 30 123456'],
+    ['fax', 's', '-12.5'],
+    ['doNotCall', 'b', true],
+    ['birthDate', 'n', 25_636],
+    ['custom.rating', 'n', 12.5],
+    ['organization.displayName', 's', 'Firm'],
+    ['version', 'n', 1],
+  ] as const) {
+    assert.deepEqual([cell(field, 2)?.t, cell(field, 2)?.v], [type, value], field)
+    assert.equal(cell(field, 2)?.f, undefined)
+  }
+  assert.equal(cell('birthDate', 2)?.z, 'dd.mm.yyyy')
+  // 29 March 2026, 01:59:59.5 by clocks in Berlin, a moment before they go forward.
+  assert.ok(Math.abs(Number(cell('sourceCreatedAt', 2)?.v) - (46_110 + (2 * 3600 - 0.5) / 86_400)) < 1e-8)
+  assert.equal(cell('firstName', 3), undefined)
+  assert.equal(cell('displayName', 3)?.v, 'Nobody')
+})
+
 test('an export of nothing is a whole file', async () => {
   const tenant = await engine.tenant()
   const csv = await engine.export(tenant, 'lead', { columns: [{ field: 'id' }, { field: 'title', header: 'Name' }] })
@@ -194,6 +233,8 @@ test('an export of nothing is a whole file', async () => {
   assert.deepEqual([csv.run.counts.total, csv.run.progress.fraction], [0, 1])
   const json = await engine.export(tenant, 'lead', { format: { format: 'JSON' } })
   assert.deepEqual(JSON.parse(json.bytes.toString()), [])
+  const book = await engine.export(tenant, 'lead', { format: { format: 'XLSX' }, columns: [{ field: 'title' }] })
+  assert.deepEqual(utils.sheet_to_json(read(book.bytes).Sheets.Leads ?? {}, { header: 1 }), [['title']])
   const lines = await engine.export(tenant, 'lead', { format: { format: 'NDJSON' } })
   assert.equal(lines.bytes.byteLength, 0)
 })

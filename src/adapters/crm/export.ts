@@ -140,9 +140,6 @@ function checkFormat(format: ExportFormat): void {
     throw new Refusal('INVALID_INPUT', message, ['format', member])
   }
   const { delimiter, nullText } = format
-  if (format.format === 'XLSX') {
-    refuse('format', 'Workbooks are not written by this version.')
-  }
   if (!/^[\t\x20-\x7e]$/.test(delimiter) || delimiter === '"' || delimiter === '\\' || /[0-9A-Za-z]/.test(delimiter)) {
     refuse('delimiter', 'A delimiter is one sign such as a comma, a semicolon, a pipe or a tab.')
   }

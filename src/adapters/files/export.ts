@@ -5,10 +5,10 @@ import { stringify } from 'csv-stringify/sync'
 import type { ExportFormat } from '../../runs/types.js'
 
 /**
- * How hard gzip tries. Measured on a million contacts: level 1 is as fast as the database writes, and 6 makes a file of 85 % of
- * the size in three times the time.
+ * How hard gzip tries. Measured with a CSV of 100,000 contacts: level 1 packs 145 MB in a second of processor time to 32 % of the
+ * size, 4 packs 103 MB to 29 %, 6 packs 58 MB to 27 %. The database writes 40 MB of CSV in a second, 110 MB of JSON.
  */
-const GZIP_LEVEL = 1
+const GZIP_LEVEL = 4
 
 /** What zlib and the store are given at a time. Bytes. */
 const CHUNK_BYTES = 256 * 1024
