@@ -9,6 +9,7 @@ import { noSourceOptions } from '../adapters/files/sniff.js'
 import type { StoreLocation } from '../adapters/files/storage.js'
 import { first, one, withTenant } from '../db/tx.js'
 import { FatalError, Refusal } from '../errors.js'
+import { readableEvidence } from '../pipeline/evidence.js'
 import { namedIds, ownMapping } from '../pipeline/own-files.js'
 import { resolveMapping } from '../pipeline/resolve.js'
 import { suggestMapping } from '../pipeline/suggest.js'
@@ -271,7 +272,7 @@ export async function analyzeImport(context: WorkerContext, claim: Claim, lost: 
   // Once a person has given the mapping, it is no longer the template's, nor compared with it.
   const { mapping, template, drift } =
     run.mapping === null
-      ? await mappingOf(context, claim, run, { type, rows, evidence })
+      ? await mappingOf(context, claim, run, { type, rows, evidence: readableEvidence(evidence, file.source) })
       : { mapping: run.mapping, template: null, drift: [] }
   const {
     conflicts: resolved,

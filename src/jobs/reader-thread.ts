@@ -74,7 +74,7 @@ function send(message: ReaderMessage, transfer: ArrayBuffer[] = []): void {
 
 async function analyze(task: Extract<ReaderTask, { kind: 'analyze' }>): Promise<void> {
   const source = await openRows(() => openLocation(task.location), task.place)
-  const collector = new EvidenceCollector(source.columns)
+  const collector = new EvidenceCollector(source.columns, { delimited: task.place.detection.format === 'CSV' })
   let rows = 0
   let told = performance.now()
   for await (const group of source.rows(null, new AbortController().signal)) {

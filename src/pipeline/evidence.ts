@@ -3,8 +3,9 @@ import type { Column, Row } from '../adapters/source.js'
 import { email, flag, phone } from '../records/field.js'
 import type { FieldKind } from '../records/types.js'
 import { DateFormatProof, NumberFormatProof, type Proof } from './formats.js'
+import { isFormulaLike, isProtected, unprotect } from './formula.js'
 import { cut, detached, trimmed } from './text.js'
-import type { ColumnEvidence } from './types.js'
+import type { ColumnEvidence, SourceOptions } from './types.js'
 import { type ValueParser, valueParser } from './values.js'
 
 /** Columns with more distinct values than this are not counted: the list would grow with the file. */
@@ -27,8 +28,9 @@ const SPELLINGS = 16
 export class EvidenceCollector {
   readonly #columns: readonly ColumnCollector[]
 
-  constructor(columns: readonly Column[]) {
-    this.#columns = columns.map((column) => new ColumnCollector(column))
+  /** `delimited`: the file is a delimited text, in which a formula is told from text by nothing but how it begins. */
+  constructor(columns: readonly Column[], { delimited = false } = {}) {
+    this.#columns = columns.map((column) => new ColumnCollector(column, delimited))
   }
 
   /** Rows whose line was broken are left out: nothing of them is ever mapped. */
@@ -42,6 +44,34 @@ export class EvidenceCollector {
   finish(): ColumnEvidence[] {
     return this.#columns.map((column) => column.finish())
   }
+}
+
+/**
+ * Whether the text of this file was kept from being formulas: as a person says, or where cells look like it and not one in the whole
+ * file looks like a formula.
+ */
+export function formulasEscaped(
+  evidence: readonly ColumnEvidence[],
+  source: Pick<SourceOptions, 'formulasEscaped'>,
+): boolean {
+  return (
+    source.formulasEscaped ??
+    (evidence.some(({ formulas }) => formulas === 'PROTECTED') && evidence.every(({ formulas }) => formulas !== 'BARE'))
+  )
+}
+
+/** The evidence with values as an import reads them. */
+export function readableEvidence(
+  evidence: readonly ColumnEvidence[],
+  source: Pick<SourceOptions, 'formulasEscaped'>,
+): readonly ColumnEvidence[] {
+  return formulasEscaped(evidence, source)
+    ? evidence.map((column) => ({
+        ...column,
+        samples: column.samples.map(unprotect),
+        topValues: column.topValues.map(({ value, count }) => ({ value: unprotect(value), count })),
+      }))
+    : evidence
 }
 
 interface Count {
@@ -66,14 +96,42 @@ class ColumnCollector {
   #leadingZero = false
   #longest = 0
   readonly #kinds = { email: 0, phone: 0, url: 0, flag: 0 }
+  readonly #delimited: boolean
+  #formulas: 'PROTECTED' | 'BARE' | null = null
 
-  constructor(column: Column) {
+  constructor(column: Column, delimited: boolean) {
     this.#index = column.index
     this.#name = column.name
+    this.#delimited = delimited
+  }
+
+  /** One bare cell decides; until then each cell costs a look at its first character. */
+  #lookForFormulas(rows: readonly Row[]): void {
+    const index = this.#index
+    for (let at = 0; at < rows.length; at++) {
+      const cell = rows[at]!.cells[index]
+      if (cell === undefined) {
+        continue
+      }
+      const code = cell.charCodeAt(0)
+      // Letters and most signs begin no formula.
+      if ((code > 64 && code < 0xff00) || (code >= 48 && code <= 57) || rows[at]!.fault !== null) {
+        continue
+      }
+      if (isProtected(cell)) {
+        this.#formulas = 'PROTECTED'
+      } else if (isFormulaLike(cell)) {
+        this.#formulas = 'BARE'
+        return
+      }
+    }
   }
 
   add(rows: readonly Row[]): void {
     const index = this.#index
+    if (this.#delimited && this.#formulas !== 'BARE') {
+      this.#lookForFormulas(rows)
+    }
     let at = 0
     for (; at < rows.length && this.#watching(); at++) {
       const row = rows[at]!
@@ -187,6 +245,7 @@ class ColumnCollector {
       dateFormats: dates?.formats ?? null,
       numberFormats: numbers?.formats ?? null,
       provenByRow: shown?.provenByRow ?? null,
+      ...(this.#delimited ? { formulas: this.#formulas } : {}),
       ambiguousValues: shown?.ambiguousValues ?? [],
     }
   }

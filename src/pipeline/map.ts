@@ -2,6 +2,7 @@
 import type { Row } from '../adapters/source.js'
 import { fieldOf, ID_FIELD, idField, keyField, referencePath, relatedPath } from '../records/index.js'
 import type { FieldDefinition, FieldKind, RecordType } from '../records/types.js'
+import { unprotect } from './formula.js'
 import type { MappedRow, RowMapper, StageColumn } from './mapped.js'
 import { firstLine, fullName, joined, type NameParts, splitName } from './names.js'
 import { compileRules, type Judge } from './rules.js'
@@ -47,6 +48,7 @@ export function compileMapping(resolved: ResolvedMapping, type: RecordType): Row
     missing: compileRequirements(type, stageColumns, supplied),
     judge: judgeOf(resolved, type, stageColumns),
     clearText: resolved.options.clearText,
+    unprotects: resolved.formulasEscaped === true,
     dropsValues: resolved.options.onInvalidRow === 'DROP_VALUE',
     columnNames: resolved.columns.map(({ columnName }) => columnName),
   })
@@ -207,6 +209,8 @@ interface Compiled {
   readonly missing: (values: readonly (string | null)[]) => readonly string[] | null
   readonly judge: Judge | null
   readonly clearText: string | null
+  /** Text that looks protected from being a formula loses a `'`. */
+  readonly unprotects: boolean
   readonly dropsValues: boolean
   /** Of the file's columns, by slot; null for constants. */
   readonly columnNames: readonly (string | null)[]
@@ -225,7 +229,7 @@ class CompiledMapper implements RowMapper {
   #cells: readonly string[] = []
   readonly #cellText = (index: number): string => {
     const cell = this.#cells[index]
-    const text = cell === undefined ? '' : trimmed(cell)
+    const text = cell === undefined ? '' : this.#read(cell)
     return this.#clears(text, cell) ? '' : text
   }
 
@@ -236,7 +240,7 @@ class CompiledMapper implements RowMapper {
   }
 
   map(row: Row): MappedRow {
-    const { steps, values, builds, missing, clearText } = this.#compiled
+    const { steps, values, builds, missing, clearText, unprotects } = this.#compiled
     const { cells } = row
     if (this.#emptied) {
       this.#emptied = false
@@ -254,6 +258,9 @@ class CompiledMapper implements RowMapper {
       const step = steps[at]!
       const cell = cells[step.index]
       let text = cell === undefined ? '' : trimmed(cell)
+      if (unprotects && text.charCodeAt(0) === 39) {
+        text = this.#read(text)
+      }
       if (step.chain !== null) {
         const made = this.#transformed(step, step.chain, row, text)
         if (made === null) {
@@ -300,6 +307,12 @@ class CompiledMapper implements RowMapper {
     answer.ok = this.#ok
     answer.issues = this.#issues ?? NO_ISSUES
     return answer
+  }
+
+  /** The text of a cell as it was before it was kept from being a formula. */
+  #read(cell: string): string {
+    const text = trimmed(cell)
+    return this.#compiled.unprotects ? trimmed(unprotect(text)) : text
   }
 
   /** A row whose line could not be read has no values and one issue. */
@@ -634,7 +647,7 @@ function addNameParts(
     add(name, (values) => {
       const parts = split(values)
       const text = parts === null ? null : of(parts)
-      return text === null ? null : cut(text, max)
+      return text === null ? null : trimmed(cut(text, max))
     })
   }
   part('firstName', (parts) => parts.first)

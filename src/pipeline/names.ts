@@ -62,7 +62,7 @@ export function fullName(
   if (name === '') {
     return null
   }
-  return cut(suffix === null ? name : `${name} ${suffix}`, NAME_LENGTH_MAX)
+  return cut(suffix === null ? name : `${name} ${suffix}`, NAME_LENGTH_MAX).trimEnd()
 }
 
 /**
@@ -129,7 +129,7 @@ function isTitle(words: readonly string[]): boolean {
 /** Joins what there is with `, `, at most 255 characters; null for nothing. */
 export function joined(...parts: readonly (string | null)[]): string | null {
   const present = parts.filter((part) => part !== null)
-  return present.length === 0 ? null : cut(present.join(', '), NAME_LENGTH_MAX)
+  return present.length === 0 ? null : cut(present.join(', '), NAME_LENGTH_MAX).trimEnd()
 }
 
 /** The first line of a text that has any letters, without HTML tags; null for none. */
@@ -139,5 +139,5 @@ export function firstLine(text: string): string | null {
     .replace(/<br\s*\/?>|<\/(?:p|div|li|h\d)>/gi, '\n')
     .replace(/<[^<>]*>/g, '')
   const line = head.split(/[\r\n]+/).find((part) => part.trim() !== '')
-  return line === undefined ? null : cut(line.trim(), NAME_LENGTH_MAX)
+  return line === undefined ? null : cut(line.trim(), NAME_LENGTH_MAX).trimEnd()
 }

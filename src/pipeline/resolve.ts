@@ -14,7 +14,7 @@ import {
   relatedPath,
 } from '../records/index.js'
 import type { FieldDefinition, RecordType } from '../records/types.js'
-import { EvidenceCollector } from './evidence.js'
+import { EvidenceCollector, formulasEscaped, readableEvidence } from './evidence.js'
 import {
   DATE_FORMATS,
   type DateFormat,
@@ -70,8 +70,10 @@ export interface Resolution {
  * Resolves a mapping. Throws a Refusal for what can never be right: an unknown column or field, an unknown format, time
  * zone or country, a constant that is no value of its field, a match rule over fields without an index.
  */
-export function resolveMapping(request: ResolveRequest): Resolution {
-  const { type, options, source } = request
+export function resolveMapping(given: ResolveRequest): Resolution {
+  const { type, options, source } = given
+  const escaped = formulasEscaped(given.evidence, source)
+  const request = escaped ? { ...given, evidence: readableEvidence(given.evidence, source) } : given
   const timeZone = checkedTimeZone(source.timeZone)
   const defaultCountry = checkedCountry(source.defaultCountry)
   const base = { request, timeZone, defaultCountry }
@@ -101,6 +103,7 @@ export function resolveMapping(request: ResolveRequest): Resolution {
       options,
       timeZone,
       defaultCountry,
+      ...(escaped ? { formulasEscaped: true } : {}),
       ...(customFields.length === 0 ? {} : { customFields }),
     },
     conflicts,

@@ -137,6 +137,11 @@ export interface ColumnEvidence {
   readonly numberFormats: readonly string[] | null
   /** A row that proves the one format (the row whose value excluded the last other one); null where none was excluded. */
   readonly provenByRow: number | null
+  /**
+   * Of a delimited text: PROTECTED where cells look as if they were kept from being formulas (`pipeline/formula`) and none is bare,
+   * BARE where one is, null for neither. Absent for other formats, whose cells say themselves what they are.
+   */
+  readonly formulas?: 'PROTECTED' | 'BARE' | null
   /** Values on which remaining formats disagree, at most 3, to show both readings. */
   readonly ambiguousValues: readonly string[]
 }
@@ -181,6 +186,8 @@ export interface SourceOptions {
   readonly timeZone: string | null
   /** ISO 3166-1 alpha-2 for phone numbers without a country code; null: such numbers stay as they stand. */
   readonly defaultCountry: string | null
+  /** Text that looks like a formula has a `'` in front, which is none of it; null or absent: as the cells of the file show. */
+  readonly formulasEscaped?: boolean | null
 }
 
 /**
@@ -193,6 +200,8 @@ export interface ResolvedMapping {
   readonly options: ImportOptions
   readonly timeZone: string
   readonly defaultCountry: string | null
+  /** One `'` is taken away from text that was kept from being a formula. Absent for no. */
+  readonly formulasEscaped?: true
   /** Custom fields that columns are mapped to: whoever has only this knows the tenant's record type well enough. Absent for none. */
   readonly customFields?: readonly FieldDefinition[]
   /** Business rules that the run obeys. Absent for none. */

@@ -499,11 +499,39 @@ function nearestOption(field: FieldDefinition, text: string): string | null {
 
 const listSeparators = /[;,|]|:::/
 
+/** Where an entry in quotes ends: what follows is a separator or nothing. */
+const quotedEntry = /\s*"((?:[^"]|"")*)"\s*(?:[;,|]|:::|$)/y
+
+/**
+ * The entries of a list as it stands in one cell. An entry in quotes (those within it doubled) may hold separators, as exports and
+ * lists of JSON have it; a quote that does not close before a separator is text.
+ */
+export function entriesOf(text: string): string[] {
+  if (!text.includes('"')) {
+    return text.split(listSeparators)
+  }
+  const entries: string[] = []
+  for (let at = 0; at < text.length; ) {
+    quotedEntry.lastIndex = at
+    const quoted = quotedEntry.exec(text)
+    if (quoted !== null) {
+      entries.push(quoted[1]!.replaceAll('""', '"'))
+      at = quotedEntry.lastIndex
+      continue
+    }
+    const separator = text.slice(at).search(listSeparators)
+    const end = separator < 0 ? text.length : at + separator
+    entries.push(text.slice(at, end))
+    at = end + (text.startsWith(':::', end) ? 3 : 1)
+  }
+  return entries
+}
+
 /** `choose`: what an entry has to be one of; null for any text. */
 function tagsReader(max: number, choose: ((text: string) => string | null) | null): (text: string) => string | null {
   return remembering((text) => {
     const tags = new Map<string, string>()
-    for (const part of text.split(listSeparators)) {
+    for (const part of entriesOf(text)) {
       const said = trimmed(part)
       const tag = choose === null || said === '' ? said : choose(said)
       if (tag === null || tag.length > max) {
@@ -513,7 +541,9 @@ function tagsReader(max: number, choose: ((text: string) => string | null) | nul
         tags.set(tag.toLowerCase(), tag)
       }
     }
-    return tags.size === 0 ? '' : arrayLiteral([...tags.values()])
+    const [only = ''] = tags.values()
+    // A cell with nothing else would be taken for the error of a formula when it comes back.
+    return tags.size === 0 ? '' : tags.size === 1 && isFormulaError(only) ? null : arrayLiteral([...tags.values()])
   })
 }
 

@@ -118,6 +118,20 @@ export function mappableNames(type: RecordType): readonly string[] {
   )
 }
 
+/** What finds a record and all that it holds again: its id, every field, and of each reference the id and the other keys. */
+export function portableNames(type: RecordType): readonly string[] {
+  return [
+    ID_FIELD,
+    ...type.fields.flatMap((field) =>
+      field.reference === null
+        ? [field.name]
+        : [...(field.reference.to === 'member' ? [] : [ID_FIELD]), ...field.reference.keys].map((key) =>
+            pathName(field, field.reference!, key),
+          ),
+    ),
+  ]
+}
+
 /** Whether a mapping may lead a column to `name`: one of `mappableNames`, `id`, or the id of a referred record, `contact.id`. */
 export function isMappable(type: RecordType, name: string): boolean {
   return name === ID_FIELD || referencePath(type, name) !== null || fieldOf(type, name)?.reference === null

@@ -27,6 +27,7 @@ export function sourceOptions(input: SourceOptionsInput | null | undefined): Sou
         dateFormat: input.dateFormat ?? null,
         timeZone: input.timeZone ?? null,
         defaultCountry: input.defaultCountry ?? null,
+        formulasEscaped: input.formulasEscaped ?? null,
       }
 }
 

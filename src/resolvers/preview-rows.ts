@@ -151,7 +151,10 @@ async function readHead(
     overrides: { ...noSourceOptions, ...overrides },
     detection,
   }
-  const collector = new EvidenceCollector(detection.columns.map(({ index, name }) => ({ index, name })))
+  const collector = new EvidenceCollector(
+    detection.columns.map(({ index, name }) => ({ index, name })),
+    { delimited: detection.format === 'CSV' },
+  )
   const rows: Row[] = []
   let looked = 0
   let units = 0

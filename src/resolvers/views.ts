@@ -3,6 +3,7 @@ import { isSensitive, MASK, masked } from '../access/privacy.js'
 import type { DetectedColumn, Detection } from '../adapters/files/detection.js'
 import type { SourceFile } from '../db/entities.js'
 import { encodeId } from '../ids.js'
+import { isFormulaLike, isProtected } from '../pipeline/formula.js'
 import type { MappingConflict } from '../pipeline/types.js'
 import { customDefinition, customKeyOf } from '../records/custom.js'
 import { recordTypes } from '../records/index.js'
@@ -53,8 +54,22 @@ export function showFile(context: ApiContext, file: SourceFile): FileView {
 }
 
 /** What the caller may see of what was found in a file. */
-export function showDetection(context: ApiContext, detection: Detection): Detection {
-  return may(context, 'PII_READ') ? detection : withoutSamples(detection)
+export function showDetection(
+  context: ApiContext,
+  detection: Detection,
+): Detection & { readonly formulasEscaped: boolean | null } {
+  const shown = may(context, 'PII_READ') ? detection : withoutSamples(detection)
+  return { ...shown, formulasEscaped: formulasSeen(detection) }
+}
+
+/** Whether the values that were seen are protected from being formulas; null where none of them could be one, or would need it. */
+function formulasSeen({ format, columns }: Detection): boolean | null {
+  const values =
+    format === 'CSV'
+      ? columns.flatMap(({ samples, topValues }) => [...samples, ...topValues.map(({ value }) => value)])
+      : []
+  const isBare = values.some((value) => isFormulaLike(value) && !isProtected(value))
+  return isBare ? false : values.some(isProtected) ? true : null
 }
 
 function withoutSamples(detection: Detection): Detection {

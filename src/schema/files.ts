@@ -88,6 +88,13 @@ export class FileDetection {
   @Field(() => String, { nullable: true })
   readonly lineTerminator!: string | null
 
+  @Field(() => Boolean, {
+    nullable: true,
+    description:
+      "Whether text that looks like a formula has a `'` in front in the values that were seen, as in exports: true where all of it has, false where some has not, null where there is none. An import looks at the whole file.",
+  })
+  readonly formulasEscaped?: boolean | null
+
   @Field(() => Int, { nullable: true, description: 'Row number of the header; null when the file has none.' })
   readonly headerRow!: number | null
 
@@ -167,6 +174,13 @@ export class SourceOptionsInput {
       'ISO 3166-1 alpha-2 code for phone numbers without a country code; without it such numbers stay as they stand.',
   })
   readonly defaultCountry?: string | null
+
+  @Field(() => Boolean, {
+    nullable: true,
+    description:
+      "Whether text that looks like a formula was given a `'` in front, which is taken away again. By default where such cells are found in a CSV file and none that is a bare formula.",
+  })
+  readonly formulasEscaped?: boolean | null
 }
 
 @ObjectType('SourceFile', { implements: Node, description: 'An uploaded file. It never changes.' })

@@ -121,7 +121,7 @@ test('CSV is what it was written down to be, value by value', async () => {
   assert.equal(
     bytes.toString(),
     `${columns.map(({ field }) => field).join(',')}\r\n` +
-      `${id1},"${NASTY.replaceAll('"', '""')}",'=1+1,''=2,"",+49 30 123456,-12.5,a; b; c,1970-03-09,true,` +
+      `${id1},"${NASTY.replaceAll('"', '""')}",'=1+1,''=2,"",+49 30 123456,-12.5,"a; ""b; c""",1970-03-09,true,` +
       '2026-03-29T00:59:59.5+00:00,owner@example.com,firm@example.com,Firm,12.50,red; =blue,2026-10-25T00:30:00+00:00,1\r\n' +
       `${id2},Nobody,,,,,,,,false,,,,,,,,1\r\n`,
   )

@@ -1,7 +1,12 @@
 /** What one reading of a file tells about its columns. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DISTINCT_VALUES_COUNTED, EvidenceCollector } from '../../src/pipeline/evidence.js'
+import {
+  DISTINCT_VALUES_COUNTED,
+  EvidenceCollector,
+  formulasEscaped,
+  readableEvidence,
+} from '../../src/pipeline/evidence.js'
 import type { ColumnEvidence } from '../../src/pipeline/types.js'
 import { evidenceOf, rowsOf } from './map-world.js'
 
@@ -109,4 +114,34 @@ test('confidence in a kind is the share of values that are of it', () => {
   )
   assert.equal(column.kind, 'EMAIL')
   assert.equal(column.kindConfidence, 0.9)
+})
+
+/** What is found of formulas in a delimited text with these cells. */
+function formulasIn(cells: readonly string[]): { readonly found: unknown; readonly escaped: boolean } {
+  const collector = new EvidenceCollector([{ index: 0, name: 'A' }], { delimited: true })
+  collector.add(rowsOf([cells]))
+  const evidence = collector.finish()
+  return { found: evidence[0]?.formulas, escaped: formulasEscaped(evidence, {}) }
+}
+
+test('a file whose formula-like texts all begin with an apostrophe was protected, and one bare formula says it was not', () => {
+  assert.deepEqual(formulasIn(["'=1+1", 'x', '-12.5', '+49 30 1', "'", "''@x"]), { found: 'PROTECTED', escaped: true })
+  assert.deepEqual(formulasIn(["'=1+1", '=1', 'x']), { found: 'BARE', escaped: false })
+  assert.deepEqual(formulasIn(["'=1+1", '＝1']), { found: 'BARE', escaped: false })
+  assert.deepEqual(formulasIn(['-12.5', '+49 30 1', "it's", "'quoted'", '']), { found: null, escaped: false })
+  const bare = new EvidenceCollector([{ index: 0, name: 'A' }])
+  bare.add(rowsOf([["'=1"]]))
+  assert.equal(formulasEscaped(bare.finish(), {}), false, 'only of delimited text')
+})
+
+test('a person’s word about formulas stands over what the cells show', () => {
+  const collector = new EvidenceCollector([{ index: 0, name: 'A' }], { delimited: true })
+  collector.add(rowsOf([["'=1", "'=1", 'x']]))
+  const evidence = collector.finish()
+  assert.equal(formulasEscaped(evidence, { formulasEscaped: false }), false)
+  assert.equal(formulasEscaped([], { formulasEscaped: true }), true)
+  assert.deepEqual(readableEvidence(evidence, {})[0]?.topValues, [
+    { value: '=1', count: 2 },
+    { value: 'x', count: 1 },
+  ])
 })

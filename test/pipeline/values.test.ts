@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type CountryCode, getCountries, parsePhoneNumberFromString } from 'libphonenumber-js/min'
 import { phoneReader } from '../../src/pipeline/phone.js'
-import { arrayLiteral, isFormulaError, type ReadingOptions, valueParser } from '../../src/pipeline/values.js'
+import { arrayLiteral, entriesOf, isFormulaError, type ReadingOptions, valueParser } from '../../src/pipeline/values.js'
 import { fieldOf, recordTypes } from '../../src/records/index.js'
 import type { FieldDefinition, RecordTypeName } from '../../src/records/types.js'
 import { Random } from '../helpers/random.js'
@@ -483,4 +483,29 @@ test('huge cells are refused without ado', () => {
 test('a long value is cut where a message shows it', () => {
   const { message } = valueParser(field('property', 'yearBuilt'), plain).fault('y'.repeat(5_000))
   assert.ok(message.length < 300)
+})
+
+test('entries in quotes may hold separators, and quotes that do not close are text', () => {
+  const cases: [string, string[]][] = [
+    ['a; b', ['a', ' b']],
+    ['"a; b"; c', ['a; b', ' c']],
+    ['"a, b|c:::d"', ['a, b|c:::d']],
+    ['"say ""hi"""; x', ['say "hi"', ' x']],
+    ['"open; x', ['"open', ' x']],
+    ['5" pipe, 6" pipe', ['5" pipe', ' 6" pipe']],
+    ['"a" b; "c"', ['"a" b', 'c']],
+    ['a:::"b;c"', ['a', 'b;c']],
+  ]
+  for (const [text, entries] of cases) {
+    assert.deepEqual(entriesOf(text), entries, text)
+  }
+  const started = performance.now()
+  entriesOf('"a'.repeat(100_000))
+  assert.ok(performance.now() - started < 5_000)
+})
+
+test('the cover that keeps leading zeros comes off however often it was put on, so that what is left reads the same again', () => {
+  const parser = valueParser(field('contact', 'jobTitle'), plain)
+  assert.equal(parser.parse('="="007""'), '007')
+  assert.equal(parser.parse('="x'), '="x')
 })

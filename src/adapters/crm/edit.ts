@@ -2,7 +2,7 @@
 import { constraintOf, sqlState } from '../../db/lane.js'
 import { first, type Tx } from '../../db/tx.js'
 import { Refusal } from '../../errors.js'
-import { valueParser } from '../../pipeline/values.js'
+import { isFormulaError, valueParser } from '../../pipeline/values.js'
 import { customKeyOf } from '../../records/custom.js'
 import { checkOfConstraint, fieldOf, recordTypes } from '../../records/index.js'
 import type { FieldDefinition, RecordType, RecordTypeName } from '../../records/types.js'
@@ -131,6 +131,13 @@ async function columnValue(
   }
   if (field.reference !== null) {
     return text === '' ? null : referredId(tx, field, text, path)
+  }
+  if (isFormulaError(text)) {
+    throw new Refusal(
+      'INVALID_INPUT',
+      `${field.label}: a cell with this text is the error of a spreadsheet formula.`,
+      path,
+    )
   }
   const parser = valueParser(field, { format: null, timeZone: 'UTC', defaultCountry: null })
   const parsed = text === '' ? '' : parser.parse(text)

@@ -10,7 +10,7 @@ import type { Tx } from '../../db/tx.js'
 import { Refusal } from '../../errors.js'
 import { EXPORT_COLUMNS_MAX, NAME_LENGTH_MAX } from '../../limits.js'
 import { customKeyOf } from '../../records/custom.js'
-import { fieldOf, keyField, mappableNames, recordTypes, referencePath } from '../../records/index.js'
+import { fieldOf, keyField, portableNames, recordTypes, referencePath } from '../../records/index.js'
 import type {
   FieldDefinition,
   FieldKind,
@@ -132,7 +132,9 @@ function isSensitive(type: RecordType, name: string): boolean {
 /** The columns of an export that names none: what an import of the file needs, as far as these permissions go. */
 export function defaultColumns(type: RecordType, permissions: ReadonlySet<Permission>): { readonly field: string }[] {
   const open = permissions.has('PII_READ')
-  return ['id', ...mappableNames(type)].filter((name) => open || !isSensitive(type, name)).map((field) => ({ field }))
+  return portableNames(type)
+    .filter((name) => open || !isSensitive(type, name))
+    .map((field) => ({ field }))
 }
 
 function checkFormat(format: ExportFormat): void {
@@ -387,6 +389,13 @@ function identifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
+/** SQL for a list as one text, NULL where it is empty. An entry that could be taken for two, or for one in quotes, stands in quotes. */
+function listText(sql: string): string {
+  const quoted = `select string_agg(case when e.v ~ '^"|[;,|]|:::' then '"' || replace(e.v, '"', '""') || '"' else e.v end, '; ' order by e.at)
+    from unnest(${sql}) with ordinality as e (v, at)`
+  return `case when array_to_string(${sql}, ' ') ~ '[";,|]|:::' then (${quoted}) else nullif(array_to_string(${sql}, '; '), '') end`
+}
+
 function csvValue(column: ExportedColumn, format: ExportFormat): string {
   const { sql, kind, plain } = column
   const guarded = (value: string): string => (format.escapeFormulas && !plain ? guardedText(value) : value)
@@ -410,7 +419,7 @@ function csvValue(column: ExportedColumn, format: ExportFormat): string {
       return `to_char(${sql}, ${text(kind === 'DATE' ? compiled.day : compiled.moment)})`
     }
     case 'MULTI_ENUM':
-      return guarded(`nullif(array_to_string(${sql}, '; '), '')`)
+      return guarded(listText(sql))
     case 'TEXT':
     case 'LONG_TEXT':
     case 'EMAIL':

@@ -224,9 +224,12 @@ function textOfList(values: readonly unknown[]): string {
     .join('; ')
 }
 
+/** What separates the entries of a list in a cell, and what begins one in quotes: see `entriesOf` in pipeline/values. */
+const needsQuotes = /^\s*"|[;,|]|:::/
+
 /** One that could be taken for two stands in quotes. */
 function quoted(text: string): string {
-  return text.includes(';') || text.startsWith('"') ? `"${text.replaceAll('"', '""')}"` : text
+  return needsQuotes.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
 function textOf(value: unknown): string {
