@@ -95,7 +95,7 @@ export async function exportSpec(tx: Tx, request: ExportRequest): Promise<Export
 
 /** What `defaultColumns` leaves out. */
 function leftOutOf(type: RecordType, permissions: ReadonlySet<Permission>): Pick<ExportSpec, 'leftOut'> {
-  const all = ['id', ...mappableNames(type)]
+  const all = portableNames(type)
   const taken = new Set(defaultColumns(type, permissions).map(({ field }) => field))
   return taken.size === all.length ? {} : { leftOut: all.filter((name) => !taken.has(name)) }
 }
