@@ -7,6 +7,7 @@ import { type CellObject, read, utils } from 'xlsx'
 import type { Permission } from '../../src/access/permissions.js'
 import { guardedText } from '../../src/adapters/crm/export-text.js'
 import { transcoder } from '../../src/adapters/files/decode.js'
+import { openXlsx } from '../../src/adapters/files/xlsx/workbook.js'
 import { literal } from '../../src/db/lane.js'
 import { withTenant } from '../../src/db/tx.js'
 import { Refusal } from '../../src/errors.js'
@@ -14,6 +15,7 @@ import { protect } from '../../src/pipeline/formula.js'
 import { freshDatabase, type TestDatabase } from '../helpers/database.js'
 import { Engine } from '../helpers/engine.js'
 import { Random } from '../helpers/random.js'
+import { bytesOf } from '../helpers/zip-file.js'
 
 let db: TestDatabase
 let engine: Engine
@@ -224,6 +226,67 @@ test('a workbook has typed cells, and texts as they are', async () => {
   assert.ok(Math.abs(Number(cell('sourceCreatedAt', 2)?.v) - (46_110 + (2 * 3600 - 0.5) / 86_400)) < 1e-8)
   assert.equal(cell('firstName', 3), undefined)
   assert.equal(cell('displayName', 3)?.v, 'Nobody')
+})
+
+test('what an import reads of a workbook is what was exported', async () => {
+  const tenant = await tenantOfTwo()
+  const { run, bytes } = await engine.export(tenant, 'contact', {
+    ...onlyTwo,
+    columns: columns.map((column) => (column.field === 'birthDate' ? { ...column, format: 'dd.mm.yyyy' } : column)),
+    format: { format: 'XLSX', timeZone: 'Europe/Berlin' },
+  })
+  assert.deepEqual([run.counts.total, run.counts.read, run.progress.bytesRead], [2, 2, bytes.byteLength])
+  await using workbook = await openXlsx(bytesOf(bytes))
+  assert.deepEqual(
+    workbook.sheets.map(({ name }) => name),
+    ['Contacts'],
+  )
+  const rows: (readonly string[])[] = []
+  for await (const group of workbook.rows(0, new AbortController().signal)) {
+    rows.push(...group.map(({ cells }) => cells))
+  }
+  assert.deepEqual(rows, [
+    columns.map(({ field }) => field),
+    [
+      id1,
+      NASTY,
+      '=1+1',
+      "'=2",
+      '',
+      '+49 30 123456',
+      '-12.5',
+      'a; b; c',
+      '1970-03-09',
+      'TRUE',
+      '2026-03-29 01:59:59.500',
+      'owner@example.com',
+      'firm@example.com',
+      'Firm',
+      '12.5',
+      'red; =blue',
+      '2026-10-25 02:30:00',
+      '1',
+    ],
+    [id2, 'Nobody', '', '', '', '', '', '', '', 'FALSE', '', '', '', '', '', '', '', '1'],
+  ])
+})
+
+test('a workbook that cannot be written as it is fails with the place, and leaves no file', async () => {
+  const tenant = await engine.tenant()
+  await insert(tenant, 'contact', { id: id1, display_name: 'Short' })
+  await insert(tenant, 'contact', { id: id2, display_name: 'Long', notes: 'x'.repeat(40_000) })
+  const request = { columns: [{ field: 'id' }, { field: 'notes' }], orderBy: [{ field: 'id' }] } as const
+  for (const [more, code, message] of [
+    [{}, 'LIMIT_EXCEEDED', /Row 2, column "notes": the value has 40,000 characters/],
+    [{ columns: [{ field: 'version', format: '[nothing' }] }, 'INVALID_INPUT', /format of the column "version"/],
+  ] as const) {
+    const id = await engine.createExport(tenant, 'contact', { ...request, ...more, format: { format: 'XLSX' } })
+    const run = await engine.advance(tenant, id)
+    assert.equal(run.status, 'FAILED')
+    assert.equal(run.statusReason?.code, code)
+    assert.match(run.statusReason?.message ?? '', message)
+    assert.equal(await engine.resultOf(id), null)
+  }
 })
 
 test('an export of nothing is a whole file', async () => {

@@ -271,6 +271,9 @@ export class CellWriter {
         break
       case LIST: {
         const bytes = Buffer.from(listText(copyText(line, from, to)))
+        if (bytes.length === 0) {
+          return
+        }
         this.#writeText(column, bytes, 0, bytes.length, true, false)
         return
       }

@@ -297,7 +297,9 @@ describe('a workbook that is written', () => {
   }
 
   it('leaves a cell out where there is no value, and keeps an empty text', async () => {
-    const xml = await sheetOf(await written(columnsOf('TEXT', 'TEXT', 'INTEGER'), [[null, '', null]]))
+    const xml = await sheetOf(
+      await written(columnsOf('TEXT', 'TEXT', 'INTEGER', 'MULTI_ENUM'), [[null, '', null, '{}']]),
+    )
     assert.match(xml, /<row r="2"><c r="B2" s="2" t="inlineStr"><is><t><\/t><\/is><\/c><\/row>/)
   })
 
