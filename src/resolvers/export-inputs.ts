@@ -137,6 +137,9 @@ async function checked(
   fileName: string | null,
 ): Promise<ExportSpec> {
   at(['filter'], () => listSql(type, tx.tenantId, filter, []))
+  orderBy.forEach((order, index) =>
+    at(['orderBy', `${index}`, 'field'], () => listSql(type, tx.tenantId, null, [order])),
+  )
   at(['orderBy'], () => listSql(type, tx.tenantId, null, orderBy))
   const refuseHidden = (path: readonly string[], fields: readonly string[]): void => {
     const asColumns = fields.map((field) => ({ field }))
@@ -160,11 +163,11 @@ async function checked(
   })
 }
 
-/** Gives a refusal that has no path this one. */
+/** Gives a refusal this path: lists of records say `filter` for both. */
 function at(path: readonly string[], work: () => unknown): void {
   try {
     work()
   } catch (error) {
-    throw error instanceof Refusal && error.field === null ? new Refusal(error.code, error.message, path) : error
+    throw error instanceof Refusal ? new Refusal(error.code, error.message, path) : error
   }
 }
