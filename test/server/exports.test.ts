@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { after, before, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { makeLink } from '../../src/access/links.js'
@@ -366,4 +367,34 @@ test('subscribers see an export from its beginning to its end', async () => {
   }
   assert.deepEqual(statuses, ['QUEUED', 'RUNNING', 'COMPLETED'])
   socket.close()
+})
+
+test('a schedule that is due is exported by the worker, by itself', async () => {
+  const { exportTemplateSave } = await world.ask(
+    ada,
+    `mutation { exportTemplateSave(input: { name: "By itself", recordType: CONTACT, columns: [{ field: "lastName" }], schedule: "0 6 * * *" }) {
+       exportTemplate { id } userErrors { message } } }`,
+  )
+  const { id } = exportTemplateSave.exportTemplate
+  await world.oracle.query("update export_template set next_run_at = now() - interval '1 minute' where id = $1", [
+    decodeId('exportTemplate', id),
+  ])
+  await world.oracle.query('listen portage_events')
+  let run: Json = null
+  while (run === null) {
+    const { node } = await world.ask(
+      ada,
+      'query ($id: ID!) { node(id: $id) { ... on ExportTemplate { lastRun { id } nextRunAt } } }',
+      { id },
+    )
+    run = node.lastRun
+    if (run === null) {
+      // The notification may have been before: then the next look finds it.
+      await once(world.oracle, 'notification', { signal: AbortSignal.timeout(250) }).catch(() => undefined)
+    } else {
+      assert.ok(Date.parse(node.nextRunAt) > Date.now())
+    }
+  }
+  await world.rested(ada, run.id)
+  assert.equal((await download(await read(ada, run.id))).toString().split('\r\n').length, 5)
 })
