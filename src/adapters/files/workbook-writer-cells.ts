@@ -558,9 +558,12 @@ function isNumber(line: Uint8Array, from: number, to: number): boolean {
   return true
 }
 
-/** Whether the `_` at `at` begins what readers take for an escaped character: `_x0041_`. */
+/**
+ * Whether the `_` at `at` begins what readers take for an escaped character: `_x0041_`. What follows the digits may be another
+ * escape as well, which begins with `_`; where it turns out to be none, one escape too many says the same.
+ */
 function isEscape(line: Uint8Array, at: number, to: number): boolean {
-  if (at + 6 >= to || (line[at + 1]! | 32) !== 120 || line[at + 6] !== 95) {
+  if (at + 6 >= to || (line[at + 1]! | 32) !== 120 || special[line[at + 6]!] !== 1) {
     return false
   }
   for (let digit = at + 2; digit < at + 6; digit += 1) {

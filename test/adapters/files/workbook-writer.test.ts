@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
+import { parse } from 'csv-parse/sync'
 import { type CellObject, read, utils } from 'xlsx'
 import {
   type CellFault,
@@ -153,6 +154,7 @@ const cases: readonly Case[] = [
   text('TEXT', 'what XML has no character for', 'a\uffffb\ufffec\ufeffd'),
   text('TEXT', 'what stands for a control', '_x000D_'),
   text('TEXT', 'what stands for two', '_x0041_x0042_ _X0041_ _x00_ _x12345_'),
+  text('TEXT', 'what would stand for one with the control behind it', '_x0041\r_x0042\u0001_x0043\uffff_x0044&'),
   text('TEXT', 'full-width signs', '＝1+1'),
   text('PHONE', 'phone numbers', '+4930123456'),
   text('PHONE', 'phone numbers with signs', '+49 (0)30 123-45'),
@@ -561,7 +563,7 @@ async function drained(blocks: AsyncIterable<Buffer>): Promise<void> {
 }
 
 const PIECES =
-  'a Zoë 東京 😀 \u00a0 \n \r \r\n \t \\ & < > " \' = + - @ _x0041_ _ x000D_ \u0001 \u001f \u2028 \uffff 0 12 \\N ]]> ＝ blank'
+  'a Zoë 東京 😀 \u00a0 \n \r \r\n \t \\ & < > " \' = + - @ _x0041_ _x0042 _ x000D_ \u0001 \u001f \u2028 \uffff 0 12 \\N ]]> ＝ blank'
     .split(' ')
     .map((piece) => (piece === 'blank' ? ' ' : piece))
 
@@ -693,7 +695,7 @@ function wellFormed(name: string, xml: string): void {
   assert.doesNotMatch(xml, /&(?!amp;|lt;|gt;|quot;)/, name)
 }
 
-/** Through the program itself where it is installed: to its own format and to CSV, read by our readers. */
+/** Through the program itself where it is installed: to CSV, read by another library. */
 async function throughLibreOffice(t: TestContext): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'portage-office-'))
   t.after(() => rm(folder, { recursive: true }))
@@ -704,7 +706,8 @@ async function throughLibreOffice(t: TestContext): Promise<void> {
     t.skip('LibreOffice is not on this machine')
     return
   }
-  const texts = cases.filter(({ kind, value }) => kind !== 'DECIMAL' && !/[\p{Cc}\uffff\ufffe]/u.test(value))
+  // Older versions show `_x000D_` as it stands.
+  const texts = cases.filter(({ kind, value }) => kind !== 'DECIMAL' && !/[\p{Cc}\uffff\ufffe]|_x/iu.test(value))
   const columns: SheetColumn[] = [
     { header: 'Text', kind: 'TEXT', format: null },
     { header: 'Number', kind: 'DECIMAL', format: null },
@@ -720,16 +723,12 @@ async function throughLibreOffice(t: TestContext): Promise<void> {
   const path = join(folder, 'a.xlsx')
   await writeFile(path, await written(columns, rows))
   const profile = `-env:UserInstallation=file://${folder}/profile`
-  await run(
-    program,
-    [profile, '--headless', '--convert-to', 'xlsx:Calc MS Excel 2007 XML', '--outdir', join(folder, 'out'), path],
-    {
-      timeout: 100_000,
-    },
-  )
-  const [sheet] = await imported(await readFile(join(folder, 'out', 'a.xlsx')))
+  // Commas, double quotes, UTF-8, from the first line, cells as they are shown.
+  const format = 'csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false'
+  await run(program, [profile, '--headless', '--convert-to', format, '--outdir', folder, path], { timeout: 100_000 })
+  const cells = parse(await readFile(join(folder, 'a.csv')), { bom: true }) as string[][]
   assert.deepEqual(
-    sheet?.rows.slice(1).map(([first, number, day, moment]) => [first, number, day, moment]),
+    cells.slice(1),
     rows.map(([first, number, day, moment]) => [first, number, day, moment?.slice(0, 19)]),
   )
 }
