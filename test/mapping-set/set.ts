@@ -6,8 +6,8 @@ import { z } from 'zod'
 /** Among the sources: this file runs compiled, in dist. */
 const FOLDER = join(import.meta.dirname, '..', '..', '..', 'test', 'mapping-set')
 
-/** Parts of the set: a half to tune the suggestion with, one that is never looked at meanwhile, and layouts written later. */
-export const halves = ['tuning', 'unseen', 'more'] as const
+/** Parts of the set: a half to tune the suggestion with, one that is never looked at meanwhile, and two sets of layouts written later. */
+export const halves = ['tuning', 'unseen', 'more', 'later'] as const
 
 /** Which part of the set a layout is in. */
 export type Half = (typeof halves)[number]
