@@ -7,7 +7,7 @@
  */
 export const CONCEPTS: Readonly<Record<string, string>> = {
   phone:
-    'phone telephone tel telefon telefonnummer telefono telefone telefoon telefoonnummer fon fone tlf tfno telf tfn telef ph phonenumber fono telnr telefonnr telefoonnr rufnummer rufnr teleph phonenr phoneno telno',
+    'phone telephone tel telefon telefonnummer telefono telefone telefoon telefoonnummer fon fone tlf tfno telf tfn telef ph phonenumber fono telnr telefonnr telefoonnr rufnummer rufnr teleph phonenr phoneno telno tlfno',
   mobile:
     'mobile mobil mobiel mobiele cell cellular cellphone handy handynummer portable movil celular cellulare telemovel gsm mob mobilnummer mobilfunk mobiltelefon mobilephone mobilenumber mobilnr handynr mobilfunknummer cel tlm',
   fax: 'fax telefax telefaxnummer faxnummer telecopie telecopieur facsimile faxnr',
@@ -28,7 +28,7 @@ export const CONCEPTS: Readonly<Record<string, string>> = {
   modified:
     'modified updated changed edited geandert geaendert aktualisiert modifie modificado actualizado atualizado modificato aggiornato gewijzigd bijgewerkt modification update anderung aenderung anderungs aktualisierung modificacion actualizacion modificacao atualizacao modifica aggiornamento wijziging modif upd maj mod',
   last: 'last letzte letzter letztes zuletzt derniere dernier ultima ultimo laatste laatst latest most recent',
-  code: 'code kode codigo codice cod kod cd',
+  code: 'code kode codigo codice cod kod cd clave',
   company:
     'company firma firmen unternehmen unternehmens societe entreprise empresa azienda bedrijf bedrijfs organisation organization organisatie organizacion organizacao organizzazione org societa compania',
   note: 'note notiz nota notitie remark bemerkung comment kommentar commentaire comentario commento opmerking anmerkung remarque observacion observacao osservazione notizen notas bemerkungen commentaires comentarios commenti opmerkingen anmerkungen remarques observaciones observacoes osservazioni notities',
@@ -38,7 +38,7 @@ export const CONCEPTS: Readonly<Record<string, string>> = {
   built: 'built construction construccion construcao costruzione bouw bau constructed build',
   bedroom:
     'bedroom schlafzimmer schlafzi chambre dormitorio quarto qto qtos dorm dorms slaapkamer bdrm bedrm recamara habitacion hab bed bd br camere camera',
-  bathroom: 'bathroom badezimmer badezi bano banheiro bagno badkamer baths bagni sdb',
+  bathroom: 'bathroom badezimmer badezi bano banheiro bagno badkamer baths bagni sdb ba',
   lot: 'lot plot grundstuck grundstuecks grundstucks grundstueck terrain terreno perceel parcela kavel',
   tax: 'tax taxes steuer impot imposto imposta belasting',
   city: 'city town stadt ort ville ciudad cidade citta stad plaats localidad localite',
@@ -46,7 +46,8 @@ export const CONCEPTS: Readonly<Record<string, string>> = {
   country: 'country pays pais paese land ctry',
   street: 'street strasse str rue calle rua via straat',
   birth: 'birth geburt geburts geburtstag naissance nacimiento nascimento nascita geboorte bday birthday',
-  agent: 'agent makler makelaar agente corretor negociateur realtor broker',
+  agent:
+    'agent makler makelaar agente corretor negociateur realtor broker asesor asesora ejecutivo ejecutiva negotiator advisor',
   owner: 'owner eigentumer eigentuemer proprietaire propietario proprietario eigenaar dueno duena dono dona',
   source:
     'source quelle fuente fonte bron herkunft herkomst origine origen origem provenienza provenance procedencia src',
@@ -70,9 +71,9 @@ export const CONCEPTS: Readonly<Record<string, string>> = {
   lost: 'lost loss verlust verloren perte perdu perdida perda perdita verlies',
   max: 'max maxi maximum maximal maximo massimo maximaal maximale',
   min: 'min mini minimum minimal minimo minimaal minimale mindest mind mindestens',
-  budget: 'budget presupuesto orcamento',
+  budget: 'budget presupuesto orcamento ppto presup',
   campaign: 'campaign kampagne campagne campana campanha campagna',
-  next: 'next nachste naechste nachster naechster prochain prochaine proximo proxima prossimo prossima volgende volgend',
+  next: 'next nachste naechste nachster naechster prochain prochaine proximo proxima prossimo prossima volgende volgend prox',
   start: 'start beginn debut inicio inizio begin begins',
   end: 'end ende fin fim fine einde eind',
   time: 'time uhrzeit zeit heure hora ora tijd',

@@ -20,6 +20,39 @@ export interface ContextRule {
 const NAME = 'name, nom, nombre, nome, naam, contact name, nom du contact'
 
 export const CONTEXT_RULES: readonly ContextRule[] = [
+  // Who fills in a form is its user; in a file that has the person's address, the user is a colleague.
+  {
+    types: ['contact', 'lead'],
+    headers: 'user email, user e-mail address',
+    has: [],
+    lacks: ['email'],
+    field: 'email',
+    confidence: [0.92, 0.95],
+  },
+  {
+    types: ['contact', 'lead'],
+    headers: 'user email, user e-mail address',
+    has: ['email'],
+    lacks: [],
+    field: 'ownerEmail',
+    confidence: [0.92, 0.95],
+  },
+  {
+    types: ['property', 'activity'],
+    headers: 'user email, user e-mail address',
+    has: [],
+    lacks: [],
+    field: 'ownerEmail',
+    confidence: [0.93, 0.97],
+  },
+  {
+    types: ['contact', 'lead'],
+    headers: 'user phone, user phone number',
+    has: [],
+    lacks: ['phone'],
+    field: 'phone',
+    confidence: [0.92, 0.95],
+  },
   {
     types: ['contact', 'lead'],
     headers: NAME,

@@ -3,7 +3,7 @@ import type { Words } from './words.js'
 /** A person and how to reach them: contacts and leads have these alike. */
 export const personWords = {
   namePrefix: {
-    en: 'salutation, name prefix, prefix, honorific, name title, courtesy title, honorific prefix, mr mrs, personal title, salutation title, title salutation',
+    en: 'salutation, name prefix, prefix, honorific, name title, courtesy title, honorific prefix, mr mrs, personal title, salutation title, title salutation, mr ms, mr mrs ms, mr mrs miss',
     de: 'anrede, namenspräfix, namenszusatz vorn, anrede titel, akademischer titel, titel anrede',
     fr: 'civilité, titre de civilité, formule de politesse, préfixe, civilite titre, préfixe du nom, civ',
     es: 'tratamiento, saludo, prefijo, título de cortesía, prefijo del nombre',
@@ -11,6 +11,7 @@ export const personWords = {
     it: 'appellativo, titolo di cortesia, prefisso nome, formula di cortesia, prefisso del nome',
     nl: 'aanhef, aanspreektitel, voorvoegsel naam, titulatuur, naamprefix',
     weak: {
+      trato: [0.3, 0.92],
       title: [0.5, 0.94],
       titel: [0.6, 0.94],
       titre: [0.45, 0.93],
@@ -21,7 +22,7 @@ export const personWords = {
     },
   },
   firstName: {
-    en: 'first name, given name, forename, fname, first, name first, christian name, given names, first names, legal first name, givenname, f name, contact first name, given, forenames, forename s',
+    en: 'first name, given name, forename, fname, first, name first, christian name, given names, first names, legal first name, givenname, f name, contact first name, given, forenames, forename s, guest first, buyer first, applicant first',
     de: 'vorname, vornamen, rufname, vorname(n)',
     fr: 'prénom, prénoms, prénom usuel, prenom du contact',
     es: 'nombre de pila, primer nombre, nombres, nombre propio, nombre s, primer nombre y segundo nombre, nombre(s)',
@@ -40,7 +41,7 @@ export const personWords = {
     weak: { tussenvoegsel: [0.4, 0.5] },
   },
   lastName: {
-    en: 'last name, surname, family name, lname, last, name last, second surname name, legal last name, familyname, l name, family',
+    en: 'last name, surname, family name, lname, last, name last, second surname name, legal last name, familyname, l name, family, guest last, buyer last, applicant last',
     de: 'nachname, familienname, zuname, name nachname, hausname',
     fr: 'nom de famille, nom famille, nom usuel, nom patronymique, nom du contact de famille',
     es: 'apellido, apellidos, primer apellido, apellido(s), apellido paterno, 1er apellido, 1º apellido, 1 apellido, apellido 1',
@@ -58,7 +59,7 @@ export const personWords = {
     nl: 'achtervoegsel, achtervoegsel naam, suffix',
   },
   displayName: {
-    en: 'full name, display name, complete name, contact name, name full, first and last name, first last name, person name, client name, customer name, fullname, file as, first name last name, user name original name, attendee name, tenant name, resident name, member name, registrant name, subscriber name, last name first name, last first, surname first name, name last first, first and last, your full name',
+    en: 'full name, display name, complete name, contact name, name full, first and last name, first last name, person name, client name, customer name, fullname, file as, first name last name, user name original name, attendee name, tenant name, resident name, member name, registrant name, subscriber name, last name first name, last first, surname first name, name last first, first and last, your full name, display as',
     de: 'vollständiger name, anzeigename, voller name, vor- und nachname, vorname nachname, vorname und nachname, kontaktname, name vollständig, name vorname, vorname name, nachname vorname, kundenname, name des mieters, mietername, mitgliedsname, name mieter, teilnehmername, familienname vorname',
     fr: 'nom complet, nom et prénom, nom prénom, prénom nom, prénom et nom, nom d’affichage, nom affiché, nom du contact, nom du client, nom prénoms',
     es: 'nombre completo, nombre y apellidos, nombre y apellido, nombre para mostrar, nombre apellidos, apellidos y nombre, nombre del contacto, nombre del cliente, apellidos nombre, apellido y nombre, apellido nombre, nombres y apellidos, apellidos y nombres, nombre y apellido completo, nombre del inquilino, nombre inquilino, nombre del arrendatario',
@@ -68,10 +69,10 @@ export const personWords = {
     weak: { kunde: [0.6, 0.75], client: [0.6, 0.75], customer: [0.55, 0.7], cliente: [0.6, 0.75], klant: [0.6, 0.75] },
   },
   companyName: {
-    en: 'company, company name, organization, organisation, organization name, organisation name, employer, business name, account name, account, firm, company account, account company, org name, business, company organization, name of company, associated company, employer name, org, place of work, workplace, agency name, company account name, organization name 1, co, company organization name, school or company, company school, current company, current employer, company brokerage',
+    en: 'company, company name, organization, organisation, organization name, organisation name, employer, business name, account name, account, firm, company account, account company, org name, business, company organization, name of company, associated company, employer name, org, place of work, workplace, agency name, company account name, organization name 1, co, company organization name, school or company, company school, current company, current employer, company brokerage, works at, works for',
     de: 'firma, firmenname, unternehmen, organisation, unternehmensname, arbeitgeber, name der firma, firmenbezeichnung, name des unternehmens, accountname, organisationsname, firma unternehmen, gesellschaft, betrieb, zugeordnetes unternehmen, verknüpftes unternehmen',
     fr: 'société, entreprise, nom de la société, nom de l’entreprise, raison sociale, organisation, employeur, nom société, nom entreprise, nom de l’organisation, nom du compte, établissement, compagnie, société entreprise, organisme, entreprise associée, société associée, sté, ste',
-    es: 'empresa, compañía, organización, nombre de la empresa, razón social, nombre de empresa, empleador, nombre empresa, nombre de la compañía, nombre de la cuenta, organización empresa, nombre de la organización, sociedad, empresa asociada, lugar de trabajo, nombre comercial, nombre fantasía, nombre de fantasía, empresa donde trabaja',
+    es: 'empresa, compañía, organización, nombre de la empresa, razón social, nombre de empresa, empleador, nombre empresa, nombre de la compañía, nombre de la cuenta, organización empresa, nombre de la organización, sociedad, empresa asociada, lugar de trabajo, nombre comercial, nombre fantasía, nombre de fantasía, empresa donde trabaja, trabaja en, centro de trabajo',
     pt: 'empresa, companhia, organização, nome da empresa, razão social, empregador, nome empresa, nome da organização, nome da conta, entidade patronal, nome fantasia, organização empresa, empresa associada',
     it: 'azienda, società, organizzazione, nome azienda, ragione sociale, ditta, impresa, nome dell’azienda, nome società, nome account, nome organizzazione, denominazione, datore di lavoro, nome della società, azienda società, azienda associata',
     nl: 'bedrijf, bedrijfsnaam, organisatie, naam bedrijf, werkgever, onderneming, firma, firmanaam, organisatienaam, accountnaam, naam organisatie, naam van bedrijf, gekoppeld bedrijf',
@@ -106,8 +107,8 @@ export const personWords = {
     en: 'phone, phone number, telephone, telephone number, tel, tel no, phone no, primary phone, main phone, work phone, business phone, office phone, phone work, contact number, contact phone, phone primary, landline, direct phone, direct line, phone main, work phone number, work number, office number, daytime phone, phone office, tel number, phone business, phone 1, telephone 1, business phone number, direct number, day phone, phone nr, phone num, telephone work, telephone office, primary phone number, company main phone, preferred phone, contact phone number, phone numbers, telephone no, ph, direct dial',
     de: 'telefon, telefonnummer, tel, rufnummer, telefon geschäftlich, telefon dienstlich, festnetz, festnetznummer, telefonnr, tel nr, telefon firma, geschäftliche telefonnummer, geschäftstelefon, telefon 1, telefon büro, telefon arbeit, haupttelefon, telefon festnetz, tel geschäftlich, telefon haupt, fon, durchwahl, telefon direkt, telefon zentrale, rufnummer festnetz',
     fr: 'téléphone, numéro de téléphone, tél, tel, téléphone fixe, téléphone professionnel, tél fixe, n° de téléphone, téléphone bureau, téléphone principal, fixe, téléphone travail, tél professionnel, numéro téléphone, téléphone 1, n téléphone, n tel, tel fixe, tél bureau, tél pro, téléphone pro, ligne directe',
-    es: 'teléfono, número de teléfono, tel, teléfono fijo, teléfono trabajo, teléfono del trabajo, fijo, tfno, teléfono principal, teléfono de la oficina, teléfono 1, teléfono de trabajo, núm teléfono, nº teléfono, tlf, tel fijo, telf, teléfono oficina, teléfono de contacto, teléfono de empresa, teléfono profesional, número telefónico, tel laboral, teléfono laboral, tel trabajo, tel oficina, fono, fono oficina, tel contacto, teléfono contacto, tel principal, tlf trabajo, tlf fijo, línea fija',
-    pt: 'telefone, número de telefone, tel, telefone fixo, telefone comercial, telefone principal, fone, telefone do trabalho, telefone 1, nº telefone, fixo, telefone trabalho, número do telefone, telefone profissional, telefone de contato, telefone de contacto, telefone empresa, fone comercial, fone fixo, fone contato, tel comercial, tel trabalho',
+    es: 'teléfono, número de teléfono, tel, teléfono fijo, teléfono trabajo, teléfono del trabajo, fijo, tfno, teléfono principal, teléfono de la oficina, teléfono 1, teléfono de trabajo, núm teléfono, nº teléfono, tlf, tel fijo, telf, teléfono oficina, teléfono de contacto, teléfono de empresa, teléfono profesional, número telefónico, tel laboral, teléfono laboral, tel trabajo, tel oficina, fono, fono oficina, tel contacto, teléfono contacto, tel principal, tlf trabajo, tlf fijo, línea fija, tlfno, teléfono de la persona, teléfono del interesado, teléfono interesado, tlf contacto, teléfono principal de contacto',
+    pt: 'telefone, número de telefone, tel, telefone fixo, telefone comercial, telefone principal, fone, telefone do trabalho, telefone 1, nº telefone, fixo, telefone trabalho, número do telefone, telefone profissional, telefone de contato, telefone de contacto, telefone empresa, fone comercial, fone fixo, fone contato, tel comercial, tel trabalho, telefone com ddd, ddd telefone, fone com ddd, telefone ddd, telefone para contato',
     it: 'telefono, numero di telefono, tel, telefono fisso, telefono ufficio, telefono lavoro, telefono principale, fisso, recapito telefonico, n telefono, telefono 1, numero telefono, tel ufficio, telefono aziendale, tel fisso, num telefono, telefono di lavoro',
     nl: 'telefoon, telefoonnummer, tel, vast nummer, telefoon werk, telefoon zakelijk, zakelijk telefoonnummer, vaste telefoon, tel nr, telefoonnr, telefoon vast, telefoon kantoor, telefoon 1, werktelefoon, vaste lijn, telefoon algemeen, tel werk, tel zakelijk, telnummer, tel nummer',
     weak: {
@@ -122,8 +123,8 @@ export const personWords = {
     en: 'mobile, mobile phone, mobile number, cell, cell phone, cellphone, cell number, mobile phone number, phone mobile, cellular, mobile no, cell phone number, handphone, mobile tel, mobile telephone, phone cell, telephone mobile, cellular phone, mob, mobile cell, cell mobile, mobile nr, mobile phone 1, mobile 1, mobile whatsapp, whatsapp mobile',
     de: 'mobil, mobiltelefon, handy, handynummer, mobilnummer, mobiltelefonnummer, telefon mobil, mobilfunk, handy nr, mobilfunknummer, mobile telefonnummer, tel mobil, mobilfunk nr, mobil nr, mobilrufnummer, handy mobil, natel, handy whatsapp',
     fr: 'mobile, portable, téléphone portable, téléphone mobile, numéro de portable, tél portable, tél mobile, cellulaire, numéro de mobile, gsm, numéro de téléphone mobile, n portable, tel portable, tel mobile, numéro de téléphone portable, numéro mobile, numéro portable',
-    es: 'móvil, teléfono móvil, celular, teléfono celular, número de móvil, nº móvil, tel móvil, número de celular, número de teléfono móvil, tlf móvil, número móvil, tfno móvil, núm móvil, telf móvil, teléfono cel, celular whatsapp, móvil whatsapp, celular o whatsapp, cel whatsapp, móvil o whatsapp, teléfono celular whatsapp, número celular, no celular, nº celular, fono celular, cel, tel cel, tel celular, tlf móvil whatsapp, número de whatsapp',
-    pt: 'celular, telemóvel, telefone celular, móvel, telefone móvel, número de telemóvel, número de celular, tel móvel, número de telefone celular, número do celular, tlm, cel, número de telefone móvel, celular whatsapp, telemóvel whatsapp',
+    es: 'móvil, teléfono móvil, celular, teléfono celular, número de móvil, nº móvil, tel móvil, número de celular, número de teléfono móvil, tlf móvil, número móvil, tfno móvil, núm móvil, telf móvil, teléfono cel, celular whatsapp, móvil whatsapp, celular o whatsapp, cel whatsapp, móvil o whatsapp, teléfono celular whatsapp, número celular, no celular, nº celular, fono celular, cel, tel cel, tel celular, tlf móvil whatsapp, número de whatsapp, teléfono celular de contacto, móvil principal',
+    pt: 'celular, telemóvel, telefone celular, móvel, telefone móvel, número de telemóvel, número de celular, tel móvel, número de telefone celular, número do celular, tlm, cel, número de telefone móvel, celular whatsapp, telemóvel whatsapp, celular com ddd, celular ddd, ddd celular',
     it: 'cellulare, telefono cellulare, mobile, numero cellulare, numero di cellulare, telefono mobile, tel cellulare, cell, tel mobile, n cellulare, num cellulare, numero di telefono cellulare, cellulare whatsapp',
     nl: 'mobiel, mobiele telefoon, mobiel nummer, gsm, telefoon mobiel, mobiele nummer, gsm nummer, mobiel telefoonnummer, tel mobiel, 06 nummer, mobiele telefoonnummer, mobieltje, mobnummer, mobiel nr, gsm nr',
     weak: { whatsapp: [0.55, 0.75], 'whatsapp number': [0.6, 0.78], sms: [0.4, 0.6], 'text number': [0.5, 0.7] },
@@ -147,12 +148,12 @@ export const personWords = {
     nl: 'branche, sector, industrie, bedrijfstak',
   },
   emailOptOut: {
-    en: 'email opt out, opted out of email, has opted out of email, unsubscribed, email opted out, do not email, unsubscribed from all email, opt out email, no email, email unsubscribed, opted out email, unsubscribed from email, dont email, marketing opt out, opt out, opted out, unsubscribe',
-    de: 'e-mail abgemeldet, abgemeldet, keine e-mails, e-mail opt-out, von e-mails abgemeldet, opt-out, newsletter abgemeldet, newsletter abbestellt, newsletter abmeldung, kein newsletter, werbung gesperrt, werbesperre, keine e-mail, von allen e-mails abgemeldet, kein mailing',
-    fr: 'désabonné, désinscrit, ne pas envoyer d’email, refus e-mail, refuse les emails, opt out, ne pas envoyer d’e-mail, désinscrit des emails, désabonné des emails, désinscription, désabonné newsletter, désinscrit newsletter, désabonnement',
-    es: 'baja de correo, no enviar email, excluido de email, dado de baja, no enviar correo, ha cancelado la suscripción, opt out, no enviar correos, suscripción cancelada, baja de email, baja newsletter, baja boletín, no desea publicidad',
-    pt: 'não enviar e-mail, descadastrado, cancelou inscrição, não enviar email, opt out, cancelou a inscrição, cancelou subscrição, saiu da lista de email, sem newsletter, cancelou newsletter',
-    it: 'disiscritto, non inviare email, cancellato dalla newsletter, opt out, rifiuta email, non inviare e-mail, disiscritto dalle email, disiscritto newsletter, no newsletter, rifiuta newsletter',
-    nl: 'uitgeschreven, geen e-mail, afgemeld, afgemeld voor e-mail, opt-out, geen e-mails, uitgeschreven voor e-mail, geen mailing, afmelding nieuwsbrief, afgemeld nieuwsbrief, uitgeschreven nieuwsbrief, geen nieuwsbrief',
+    en: 'email opt out, opted out of email, has opted out of email, unsubscribed, email opted out, do not email, unsubscribed from all email, opt out email, no email, email unsubscribed, opted out email, unsubscribed from email, dont email, marketing opt out, opt out, opted out, unsubscribe, no emails, no marketing emails, do not send email, stop emails, exclude from mailing',
+    de: 'e-mail abgemeldet, abgemeldet, keine e-mails, e-mail opt-out, von e-mails abgemeldet, opt-out, newsletter abgemeldet, newsletter abbestellt, newsletter abmeldung, kein newsletter, werbung gesperrt, werbesperre, keine e-mail, von allen e-mails abgemeldet, kein mailing, keine werbung per mail',
+    fr: 'désabonné, désinscrit, ne pas envoyer d’email, refus e-mail, refuse les emails, opt out, ne pas envoyer d’e-mail, désinscrit des emails, désabonné des emails, désinscription, désabonné newsletter, désinscrit newsletter, désabonnement, ne pas envoyer d’emails, pas d’emails, refus emailing',
+    es: 'baja de correo, no enviar email, excluido de email, dado de baja, no enviar correo, ha cancelado la suscripción, opt out, no enviar correos, suscripción cancelada, baja de email, baja newsletter, baja boletín, no desea publicidad, no enviar publicidad, no contactar por email, no desea correos, no quiere publicidad, rechaza correos, baja de comunicaciones, no enviar emails',
+    pt: 'não enviar e-mail, descadastrado, cancelou inscrição, não enviar email, opt out, cancelou a inscrição, cancelou subscrição, saiu da lista de email, sem newsletter, cancelou newsletter, não enviar emails, não enviar publicidade',
+    it: 'disiscritto, non inviare email, cancellato dalla newsletter, opt out, rifiuta email, non inviare e-mail, disiscritto dalle email, disiscritto newsletter, no newsletter, rifiuta newsletter, no email, non inviare pubblicità',
+    nl: 'uitgeschreven, geen e-mail, afgemeld, afgemeld voor e-mail, opt-out, geen e-mails, uitgeschreven voor e-mail, geen mailing, afmelding nieuwsbrief, afgemeld nieuwsbrief, uitgeschreven nieuwsbrief, geen nieuwsbrief, geen mails, geen mailings',
   },
 } satisfies Words

@@ -8,6 +8,7 @@ import { isEmail, isSpelledPhone, isUrl, Values } from './fit.js'
 import { type Entity, type Header, keyOf, readHeader } from './header.js'
 import { CLEAR, type Lexicon, type Meaning, ownMeaning, type Target } from './lexicon.js'
 import { packedMeaning, recognise } from './packs.js'
+import { askedMeanings, listedMeanings, tailedMeanings } from './questions.js'
 
 /** One field that a column may become. */
 export interface Candidate {
@@ -56,15 +57,15 @@ export function candidatesOf(columns: readonly ColumnLike[], type: RecordType, l
         ({ key }) => lexicon.placeless.has(key),
       ),
   )
+  const valuesOf = columns.map((column) => new Values(column))
   const exact = inOneLanguage(
     headers,
     outright.map((meanings, index) =>
       meanings.length > 0 || addresses.has(index) || unknown[index] === true
         ? meanings
-        : alikeMeanings(headers[index]!, type, lexicon),
+        : otherMeanings(headers[index]!, type, lexicon, valuesOf[index]!),
     ),
   )
-  const valuesOf = columns.map((column) => new Values(column))
   // A column `Emails` with how many were sent names no address.
   const named = namedOutright(
     exact.map((meanings, index) =>
@@ -229,6 +230,37 @@ export function alikeMeanings(header: Header, type: RecordType, lexicon: Lexicon
   }
   const chosen = header.foreign ? [] : choiceMeanings(header, lexicon)
   return chosen.length > 0 ? chosen : lexicon.alike(header, ownEntities(type))
+}
+
+/** What a header means that is no synonym: one in other words, with an idle last word, a list of choices or a question. */
+function otherMeanings(header: Header, type: RecordType, lexicon: Lexicon, values: Values): readonly Meaning[] {
+  const alike = alikeMeanings(header, type, lexicon)
+  if (
+    alike.some(({ alone }) => alone >= CLEAR) ||
+    header.nameless ||
+    header.readings.some(({ key }) => lexicon.contexts.has(key)) ||
+    (header.entity?.explicit === true && !isOwn(header, type))
+  ) {
+    return alike
+  }
+  const own = ownEntities(type)
+  const listed = listedMeanings(header, type, lexicon)
+  if (listed.length > 0) {
+    return listed
+  }
+  const tailed = tailedMeanings(header, lexicon, (words) => {
+    const rest = isOwn(header, type) ? words.slice(1) : words
+    return [
+      ...(lexicon.exact.get(keyOf(rest)) ?? []),
+      ...lexicon.alike(readHeader(words.join(' ')), own),
+      ...lexicon.same(rest),
+    ]
+  })
+  if (tailed.length > 0) {
+    return tailed
+  }
+  const asked = askedMeanings(header, type, lexicon, values)
+  return asked.length > 0 ? asked : alike
 }
 
 /** What every side of a slash means: `Town/City`. Where they mean different things (`Phone/Mobile`), none is sure. */

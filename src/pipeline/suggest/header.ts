@@ -108,6 +108,8 @@ export function wordsOf(text: string): string[] {
     .replace(/№|#/g, ' number ')
     .replace(/R\$/g, ' brl ')
     .replace(/&/g, ' and ')
+    // `Seller's phone` is the phone of the seller.
+    .replace(/(?<=\p{L}{2})['’]s(?!\p{L})/gu, '')
     .replace(/(\p{Ll}|\d)(\p{Lu})/gu, '$1 $2')
     .replace(/(\p{Lu})(\p{Lu}\p{Ll})/gu, '$1 $2')
   const words = fold(spaced)
@@ -131,6 +133,11 @@ export function wordsOf(text: string): string[] {
     }
   }
   return words
+}
+
+/** Whether a folded word makes what it stands beside somebody else's: the phone of an assistant. */
+export function isForeign(word: string): boolean {
+  return foreignWords.has(word)
 }
 
 /** What synonyms and headers are compared by. */

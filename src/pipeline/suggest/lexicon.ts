@@ -371,6 +371,7 @@ const NAMED_BY: Readonly<
   lead: [{ entities: ['lead'], by: ID_WORDS, field: 'externalId' }],
   property: [],
   activity: [
+    { entities: ['activity'], by: ID_WORDS, field: 'externalId' },
     { entities: ['contact'], by: ID_WORDS, field: 'contact.externalId' },
     { entities: ['contact'], by: ['email'], field: 'contact.email' },
     { entities: ['lead'], by: ID_WORDS, field: 'lead.externalId' },
