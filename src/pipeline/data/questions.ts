@@ -20,6 +20,10 @@ export const ASKING_WORDS =
   'you your youre yours we us i ihr ihre ihren ihrem sie uns wir du dein deine deinen vous votre vos tu ton ta te tes toi nous le la usted ustedes su sus tus nos voce voces seu sua seus suas tuo tua suo suoi ti ci u uw je jouw wij we ons jij ' +
   'what whats when where which how why who wann was welche welcher welches welchen wie wieviel wieviele wo wohin quel quelle quels quelles quand comment combien ou cual cuales cuando como cuanto cuanta cuantos cuantas donde que qual quais quando quanto quanta quantos quantas onde quale quali quanti quante come dove cosa che hoe hoeveel wanneer waar wat welk'
 
+/** First words of a question whose answer is yes or no, or one of the choices that it names. */
+export const CHOOSING_WORDS =
+  'is has was can did are do does have will would should may ist hat sind haben hast mochten mochtest wollen willst konnen darf tienes tiene tenes necesitas necesita quieres quiere eres deseas desea est avez as etes es voulez souhaitez hai ha vuoi vuole sei desidera heeft heb bent ben wilt wil zijn tem voce possui deseja quer'
+
 const BUYING =
   'buy buys buying buyer purchase purchasing comprar compra comprador comprando kaufen kauf kaufer acheter achat acheteur acquerir comprare acquistare acquisto acquirente kopen koop koper'
 const SELLING =

@@ -1,6 +1,6 @@
 /** Headers that are read as a whole: questions of forms, lists of what can be answered, and names with an idle last word. */
 import type { RecordType } from '../../records/types.js'
-import { ANSWERED_BY_VALUES, ASKING_WORDS, QUESTIONS, TAILS } from '../data/questions.js'
+import { ANSWERED_BY_VALUES, ASKING_WORDS, CHOOSING_WORDS, QUESTIONS, TAILS } from '../data/questions.js'
 import { choiceReader } from './choices.js'
 import type { Values } from './fit.js'
 import { type Header, isForeign, keyOf } from './header.js'
@@ -26,6 +26,7 @@ function wordList(list: string): Words {
 }
 
 const askingWords = wordList(ASKING_WORDS)
+const choosingWords = wordList(CHOOSING_WORDS)
 const rules = QUESTIONS.map(({ types, field, groups, not }) => ({
   types,
   field,
@@ -55,7 +56,8 @@ export function askedMeanings(header: Header, type: RecordType, lexicon: Lexicon
       !words.some((word) => not.has(word)),
   )
   const target = lexicon.targets.find(({ name }) => name === rule?.field)
-  if (target !== undefined) {
+  // `Is this your email?` asks for yes or no; `Do you want to buy or sell?` for one of the two.
+  if (target !== undefined && (target.value.kind === 'ENUM' || !choosingWords.has(words[0] ?? ''))) {
     return [
       {
         target,

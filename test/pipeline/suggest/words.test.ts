@@ -49,6 +49,45 @@ test('questions of forms are read by what they ask for', () => {
   assert.equal(field('lead', 'Is this your email?'), null)
 })
 
+test('questions in whole sentences are read by what they ask for, not by their wording', () => {
+  assert.equal(field('lead', 'How many bedrooms do you need?', '3', '2', '4'), 'bedroomsTotal')
+  assert.equal(field('lead', '¿A qué teléfono te llamamos?', '611 22 33 44', '622 33 44 55', '633 44 55 66'), 'phone')
+  assert.equal(field('lead', 'Wann möchten Sie umziehen?', 'sofort', 'in 3 Monaten', 'flexibel'), 'timeframe')
+  assert.equal(field('lead', 'Vous souhaitez acheter ou louer ?', 'Acheter', 'Louer', 'Acheter'), 'transactionType')
+  assert.equal(field('lead', 'Até quanto pretende investir?', 'R$ 300.000', 'R$ 450.000', 'R$ 250.000'), 'budgetMax')
+  assert.equal(field('lead', 'Come ci hai conosciuto?', 'Google', 'Immobiliare.it', 'Un amico'), 'source')
+  assert.equal(
+    field('lead', 'Wat voor soort woning zoekt u?', 'Appartement', 'Tussenwoning', 'Hoekwoning'),
+    'propertyType',
+  )
+  assert.equal(field('contact', 'When were you born?', '1980-01-02', '1990-03-04', '1975-05-06'), 'birthDate')
+})
+
+test('a question for yes or no is no field, and one about somebody else is none of the person', () => {
+  assert.equal(field('lead', 'Have you been pre-approved for a mortgage?', 'Yes', 'No', 'Yes'), null)
+  assert.equal(field('lead', 'Do you need to sell before you buy?', 'Yes', 'No', 'Yes'), null)
+  assert.equal(field('lead', 'When is the best time to call you?', 'Morning', 'Evening', 'Noon'), null)
+  assert.equal(field('lead', 'Which lender do you work with?', 'First Bank', 'Union', 'City'), null)
+  assert.equal(field('lead', 'How much do you have for a down payment?', '$20,000', '$40,000', '$15,000'), null)
+  assert.equal(
+    field('lead', 'What is your agent’s phone number?', '555 010 2030', '555 010 2031', '555 010 2032'),
+    null,
+  )
+})
+
+test('a header that lists choices is the field that has them', () => {
+  assert.equal(field('lead', 'Hot/Warm/Cold', 'Hot', 'Cold', 'Warm'), 'rating')
+  assert.equal(field('activity', 'Inbound/Outbound', 'Inbound', 'Outbound', 'Inbound'), 'direction')
+  assert.equal(field('lead', 'Landline/Mobile', 'Mobile', 'Landline', 'Mobile'), null)
+})
+
+test('an idle last word changes nothing where the rest is known', () => {
+  assert.equal(field('lead', 'lead_stage_name', 'New', 'Contacted', 'Qualified'), 'status')
+  assert.equal(field('lead', 'max_budget_amount', '300000', '450000', '250000'), 'budgetMax')
+  assert.equal(field('property', 'Seller’s phone', '555 010 2030', '555 010 2031', '555 010 2032'), 'ownerPhone')
+  assert.equal(field('lead', 'Broker name', 'Ann Lee', 'Bo Ray', 'Cy Day'), null)
+})
+
 test('a word that only says more about another one says nothing alone', () => {
   assert.equal(field('contact', 'Letzte Änd.'), 'sourceUpdatedAt')
   assert.equal(field('contact', 'Latest'), null)
