@@ -6,8 +6,10 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
+import { bundleSecrets } from '../src/access/bundles.js'
 import { createTenant } from '../src/access/tenants.js'
 import { localFileStore } from '../src/adapters/files/storage.js'
+import { Secret } from '../src/config.js'
 import { Lane } from '../src/db/lane.js'
 import { migrate } from '../src/db/migrate.js'
 import { roleUrl, WORKER_ROLE } from '../src/db/roles.js'
@@ -43,6 +45,7 @@ export async function openEngine(server: BenchServer, chunksInFlight: number): P
     presence,
     files,
     fileRetentionDays: 30,
+    bundles: bundleSecrets({ secret: new Secret('a secret of benchmarks, 32 characters long'), bundleKeys: [] }),
     chunkRows: 10_000,
     chunksInFlight,
     log: createLog({ level: 'warn', process: 'bench' }),

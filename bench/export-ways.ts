@@ -1,13 +1,16 @@
 /** One export by one way, in a process of its own: told what to do by its parent, it says how long it took. */
+
 import { createWriteStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
+import { bundleSecrets } from '../src/access/bundles.js'
 import { permissions } from '../src/access/permissions.js'
 import { exportSpec } from '../src/adapters/crm/export.js'
 import { localFileStore } from '../src/adapters/files/storage.js'
+import { Secret } from '../src/config.js'
 import { Lane } from '../src/db/lane.js'
 import { withTenant } from '../src/db/tx.js'
 import { advanceRun } from '../src/jobs/advance-run.js'
@@ -49,6 +52,7 @@ async function byPortage(order: Order, format: Partial<ExportFormat>): Promise<E
     presence,
     files: localFileStore(join(order.folder, 'exports')),
     fileRetentionDays: 1,
+    bundles: bundleSecrets({ secret: new Secret('a secret of benchmarks, 32 characters long'), bundleKeys: [] }),
     chunkRows: 10_000,
     chunksInFlight: 2,
     log: createLog({ level: 'warn', process: 'bench' }),

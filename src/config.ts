@@ -30,7 +30,15 @@ export type Verification =
 export type JwtAlgorithm = 'RS256' | 'ES256' | 'EdDSA'
 
 /** One derived key per purpose: knowing one tells nothing about another. Never rename a label, it changes the key. */
-export type KeyLabel = 'token signing' | 'link signing' | 'database role portage_api' | 'database role portage_worker'
+export type KeyLabel =
+  | 'token signing'
+  | 'link signing'
+  | 'database role portage_api'
+  | 'database role portage_worker'
+  | 'bundle signing'
+  | 'bundle origins'
+  | 'bundle record ids'
+  | 'bundle envelopes'
 
 /** The master secret. Cannot be printed, logged or serialised by accident: only keys derived from it come out. */
 export class Secret {
@@ -115,6 +123,8 @@ export interface Config {
   readonly chunkRows: number
   /** Runs that one worker advances at the same time. */
   readonly concurrentRuns: number
+  /** Public keys of other deployments whose bundles are taken: raw Ed25519 keys in base64url. */
+  readonly bundleKeys: readonly string[]
   readonly fileRetentionDays: number
   readonly eventRetentionDays: number
   /** Where a worker that runs on its own answers /livez and /metrics; null: nowhere. */
@@ -400,6 +410,12 @@ const table = {
     meaning: 'Whether PORTAGE_VENDOR_URLS may be set in production.',
     parse: oneOf('true', 'false'),
   },
+  PORTAGE_BUNDLE_KEYS: {
+    fallback: '',
+    meaning:
+      'Public keys of other deployments whose bundles are taken, with commas between; a bundle names the key in its manifest. Its own key a deployment always trusts.',
+    parse: bundleKeys,
+  },
   PORTAGE_CONCURRENT_RUNS: {
     fallback: '2',
     meaning: 'Runs that a worker advances at the same time.',
@@ -525,6 +541,7 @@ export function loadConfig(env: Environment = process.env): Config {
     chunksInFlight: read.PORTAGE_CHUNKS_IN_FLIGHT,
     chunkRows: read.PORTAGE_CHUNK_ROWS,
     concurrentRuns: read.PORTAGE_CONCURRENT_RUNS,
+    bundleKeys: read.PORTAGE_BUNDLE_KEYS,
     fileRetentionDays: read.PORTAGE_FILE_RETENTION_DAYS,
     eventRetentionDays: read.PORTAGE_EVENT_RETENTION_DAYS,
     metricsPort: read.PORTAGE_METRICS_PORT,
@@ -765,6 +782,13 @@ function namedKeys(text: string): StoreConfig['keys'] | Problem {
     current ??= id
   }
   return { current, byId }
+}
+
+function bundleKeys(text: string): readonly string[] | Problem {
+  const keys = text === '' ? [] : text.split(',').map((key) => key.trim())
+  return keys.every((key) => Buffer.from(key, 'base64url').length === 32 && /^[A-Za-z0-9_-]{43}$/.test(key))
+    ? keys
+    : new Problem('Ed25519 public keys, 32 bytes each as base64url (43 characters)')
 }
 
 function publicKey(text: string): { readonly pem: string; readonly algorithm: JwtAlgorithm } | Problem {

@@ -414,6 +414,12 @@ export const UPLOAD_SESSIONS_MAX = 100
 
 // ------------------------------------------------------------------------------------------------ bundles
 
+/** For how long a consent to import a bundle is good. Days. */
+export const BUNDLE_CONSENT_DAYS = 7
+
+/** Records of a bundle are read from the database so many at a time. */
+export const BUNDLE_FETCH_RECORDS = 1_000
+
 /** The manifest of a bundle; a larger one is no bundle of ours. Bytes. */
 export const BUNDLE_MANIFEST_BYTES_MAX = 16 * 1024 * 1024
 

@@ -36,6 +36,7 @@ interface Ids {
   readonly import: string
   readonly waiting: string
   readonly rollback: string
+  readonly bundle: string
   readonly planned: string
   readonly pending: string
   readonly template: string
@@ -313,6 +314,18 @@ async function populate(actor: Actor, mark: string): Promise<Ids> {
     `update contact set custom_fields = jsonb_build_object('walked', $2::text, $2::text, $2::text) where tenant_id = $1`,
     [actor.tenantId, mark],
   )
+  const { bundleExport } = await world.ask(
+    actor,
+    'mutation ($input: BundleExportInput!) { bundleExport(input: $input) { bundleRun { id } userErrors { message } } }',
+    { input: { idempotencyKey: `bundle ${mark}` } },
+  )
+  const bundle: string = bundleExport.bundleRun.id
+  await world.rested(actor, bundle)
+  await world.oracle.query(
+    `insert into run_bundle_rows (tenant_id, run_id, record_type, storage_key, byte_size, row_count, sha256, columns)
+     values ($1, $2, $3, $3, 1, 1, $3, to_jsonb($3::text))`,
+    [actor.tenantId, decodeId('run', bundle), mark],
+  )
   const settled = await settle(actor, mark, options)
 
   await world.oracle.query('update run set parent_run_id = $2, root_run_id = $2 where tenant_id = $1 and id = $3', [
@@ -353,6 +366,7 @@ async function populate(actor: Actor, mark: string): Promise<Ids> {
     import: first,
     waiting,
     rollback,
+    bundle,
     ...settled,
     member: saved.memberSave.member.id,
     apiKey: made.apiKeyCreate.apiKey.id,
@@ -561,7 +575,7 @@ const queryCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> = {
   mappingTemplates: () => ['', '(recordType: CONTACT)'],
   businessRules: () => ['', '(recordType: PROPERTY)'],
   possibleDuplicates: (ids) => ['(first: 10)', `(first: 10, runId: "${ids.pending}")`],
-  run: (ids) => [`(id: "${ids.import}")`, `(id: "${ids.rollback}")`, `(id: "${ids.waiting}")`],
+  run: (ids) => [`(id: "${ids.import}")`, `(id: "${ids.rollback}")`, `(id: "${ids.waiting}")`, `(id: "${ids.bundle}")`],
   importRun: (ids) => [ids.import, ids.waiting, ids.planned, ids.pending].map((id) => `(id: "${id}")`),
   exportRun: (ids) => [`(id: "${ids.export}")`],
   exportPreview: (ids) => [
@@ -639,6 +653,12 @@ const mutationCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> =
     `(input: { recordType: PROPERTY, id: "${ids.property}" })`,
     `(input: { recordType: ACTIVITY, id: "${ids.activity}" })`,
   ],
+  bundleExport: () => [],
+  bundleImport: (ids) => [`(input: { fileId: "${ids.file}", idempotencyKey: "walk" })`],
+  bundleConsentCreate: (ids) => [
+    `(input: { bundleRunId: "${ids.bundle}", targetTenantId: "${ids.tenant}" })`,
+    `(input: { bundleRunId: "${ids.import}", targetTenantId: "${ids.tenant}" })`,
+  ],
   // Names somebody by an address: a stranger's address makes a member of one's own.
   memberSave: () => [],
   apiKeyCreate: () => [],
@@ -662,6 +682,7 @@ function nobodys(): Ids {
     import: 'run',
     waiting: 'run',
     rollback: 'run',
+    bundle: 'run',
     planned: 'run',
     pending: 'run',
     template: 'mappingTemplate',
@@ -812,8 +833,8 @@ test('the canary sits in every text that the neighbour has, and they hear it the
                and pg_get_constraintdef(k.oid) ~ ('\\m' || a.attname || '\\M.* = ANY')) as checked
      from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
      where n.nspname = 'portage' and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped
-       -- Work that is done, and gone, within moments.
-       and c.relname <> 'duplicate_search'
+       -- Work that is done, and gone, within moments; what remains of a tenant that is gone.
+       and c.relname not in ('duplicate_search', 'tenant_tombstone')
        and format_type(a.atttypid, null) in ('text', 'text[]', 'jsonb')
        and exists (select from pg_attribute t where t.attrelid = c.oid and t.attname = 'tenant_id')`,
   )
@@ -960,6 +981,20 @@ async function reachPayloads(): Promise<void> {
       ada,
       `mutation ($input: UploadBeginInput!) { uploadBegin(input: $input) { uploadSession { id } ${errors} } }`,
       { input: { name: 'a.csv', byteSize: 10, sha256: '0'.repeat(64), idempotencyKey: 'reach uploadBegin' } },
+    ),
+  )
+  payload(
+    await world.ask(
+      ada,
+      `mutation ($input: BundleExportInput!) { bundleExport(input: $input) { bundleRun { id } ${errors} } }`,
+      { input: { idempotencyKey: 'reach bundleExport' } },
+    ),
+  )
+  payload(
+    await world.ask(
+      ada,
+      `mutation ($input: BundleConsentInput!) { bundleConsentCreate(input: $input) { consentToken expiresAt ${errors} } }`,
+      { input: { bundleRunId: own.bundle, targetTenantId: theirs.tenant } },
     ),
   )
   const file = await world.upload(

@@ -17,6 +17,7 @@ import { Migration20261122000013_relations } from '../../migrations/Migration202
 import { Migration20261122000014_retries } from '../../migrations/Migration20261122000014_retries.js'
 import { Migration20261122000015_exports } from '../../migrations/Migration20261122000015_exports.js'
 import { Migration20261122000016_export_templates } from '../../migrations/Migration20261122000016_export_templates.js'
+import { Migration20261122000017_bundles } from '../../migrations/Migration20261122000017_bundles.js'
 import { Migration20261122000018_integrations } from '../../migrations/Migration20261122000018_integrations.js'
 import { FatalError } from '../errors.js'
 import { API_ROLE, OWNER_ROLE, WORKER_ROLE } from './roles.js'
@@ -38,6 +39,7 @@ const migrations = [
   Migration20261122000014_retries,
   Migration20261122000015_exports,
   Migration20261122000016_export_templates,
+  Migration20261122000017_bundles,
   Migration20261122000018_integrations,
 ]
 

@@ -15,6 +15,8 @@ import type { WorkerContext } from './context.js'
 import type { AdvanceRunPayload } from './job.js'
 import { planImport } from './plan-import.js'
 import { rollBackRun } from './roll-back-run.js'
+import { runBundleExport } from './run-bundle-export.js'
+import { cancelBundleImport, runBundleImport } from './run-bundle-import.js'
 import { runExport } from './run-export.js'
 import { runImport } from './run-import.js'
 import { type SliceEnd, StoppedError } from './slice.js'
@@ -49,6 +51,9 @@ export async function advanceRun(context: WorkerContext, payload: AdvanceRunPayl
 }
 
 async function work(context: WorkerContext, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {
+  if (claim.status === 'CANCELING' && claim.kind === 'BUNDLE_IMPORT') {
+    return cancelBundleImport(context, claim)
+  }
   if (claim.status === 'CANCELING') {
     await cancel(context, claim)
     return { kind: 'done' }
@@ -64,6 +69,12 @@ async function work(context: WorkerContext, claim: Claim, lost: AbortSignal): Pr
   }
   if (claim.kind === 'EXPORT') {
     return runExport(context, claim, lost)
+  }
+  if (claim.kind === 'BUNDLE_EXPORT') {
+    return runBundleExport(context, claim, lost)
+  }
+  if (claim.kind === 'BUNDLE_IMPORT') {
+    return runBundleImport(context, claim, lost)
   }
   if (claim.status === 'ANALYZING') {
     return analyzeImport(context, claim, lost)

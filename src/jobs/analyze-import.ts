@@ -117,10 +117,15 @@ async function findFile(context: WorkerContext, claim: Claim): Promise<UploadedF
     name: file.name,
     byteSize: file.byte_size,
     source,
-    said: JSON.stringify(Object.entries(source).toSorted(([a], [b]) => (a < b ? -1 : 1))),
+    said: saidOf(source),
     rows: file.rows_key === null ? null : { key: file.rows_key, detection: file.rows_detection, said: file.rows_said },
     detection: file.detection,
   }
+}
+
+/** What people have said about a file, as a row file is marked with it. */
+export function saidOf(source: SourceOptions): string {
+  return JSON.stringify(Object.entries(source).toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 function given(options: Partial<SourceOptions> | null): Partial<SourceOptions> {

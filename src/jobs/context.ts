@@ -1,3 +1,4 @@
+import type { BundleSecrets } from '../access/bundles.js'
 import type { FileStore } from '../adapters/files/storage.js'
 import { Lane, type LaneOptions } from '../db/lane.js'
 import type { Log } from '../log.js'
@@ -15,6 +16,8 @@ export interface WorkerContext {
   readonly files: FileStore
   /** Files that runs make are kept for so many days, as uploaded ones are. */
   readonly fileRetentionDays: number
+  /** What signs and opens bundles. */
+  readonly bundles: BundleSecrets
   readonly chunkRows: number
   readonly chunksInFlight: number
   readonly log: Log

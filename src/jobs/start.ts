@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { bundleSecrets } from '../access/bundles.js'
 import { openFileStore } from '../adapters/files/storage.js'
 import type { Config } from '../config.js'
 import { Lane, type LaneOptions } from '../db/lane.js'
@@ -153,6 +154,7 @@ async function startWorking(options: {
     presence,
     files: options.files,
     fileRetentionDays: config.fileRetentionDays,
+    bundles: bundleSecrets(config),
     chunkRows: config.chunkRows,
     chunksInFlight: config.chunksInFlight,
     log,

@@ -6,8 +6,8 @@ import type { ApiContext } from './context.js'
 /** One of these is needed; none: being signed in is enough. The first one is named to who lacks them. */
 export type Needed = readonly Permission[]
 
-const runs: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN', 'EXPORT_RUN']
-const imports: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN']
+const runs: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN', 'EXPORT_RUN', 'BUNDLE_RUN']
+const imports: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN', 'BUNDLE_RUN']
 const mappings: Needed = ['IMPORT_RUN', 'MAPPING_MANAGE']
 
 /** Every operation of the API. A test compares it with the schema. */
@@ -66,6 +66,10 @@ export const permissionTable = {
   'Mutation.recordUpdate': ['RECORD_WRITE'],
   'Mutation.recordDelete': ['RECORD_WRITE'],
   'Mutation.possibleDuplicateDecide': ['RECORD_WRITE'],
+  // What a bundle holds is everything there is, unmasked: see `resolvers/bundles`.
+  'Mutation.bundleExport': ['BUNDLE_RUN'],
+  'Mutation.bundleImport': ['BUNDLE_RUN'],
+  'Mutation.bundleConsentCreate': ['BUNDLE_RUN'],
   'Mutation.memberSave': ['SETTINGS_MANAGE'],
   'Mutation.apiKeyCreate': ['SETTINGS_MANAGE'],
   'Mutation.apiKeyRevoke': ['SETTINGS_MANAGE'],
@@ -97,6 +101,8 @@ export const controlPermissions = {
   IMPORT: ['IMPORT_RUN'],
   ROLLBACK: ['ROLLBACK_RUN'],
   EXPORT: ['EXPORT_RUN'],
+  BUNDLE_EXPORT: ['BUNDLE_RUN'],
+  BUNDLE_IMPORT: ['BUNDLE_RUN'],
 } as const satisfies Readonly<Record<string, Needed>>
 
 /** The error for a caller who lacks `permission`. */

@@ -13,6 +13,7 @@ import { failedRows } from '../runs/read.js'
 import { endedStatuses } from '../runs/status.js'
 import type { ExportRunRow, ImportRunRow, RunRow } from '../runs/types.js'
 import type { RunFile } from '../schema/runs.js'
+import { bundleFiles } from './bundle-files.js'
 import { type ApiContext, inTenant, may } from './context.js'
 import { failedRowsName, unprocessedRowsName } from './names.js'
 import { openRunSource } from './run-source.js'
@@ -38,6 +39,9 @@ export function mayDownload(context: ApiContext, run: RunRow): boolean {
     const { permissions } = context.caller
     return may(context, 'EXPORT_RUN') && hiddenFields(recordTypes[run.recordType], run.spec, permissions).length === 0
   }
+  if (run.kind === 'BUNDLE_EXPORT' || run.kind === 'BUNDLE_IMPORT') {
+    return may(context, 'PII_READ') && may(context, 'BUNDLE_RUN')
+  }
   return may(context, 'PII_READ') && (may(context, 'IMPORT_RUN') || may(context, 'ROLLBACK_RUN'))
 }
 
@@ -51,6 +55,9 @@ export async function runFiles(context: ApiContext, run: RunRow): Promise<RunFil
       return importFiles(context, run)
     case 'EXPORT':
       return run.status === 'COMPLETED' ? madeFiles(context, run) : []
+    case 'BUNDLE_EXPORT':
+    case 'BUNDLE_IMPORT':
+      return bundleFiles(context, run)
     case 'ROLLBACK':
       return []
     default:

@@ -2,6 +2,7 @@ import 'reflect-metadata'
 import type { GraphQLSchema } from 'graphql'
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql'
 import { ApiKeyResolver } from './api-keys.js'
+import { BundleResolver } from './bundles.js'
 import { BusinessRuleResolver } from './business-rules.js'
 import { DuplicateResolver } from './duplicates.js'
 import { EventResolver } from './events.js'
@@ -54,6 +55,7 @@ const resolvers: NonEmptyArray<Function> = [
   ImportRunResolver,
   ImportRowResolver,
   RollbackRunResolver,
+  BundleResolver,
   EventResolver,
   MemberResolver,
   ApiKeyResolver,

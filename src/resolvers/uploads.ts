@@ -1,5 +1,6 @@
 /** Taking in a file: from the stream of a request to the store, looked at and recorded, or nothing at all. */
 import type { FileUpload } from 'graphql-upload-ts'
+import { isBundle } from '../adapters/files/bundle-reader.js'
 import type { Detection } from '../adapters/files/detection.js'
 import { inspectFile } from '../adapters/files/inspect.js'
 import { noSourceOptions } from '../adapters/files/sniff.js'
@@ -45,6 +46,45 @@ export async function receive(context: ApiContext, request: UploadRequest): Prom
   }
 }
 
+/**
+ * Stores a portability bundle, which is no table: nothing but a virus scanner looks at it here. Refuses as `receive`, and then
+ * leaves nothing behind.
+ */
+export async function receiveBundle(context: ApiContext, file: Promise<FileUpload>): Promise<ReceivedFile> {
+  const { stored, fileName } = await store(context, file, context.services.config.maxUploadBytes)
+  const name = safeName(fileName)
+  try {
+    await screen(context, stored, name)
+    return { stored, name, detection: bundleDetection, source: null }
+  } catch (error) {
+    if (!(error instanceof Refusal && error.code === 'FILE_INFECTED')) {
+      await dropUnlessKept(context, stored.key)
+    }
+    throw error
+  }
+}
+
+/** What is known of a bundle as a file: that it holds records in NDJSON, and no columns. */
+const bundleDetection: Detection = {
+  format: 'NDJSON',
+  compression: 'ZIP',
+  encoding: 'utf-8',
+  encodingConfidence: 1,
+  delimiter: null,
+  quote: null,
+  escape: null,
+  dialectConfidence: null,
+  lineTerminator: null,
+  headerRow: null,
+  firstDataRow: 1,
+  sheets: [],
+  sheet: null,
+  jsonPath: null,
+  columns: [],
+  estimatedRowCount: null,
+  warnings: [],
+}
+
 /** A SHA-256 as people write it, in lower case. Refuses INVALID_INPUT for what is none. */
 export function sha256Of(text: string): string {
   const sha256 = text.toLowerCase()
@@ -73,7 +113,10 @@ export async function examine(
   }
   const name = safeName(said.name)
   await screen(context, stored, name)
-  const detection = await detect(context.services.files, stored, name, said.source)
+  // A bundle is no table: what is in it is looked at when it is imported.
+  const detection = (await isBundle(context.services.files.openBytes(stored.key)))
+    ? bundleDetection
+    : await detect(context.services.files, stored, name, said.source)
   return { stored, name, detection, source: said.source }
 }
 

@@ -8,7 +8,15 @@ import type { MappingConflict } from '../pipeline/types.js'
 import { customDefinition, customKeyOf } from '../records/custom.js'
 import { recordTypes } from '../records/index.js'
 import type { FieldDefinition, RecordType, RecordTypeName } from '../records/types.js'
-import type { ExportRunRow, FieldChangeView, ImportRunRow, RelatedView, RollbackRunRow, RunRow } from '../runs/types.js'
+import type {
+  BundleRunRow,
+  ExportRunRow,
+  FieldChangeView,
+  ImportRunRow,
+  RelatedView,
+  RollbackRunRow,
+  RunRow,
+} from '../runs/types.js'
 import type { RecordTypeEnum } from '../schema/enums.js'
 import type { Mapping } from '../schema/mapping.js'
 import type { FieldChange, ImportOptionsType, RelatedOutcome } from '../schema/runs.js'
@@ -98,7 +106,13 @@ export type RunView =
       readonly recordType: keyof typeof RecordTypeEnum
       readonly format: ExportRunRow['spec']['format']['format']
     })
+  | (Omit<BundleRunRow, 'recordTypes'> & {
+      readonly __typename: 'BundleRun'
+      readonly run: BundleRunRow
+      readonly recordTypes: readonly (keyof typeof RecordTypeEnum)[]
+    })
 
+export type BundleRunView = Extract<RunView, { __typename: 'BundleRun' }>
 export type ImportRunView = Extract<RunView, { __typename: 'ImportRun' }>
 export type ExportRunView = Extract<RunView, { __typename: 'ExportRun' }>
 export type RollbackRunView = Extract<RunView, { __typename: 'RollbackRun' }>
@@ -126,6 +140,9 @@ export function showRun(context: ApiContext, run: RunRow): RunView {
         recordType: recordTypeEnum(run.recordType),
         format: run.spec.format.format,
       }
+    case 'BUNDLE_EXPORT':
+    case 'BUNDLE_IMPORT':
+      return { ...run, __typename: 'BundleRun', id, run, recordTypes: run.recordTypes.map(recordTypeEnum) }
     case 'ROLLBACK':
       return { ...run, __typename: 'RollbackRun', id, run, ofRunId: encodeId('run', run.ofRunId) }
     default:

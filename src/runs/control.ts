@@ -1,5 +1,6 @@
 import { first, type Tx } from '../db/tx.js'
 import { Refusal } from '../errors.js'
+import { foldParts, forgetHome, partsOf } from './bundles.js'
 import { statusChanged } from './events.js'
 import { startRollback } from './rollback.js'
 import type { RunStatus } from './status.js'
@@ -9,7 +10,7 @@ import type { RunKind, StatusReason } from './types.js'
 const SERVICE = 'portage'
 
 /** Kinds of runs of which nothing lasts until they end: taken up again, they start from their first row. */
-const startingAgain: ReadonlySet<RunKind> = new Set<RunKind>(['EXPORT'])
+const startingAgain: ReadonlySet<RunKind> = new Set<RunKind>(['EXPORT', 'BUNDLE_EXPORT'])
 
 interface Locked {
   readonly kind: RunKind
@@ -52,6 +53,12 @@ export async function pauseRun(tx: Tx, runId: string): Promise<void> {
     [tx.tenantId, runId, JSON.stringify(reason), startingAgain.has(run.kind)],
   )
   await statusChanged(tx, runId, run.kind, run.status, 'PAUSED', reason)
+  // Of a bundle, the import in hand pauses with it.
+  for (const part of await partsInHand(tx, runId, run.kind)) {
+    if (part.status === 'QUEUED' || part.status === 'RUNNING') {
+      await pauseRun(tx, part.id)
+    }
+  }
 }
 
 /** Lets a paused run go on where it stopped. */
@@ -69,11 +76,19 @@ export async function resumeRun(tx: Tx, runId: string): Promise<void> {
   )
   await statusChanged(tx, runId, run.kind, 'PAUSED', 'QUEUED', null)
   await tx.query('select wake_run($1)', [runId])
+  for (const part of await partsInHand(tx, runId, run.kind)) {
+    if (part.status === 'PAUSED') {
+      await resumeRun(tx, part.id)
+    }
+  }
 }
 
 /** Ends a run for good. What was settled stays and can be rolled back; the rest counts as unprocessed. */
 export async function cancelRun(tx: Tx, runId: string): Promise<void> {
   const run = await lockRun(tx, runId)
+  for (const part of await partsInHand(tx, runId, run.kind)) {
+    await cancelRun(tx, part.id)
+  }
   switch (run.status) {
     case 'CANCELING':
     case 'CANCELED':
@@ -98,6 +113,11 @@ export async function cancelRun(tx: Tx, runId: string): Promise<void> {
   }
 }
 
+/** Of a bundle that is taken in: its imports that have not ended. */
+async function partsInHand(tx: Tx, runId: string, kind: RunKind): Promise<{ id: string; status: RunStatus }[]> {
+  return kind === 'BUNDLE_IMPORT' ? (await partsOf(tx, runId)).filter(({ finished }) => !finished) : []
+}
+
 /**
  * Ends a run in the caller's transaction: rows without an outcome become unprocessed, so that the conservation law (a
  * CHECK of the table) holds; the import behind a rollback gets its status with it. False if the run was not in `from`,
@@ -111,6 +131,9 @@ export async function endRun(
   reason: StatusReason | null,
   token: number | null = null,
 ): Promise<boolean> {
+  if (run.kind === 'BUNDLE_IMPORT') {
+    await foldParts(tx, run.id)
+  }
   const ended = await first<{ reverted: number; undo: boolean }>(
     tx,
     // A run stopped before its rows were counted has a total of what it settled: nothing.
@@ -145,9 +168,9 @@ export async function endRun(
 }
 
 async function settleParent(tx: Tx, importId: string, ended: RunStatus, reverted: number): Promise<void> {
-  const parent = await first<{ status_before: RunStatus | null; status: RunStatus }>(
+  const parent = await first<{ kind: RunKind; status_before: RunStatus | null; status: RunStatus }>(
     tx,
-    'select status_before, status from run where tenant_id = $1 and id = $2 for update',
+    'select kind, status_before, status from run where tenant_id = $1 and id = $2 for update',
     [tx.tenantId, importId],
   )
   if (parent?.status !== 'ROLLING_BACK') {
@@ -164,7 +187,14 @@ async function settleParent(tx: Tx, importId: string, ended: RunStatus, reverted
     importId,
     to,
   ])
-  await statusChanged(tx, importId, 'IMPORT', 'ROLLING_BACK', to, null)
+  await statusChanged(tx, importId, parent.kind, 'ROLLING_BACK', to, null)
+  if (parent.kind === 'BUNDLE_IMPORT') {
+    await foldParts(tx, importId)
+    if (to === 'ROLLED_BACK') {
+      await forgetHome(tx, importId)
+    }
+    return
+  }
   if (to === 'ROLLED_BACK' || to === 'ROLLED_BACK_WITH_CONFLICTS') {
     // Of a retry: rows that it had applied have failed again where they had failed before.
     await tx.query('select reopen_rows($1)', [importId])

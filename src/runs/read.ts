@@ -47,9 +47,10 @@ const columns = `r.id, r.kind, r.status, r.status_reason, r.created_by, r.create
      and exists (select from run_row x where ${closedBy}))) as reversible,
   coalesce((select f.status not in ('ROLLING_BACK', 'ROLLED_BACK', 'ROLLED_BACK_WITH_CONFLICTS') from run f
     where f.tenant_id = r.tenant_id and f.id = r.root_run_id), true) as root_stands,
-  e.spec, e.snapshot_at, e.template_id`
+  e.spec, e.snapshot_at, e.template_id, b.record_types as bundle_types, b.bundle_id, b.snapshot_at as bundle_snapshot_at`
 
-const source = 'run r left join run_export e on e.tenant_id = r.tenant_id and e.run_id = r.id'
+const source = `run r left join run_export e on e.tenant_id = r.tenant_id and e.run_id = r.id
+  left join run_bundle b on b.tenant_id = r.tenant_id and b.run_id = r.id`
 
 interface Stored {
   readonly id: string
@@ -59,6 +60,9 @@ interface Stored {
   readonly spec: ExportSpec | null
   readonly snapshot_at: Date | null
   readonly template_id: string | null
+  readonly bundle_types: RecordTypeName[] | null
+  readonly bundle_id: string | null
+  readonly bundle_snapshot_at: Date | null
   readonly created_by: string
   readonly created_at: Date
   readonly started_at: Date | null
@@ -126,6 +130,17 @@ function toRun(tenantId: string, row: Stored): RunRow {
       spec: row.spec,
       snapshotAt: row.snapshot_at,
       templateId: row.template_id,
+    }
+  }
+  if (row.kind === 'BUNDLE_EXPORT' || row.kind === 'BUNDLE_IMPORT') {
+    return {
+      ...base,
+      kind: row.kind,
+      recordTypes: row.bundle_types ?? [],
+      sourceFileId: row.source_file_id,
+      bundleId: row.bundle_id,
+      snapshotAt: row.bundle_snapshot_at,
+      reversible: row.reversible,
     }
   }
   if (row.record_type === null || row.source_file_id === null || row.options === null) {
@@ -205,6 +220,15 @@ export async function childrenOf(tx: Tx, runId: string): Promise<RunRow[]> {
   return rows.map((row) => toRun(tx.tenantId, row))
 }
 
+/** The imports by which a bundle is taken in, in load order. */
+export async function importsOf(tx: Tx, bundleRunId: string): Promise<RunRow[]> {
+  const rows = await tx.query<Stored>(
+    `select ${columns} from ${source} where r.tenant_id = $1 and r.bundle_run_id = $2 order by r.id`,
+    [tx.tenantId, bundleRunId],
+  )
+  return rows.map((row) => toRun(tx.tenantId, row))
+}
+
 /** The newest rollback of an import; null if it was never rolled back. */
 export async function rollbackOf(tx: Tx, importId: string): Promise<RollbackRunRow | null> {
   const row = await first<Stored>(
@@ -232,6 +256,9 @@ function neededFor(kind: RunKind, action: RunAction): Permission {
   if (kind === 'EXPORT') {
     return 'EXPORT_RUN'
   }
+  if ((kind === 'BUNDLE_EXPORT' || kind === 'BUNDLE_IMPORT') && action !== 'ROLL_BACK') {
+    return 'BUNDLE_RUN'
+  }
   return kind === 'ROLLBACK' && action !== 'DOWNLOAD' ? 'ROLLBACK_RUN' : permissionFor[action]
 }
 
@@ -244,11 +271,13 @@ export function availableActions(run: RunRow, permissions: ReadonlySet<Permissio
     }
     switch (action) {
       case 'ROLL_BACK':
-        return run.kind === 'IMPORT' && run.reversible && !run.retrying
+        return run.kind === 'BUNDLE_IMPORT' ? run.reversible : run.kind === 'IMPORT' && run.reversible && !run.retrying
       case 'RETRY_FAILED':
         return run.kind === 'IMPORT' && failed > 0 && run.rootStands && !run.retrying
       case 'DOWNLOAD':
-        return run.kind === 'EXPORT' ? run.status === 'COMPLETED' : run.kind === 'IMPORT' && failed + unprocessed > 0
+        return run.kind === 'EXPORT' || run.kind === 'BUNDLE_EXPORT'
+          ? run.status === 'COMPLETED'
+          : run.kind === 'IMPORT' && failed + unprocessed > 0
       default:
         return true
     }

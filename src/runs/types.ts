@@ -3,7 +3,7 @@ import type { ColumnEvidence, ColumnMapping, ImportOptions, MappingConflict, Sou
 import type { RecordFilter, RecordOrder, RecordTypeName } from '../records/types.js'
 import type { RunStatus } from './status.js'
 
-export type RunKind = 'IMPORT' | 'ROLLBACK' | 'EXPORT'
+export type RunKind = 'IMPORT' | 'ROLLBACK' | 'EXPORT' | 'BUNDLE_EXPORT' | 'BUNDLE_IMPORT'
 
 export type RowOutcome =
   | 'CREATED'
@@ -163,7 +163,22 @@ export interface ExportRunRow extends RunBase {
   readonly templateId: string | null
 }
 
-export type RunRow = ImportRunRow | RollbackRunRow | ExportRunRow
+/** A run that writes a bundle, or one that takes a bundle in by imports of its own. */
+export interface BundleRunRow extends RunBase {
+  readonly kind: 'BUNDLE_EXPORT' | 'BUNDLE_IMPORT'
+  /** In load order. */
+  readonly recordTypes: readonly RecordTypeName[]
+  /** The uploaded bundle; null of an export. */
+  readonly sourceFileId: string | null
+  /** Names the bundle; null until an export has written it. */
+  readonly bundleId: string | null
+  /** The moment that the bundle shows; null until an export has begun. */
+  readonly snapshotAt: Date | null
+  /** Whether a rollback has something to undo. */
+  readonly reversible: boolean
+}
+
+export type RunRow = ImportRunRow | RollbackRunRow | ExportRunRow | BundleRunRow
 
 /** One page of a list: `cursor` of each item is opaque; `hasNext`/`hasPrevious` as in Relay. */
 export interface Page<T> {

@@ -77,7 +77,7 @@ export const MappingConflictCode = enumOf('MappingConflictCode', [
   'TEMPLATE_DRIFT',
 ])
 
-export const RunKindEnum = enumOf('RunKind', ['IMPORT', 'EXPORT', 'ROLLBACK'])
+export const RunKindEnum = enumOf('RunKind', ['IMPORT', 'EXPORT', 'ROLLBACK', 'BUNDLE_EXPORT', 'BUNDLE_IMPORT'])
 
 export const RunStatusEnum = enumOf('RunStatus', runStatuses)
 
@@ -93,7 +93,7 @@ export const RunActionEnum = enumOf('RunAction', [
   'DOWNLOAD',
 ])
 
-export const RunFileKind = enumOf('RunFileKind', ['SOURCE', 'FAILED_ROWS', 'UNPROCESSED_ROWS', 'RESULT'])
+export const RunFileKind = enumOf('RunFileKind', ['SOURCE', 'FAILED_ROWS', 'UNPROCESSED_ROWS', 'RESULT', 'BUNDLE'])
 
 export const RowOutcomeEnum = enumOf('RowOutcome', [
   'CREATED',

@@ -6,10 +6,12 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import pg from 'pg'
+import { bundleSecrets } from '../../src/access/bundles.js'
 import { permissions } from '../../src/access/permissions.js'
 import { createTenant } from '../../src/access/tenants.js'
 import { type ExportRequest, exportSpec } from '../../src/adapters/crm/export.js'
 import { type FileStore, localFileStore } from '../../src/adapters/files/storage.js'
+import { Secret } from '../../src/config.js'
 import { Lane } from '../../src/db/lane.js'
 import { withTenant } from '../../src/db/tx.js'
 import { advanceRun } from '../../src/jobs/advance-run.js'
@@ -82,6 +84,7 @@ export class Engine {
       presence,
       files,
       fileRetentionDays: 30,
+      bundles: bundleSecrets({ secret: new Secret('a secret of tests, 32 characters at least'), bundleKeys: [] }),
       chunkRows: options.chunkRows ?? 1000,
       chunksInFlight: options.chunksInFlight ?? 2,
       log: createLog({ level: (process.env.PORTAGE_TEST_LOG ?? 'error') as 'error', process: 'test' }),

@@ -74,6 +74,10 @@ const calls: Readonly<Record<string, string>> = {
   'Mutation.possibleDuplicateDecide': `mutation { possibleDuplicateDecide(input: { id: "${id('duplicatePair')}", decision: DISTINCT }) { userErrors { code } } }`,
   'Mutation.recordUpdate': `mutation { recordUpdate(input: { recordType: LEAD, id: "${id('lead')}", fields: [] }) { userErrors { code } } }`,
   'Mutation.recordDelete': `mutation { recordDelete(input: { recordType: LEAD, id: "${id('lead')}" }) { userErrors { code } } }`,
+  'Mutation.bundleExport':
+    'mutation { bundleExport(input: { idempotencyKey: "", recordTypes: [LEAD] }) { userErrors { code } } }',
+  'Mutation.bundleImport': `mutation { bundleImport(input: { fileId: "${id('file')}", idempotencyKey: "b" }) { userErrors { code } } }`,
+  'Mutation.bundleConsentCreate': `mutation { bundleConsentCreate(input: { bundleRunId: "${id('run')}", targetTenantId: "x" }) { userErrors { code } } }`,
   'Mutation.memberSave': 'mutation { memberSave(input: { email: "none" }) { userErrors { code } } }',
   'Mutation.apiKeyCreate': 'mutation { apiKeyCreate(input: { name: "", permissions: [] }) { userErrors { code } } }',
   'Mutation.apiKeyRevoke': `mutation { apiKeyRevoke(input: { id: "${id('apiKey')}" }) { userErrors { code } } }`,

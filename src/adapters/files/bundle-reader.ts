@@ -250,3 +250,16 @@ async function readExactly(reader: ByteReader, position: number, length: number)
   }
   return bytes
 }
+
+/** Whether a file is a bundle by its first or last bytes, whatever else is wrong with it. */
+export async function isBundle(open: OpenBytes): Promise<boolean> {
+  if (await isEnvelope(open)) {
+    return true
+  }
+  await using reader = await open()
+  const { byteSize } = reader
+  return (
+    byteSize > TRAILER_LENGTH &&
+    readTrailer(await readExactly(reader, byteSize - TRAILER_LENGTH, TRAILER_LENGTH)) !== null
+  )
+}

@@ -42,14 +42,17 @@ export interface BundleKeys {
   readonly publicKey: KeyObject
 }
 
-/** The bytes of the archive. `onRecords` hears how many records of all types have been written. */
+/** The bytes of the archive. `onBegin` hears its `bundleId`, `onRecords` how many records of all types have been written. */
 export async function* writeBundle(
   content: BundleContent,
   keys: BundleKeys,
-  onRecords: (records: number) => void | Promise<void> = () => undefined,
+  onBegin: (bundleId: string) => void = () => undefined,
+  onRecords: (records: number) => void = () => undefined,
 ): AsyncGenerator<Buffer> {
   const archive = new Archive(content.createdAt)
   const signer = signerOf(keys.publicKey)
+  const bundleId = randomUUID()
+  onBegin(bundleId)
   const readme = Buffer.from(readmeOf(content, signer.keyId))
   yield (await archive.entry(README_NAME, readme)).bytes
   const recordTypes: BundleType[] = []
@@ -63,7 +66,7 @@ export async function* writeBundle(
       parts.push({ name, offset, storedBytes, bytes: data.length, records: lines.length, sha256: sha256(data) })
       written += lines.length
       yield bytes
-      await onRecords(written)
+      onRecords(written)
     }
     recordTypes.push({
       recordType,
@@ -76,7 +79,7 @@ export async function* writeBundle(
   const manifest: BundleManifest = {
     format: 'portage-bundle',
     formatVersion: BUNDLE_VERSION,
-    bundleId: randomUUID(),
+    bundleId,
     createdAt: content.createdAt.toISOString(),
     snapshotAt: content.snapshotAt.toISOString(),
     origin: content.origin,

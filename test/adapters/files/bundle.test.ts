@@ -97,7 +97,7 @@ const isTampered = (error: unknown): boolean => error instanceof Refusal && erro
 
 test('what was written into a bundle is read from it, part by part, and ordinary programs can unpack it', async () => {
   const told: number[] = []
-  const data = await collect(writeBundle(content(30_000), keys, (records) => void told.push(records)))
+  const data = await collect(writeBundle(content(30_000), keys, undefined, (records) => void told.push(records)))
   const open = bytesOf(data)
   const bundle = await verifyBundle(open, trusted)
   assert.equal(bundle.trusted, true)
