@@ -20,6 +20,7 @@ const prefixes = {
   mappingTemplate: 'mpt',
   duplicatePair: 'dup',
   exportTemplate: 'ext',
+  integration: 'itg',
 } as const
 
 /** What an id can stand for. All runs share one kind: their own kind is theirs to know. */

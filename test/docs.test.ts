@@ -327,6 +327,7 @@ test('prefixes of ids are those of the protocol', () => {
     'mappingTemplate',
     'duplicatePair',
     'exportTemplate',
+    'integration',
   ] as const
   const told = named(tableRows(section(protocol, 'Ids')))
   assert.deepEqual(

@@ -55,6 +55,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'events',
     'adapters/files/storage',
     'adapters/antivirus',
+    // The page that browsers come back to from a CRM.
+    'runs/integrations',
     ...surroundings,
   ],
   resolvers: [

@@ -9,6 +9,7 @@ import type { Log } from '../log.js'
 import { purgeUploads } from './purge-uploads.js'
 import { reconcileFiles } from './reconcile-files.js'
 import { FileRemover } from './remove-files.js'
+import { tidyIntegrations } from './tidy-integrations.js'
 
 /** Idempotency keys are kept at least so long; the API promises 24 hours. */
 const IDEMPOTENCY_HOURS = 48
@@ -48,6 +49,7 @@ export async function keepHouse(
         await purgeEvents(lane, tenant.id, cutoffs.events)
         await purgeTenant(lane, remover, tenant.id)
         await purgeUploads(lane, remover, tenant.id)
+        await tidyIntegrations(lane, tenant.id, config.masterKeys, log)
       } catch (error) {
         // What fails for one tenant must not keep the others' data from being cleared away.
         failures.push(error)

@@ -27,15 +27,23 @@ export interface ApiContext {
   readonly loaders: Loaders
   /** Aborted when the caller has gone. */
   readonly signal: AbortSignal
+  /** Gives the caller's browser a cookie for the page that it comes back to from a CRM; null on sockets. */
+  readonly setCallbackCookie: ((name: string, value: string) => void) | null
 }
 
 /** The context of one operation of `caller`. */
-export function createContext(services: Services, caller: Caller, signal: AbortSignal): ApiContext {
+export function createContext(
+  services: Services,
+  caller: Caller,
+  signal: AbortSignal,
+  setCallbackCookie: ApiContext['setCallbackCookie'] = null,
+): ApiContext {
   return {
     caller,
     services,
     loaders: createLoaders((work) => withTenant(services.database, caller.tenantId, work)),
     signal,
+    setCallbackCookie,
   }
 }
 

@@ -9,6 +9,7 @@ import { parseId } from '../ids.js'
 import { findRule } from '../runs/business-rules.js'
 import { findPair } from '../runs/duplicates.js'
 import { findExportTemplate } from '../runs/export-templates.js'
+import { findIntegration } from '../runs/integrations.js'
 import { findTemplate } from '../runs/mapping-templates.js'
 import { findRun } from '../runs/read.js'
 import { Node, type Typed } from '../schema/common.js'
@@ -18,6 +19,7 @@ import { type ApiContext, inTenant } from './context.js'
 import { showPair } from './duplicates.js'
 import { showExportTemplate } from './export-templates.js'
 import { findFile } from './files.js'
+import { showIntegration } from './integrations.js'
 import { showTemplate } from './mapping-templates.js'
 import { showMember } from './members.js'
 import { nodePermissions, requireOneOf, requirePermission } from './permission.js'
@@ -69,6 +71,8 @@ async function find(
     }
     case 'businessRule':
       return show(await findRule(tx, uuid), showRule)
+    case 'integration':
+      return show(await findIntegration(tx, uuid), showIntegration)
     case 'duplicatePair':
       return show(await findPair(tx, uuid), showPair)
     case 'exportTemplate':

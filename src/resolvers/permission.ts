@@ -10,6 +10,9 @@ const runs: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN', 'EXPORT_RUN', 'BUNDLE_RUN']
 const imports: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN', 'BUNDLE_RUN']
 const mappings: Needed = ['IMPORT_RUN', 'MAPPING_MANAGE']
 
+// Who migrates has to choose where from.
+const integrations: Needed = ['INTEGRATION_MANAGE', 'MIGRATION_RUN']
+
 /** Every operation of the API. A test compares it with the schema. */
 export const permissionTable = {
   'Query.viewer': [],
@@ -38,6 +41,7 @@ export const permissionTable = {
   'Query.possibleDuplicates': ['RECORD_READ'],
   // Owners are named by e-mail wherever records are shown.
   'Query.members': ['RECORD_READ', 'SETTINGS_MANAGE'],
+  'Query.integrations': integrations,
   'Mutation.fileUpload': ['IMPORT_RUN'],
   // Its bytes, too: see `server/uploads-ranged`.
   'Mutation.uploadBegin': ['IMPORT_RUN'],
@@ -70,6 +74,10 @@ export const permissionTable = {
   'Mutation.bundleExport': ['BUNDLE_RUN'],
   'Mutation.bundleImport': ['BUNDLE_RUN'],
   'Mutation.bundleConsentCreate': ['BUNDLE_RUN'],
+  'Mutation.integrationBegin': ['INTEGRATION_MANAGE'],
+  // At our own page for browsers the cookie of the sign-in stands for it: see `server/oauth-callback`.
+  'Mutation.integrationComplete': ['INTEGRATION_MANAGE'],
+  'Mutation.integrationRevoke': ['INTEGRATION_MANAGE'],
   'Mutation.memberSave': ['SETTINGS_MANAGE'],
   'Mutation.apiKeyCreate': ['SETTINGS_MANAGE'],
   'Mutation.apiKeyRevoke': ['SETTINGS_MANAGE'],
@@ -94,6 +102,7 @@ export const nodePermissions = {
   businessRule: mappings,
   duplicatePair: permissionTable['Query.possibleDuplicates'],
   exportTemplate: permissionTable['Query.exportTemplates'],
+  integration: integrations,
 } as const satisfies Readonly<Record<string, Needed>>
 
 /** What pausing, resuming and cancelling needs, by the kind of the run. */

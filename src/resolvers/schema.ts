@@ -10,6 +10,7 @@ import { ExportTemplateResolver } from './export-templates.js'
 import { ExportResolver, ExportRunResolver } from './exports.js'
 import { DetectedColumnResolver, FileResolver, SourceFileResolver } from './files.js'
 import { ImportResolver } from './imports.js'
+import { IntegrationResolver, IntegrationUsageResolver } from './integrations.js'
 import { ColumnMappingResolver, MappingResolver } from './mapping.js'
 import { MappingTemplateResolver, OfferedTemplateResolver } from './mapping-templates.js'
 import { MemberResolver } from './members.js'
@@ -60,6 +61,8 @@ const resolvers: NonEmptyArray<Function> = [
   MemberResolver,
   ApiKeyResolver,
   DuplicateResolver,
+  IntegrationResolver,
+  IntegrationUsageResolver,
 ]
 
 /** The API's schema with its resolvers. */

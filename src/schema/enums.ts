@@ -38,9 +38,20 @@ export const UserErrorCode = enumOf('UserErrorCode', [
   'PLAN_STALE',
   'UPLOAD_INCOMPLETE',
   'FILE_INFECTED',
+  'INTEGRATION_NOT_CONNECTED',
+  'OAUTH_STATE_INVALID',
   'BUNDLE_TAMPERED',
   'CONSENT_REQUIRED',
   'PASSPHRASE_WRONG',
+])
+
+export const CrmSystemEnum = enumOf('CrmSystem', ['SALESFORCE', 'HUBSPOT', 'PIPEDRIVE'])
+
+export const IntegrationStatusEnum = enumOf('IntegrationStatus', [
+  'PENDING',
+  'CONNECTED',
+  'REAUTHORIZATION_REQUIRED',
+  'REVOKED',
 ])
 
 export const RecordTypeEnum = enumOf('RecordType', ['CONTACT', 'LEAD', 'PROPERTY', 'ACTIVITY'])

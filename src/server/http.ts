@@ -9,8 +9,10 @@ import { SCHEMA_VERSION } from '../db/schema-version.js'
 import { BODY_BYTES_MAX } from '../limits.js'
 import { serveMetrics } from '../metrics.js'
 import { type ApiContext, createContext, type Services } from '../resolvers/context.js'
+import { CALLBACK_PATH } from '../runs/integrations.js'
 import { DOWNLOAD_ROUTE, downloads } from './downloads.js'
 import { describeError, isUnavailable } from './errors.js'
+import { callbackCookie, oauthCallback } from './oauth-callback.js'
 import { refuse, refuseBody } from './refuse.js'
 import { uploads } from './uploads.js'
 import { rangedUploads, UPLOAD_ROUTE } from './uploads-ranged.js'
@@ -43,6 +45,7 @@ export function createApp(state: HttpState): Express {
     serveMetrics(request, response).catch(next)
   })
   app.get(DOWNLOAD_ROUTE, downloads(services))
+  app.get(CALLBACK_PATH, noStore, oauthCallback(services))
   app.all(UPLOAD_ROUTE, noStore, authenticated(services), rangedUploads(services))
   app.use(
     GRAPHQL_PATH,
@@ -125,7 +128,7 @@ function contextOf(services: Services, _request: Request, response: Response): A
       gone.abort()
     }
   })
-  return createContext(services, response.locals.caller as Caller, gone.signal)
+  return createContext(services, response.locals.caller as Caller, gone.signal, callbackCookie(services, response))
 }
 
 /** The last resort: whatever was thrown on the way, as JSON. */
