@@ -31,7 +31,7 @@ const tables = [
      unique (tenant_id, ordinal)
    )`,
   // account: the vendor's id of the connected account; null until it is connected. api_origin: where requests go, told by
-  // the vendor. token_version goes up with every new access token; refreshing_until is the lease of the one process that
+  // the vendor. access_renew_at: from then on the access token, still good, is renewed. token_version goes up with every new access token; refreshing_until is the lease of the one process that
   // gets a new one, of which refreshing_by is the mark. Tokens are sealed.
   `create table integration (
      tenant_id uuid not null references tenant (id),
@@ -47,6 +47,7 @@ const tables = [
      access_token text,
      refresh_token text,
      access_expires_at timestamptz,
+     access_renew_at timestamptz,
      token_version bigint not null default 0,
      refreshing_by uuid,
      refreshing_until timestamptz,

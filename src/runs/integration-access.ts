@@ -20,7 +20,7 @@ import { oauthVendor } from '../adapters/oauth/vendors.js'
 import { first, type TenantSource, withTenant } from '../db/tx.js'
 import { Refusal } from '../errors.js'
 import type { Hidden } from '../hidden.js'
-import { OAUTH_EARLY_SECONDS, OAUTH_LEASE_SECONDS } from '../limits.js'
+import { OAUTH_LEASE_SECONDS } from '../limits.js'
 import { type CrmSystem, systemNames } from '../systems.js'
 import { accountBudget, type BudgetEstimate, estimateBudget, tellDayLimit } from './api-budget.js'
 import {
@@ -83,12 +83,15 @@ interface HeldTokens {
   readonly version: number
   readonly access: Access
   readonly refreshToken: Hidden | null
+  /** Whether it is time for a new one. */
+  readonly due: boolean
   /** How long the access token is good; null: nobody knows. Negative: it has ended. */
   readonly secondsLeft: number | null
 }
 
-/** How often a process looks whether another has finished renewing, in milliseconds. */
-const LOOK_MS = 60
+/** When one that waits looks for the first time whether another has finished renewing; then ever more seldom. Milliseconds. */
+const LOOK_MS = 100
+const LOOK_MS_MAX = 1000
 
 /** An access token whose version is not `refused`, renewed if it is about to end. */
 async function currentAccess(
@@ -98,10 +101,10 @@ async function currentAccess(
   refused: number | null,
 ): Promise<VersionedAccess> {
   const patience = performance.now() + 2 * OAUTH_LEASE_SECONDS * 1000
-  for (;;) {
+  for (let pause = LOOK_MS; ; pause = Math.min(LOOK_MS_MAX, pause * 1.5)) {
     const held = await readTokens(door, tenantId, id)
     const taken = held.version !== refused
-    if (taken && (held.secondsLeft === null || held.secondsLeft > OAUTH_EARLY_SECONDS)) {
+    if (taken && !held.due) {
       return { ...held.access, version: held.version }
     }
     if (held.refreshToken === null) {
@@ -119,13 +122,13 @@ async function currentAccess(
       continue
     }
     // Somebody else is at it. What has not ended yet serves until then.
-    if (taken && (held.secondsLeft ?? 0) > OAUTH_LEASE_SECONDS) {
+    if (taken && (held.secondsLeft ?? 0) > 5) {
       return { ...held.access, version: held.version }
     }
     if (performance.now() > patience) {
       throw vendorUnavailable(`${systemNames[held.system]} gives no access token.`)
     }
-    await delay(LOOK_MS * (0.5 + Math.random()))
+    await delay(pause * (0.5 + Math.random()))
   }
 }
 
@@ -140,10 +143,12 @@ function readTokens({ source, settings }: IntegrationDoor, tenantId: string, id:
       access_token: string | null
       refresh_token: string | null
       token_version: number
+      due: boolean
       seconds_left: number | null
     }>(
       tx,
       `select system, status, status_reason, login_origin, api_origin, access_token, refresh_token, token_version,
+         coalesce(access_renew_at <= clock_timestamp(), false) as due,
          extract(epoch from access_expires_at - clock_timestamp())::float8 as seconds_left
        from integration where tenant_id = $1 and id = $2`,
       [tenantId, id],
@@ -158,6 +163,7 @@ function readTokens({ source, settings }: IntegrationDoor, tenantId: string, id:
       version: Number(row.token_version),
       access: { origin: row.api_origin, token: sealer.open(purposes.access(id), row.access_token) },
       refreshToken: row.refresh_token === null ? null : sealer.open(purposes.refresh(id), row.refresh_token),
+      due: row.due,
       secondsLeft: row.seconds_left,
     }
   })

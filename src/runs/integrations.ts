@@ -21,7 +21,7 @@ import { first, one, type TenantSource, type Tx, withTenant } from '../db/tx.js'
 import { Refusal } from '../errors.js'
 import { Hidden } from '../hidden.js'
 import { decodeUuid, encodeUuid, newId } from '../ids.js'
-import { INTEGRATIONS_MAX, OAUTH_SIGN_INS_MAX, OAUTH_STATE_SECONDS } from '../limits.js'
+import { INTEGRATIONS_MAX, OAUTH_EARLY_SECONDS, OAUTH_SIGN_INS_MAX, OAUTH_STATE_SECONDS } from '../limits.js'
 import { type CrmSystem, systemNames } from '../systems.js'
 
 /** What integrations need of their process. `Config` has all of it but the resolver. */
@@ -383,6 +383,12 @@ function isIssuer(issuer: string, { vendor, standIns }: OAuthConnection): boolea
   )
 }
 
+/** A token that lives no longer than twice OAUTH_EARLY_SECONDS is renewed at half of its life, or it would be all the time. */
+function renewAt(lifeSeconds: string): string {
+  const life = `${lifeSeconds}::int`
+  return `clock_timestamp() + greatest(${life} - ${OAUTH_EARLY_SECONDS}, ${life} / 2) * interval '1 second'`
+}
+
 async function connect(
   tx: Tx,
   sealer: Sealer,
@@ -391,7 +397,7 @@ async function connect(
   await tx.query(
     `update integration set status = 'CONNECTED', status_reason = null, login_origin = $3, account = $4,
        account_name = coalesce(account_name, $5), api_origin = $6, scopes = $7, access_token = $8, refresh_token = $9,
-       access_expires_at = clock_timestamp() + $10::int * interval '1 second', token_version = token_version + 1,
+       access_expires_at = clock_timestamp() + $10::int * interval '1 second', access_renew_at = ${renewAt('$10')}, token_version = token_version + 1,
        refreshing_by = null, refreshing_until = null, connected_at = now(), revoked_at = null
      where tenant_id = $1 and id = $2`,
     [
@@ -421,7 +427,7 @@ export async function storeTokens(
 ): Promise<boolean> {
   const rows = await tx.query(
     `update integration set access_token = $3, refresh_token = coalesce($4, refresh_token),
-       access_expires_at = clock_timestamp() + $5::int * interval '1 second', api_origin = coalesce($6, api_origin),
+       access_expires_at = clock_timestamp() + $5::int * interval '1 second', access_renew_at = ${renewAt('$5')}, api_origin = coalesce($6, api_origin),
        scopes = case when cardinality($7::text[]) = 0 then scopes else $7::text[] end,
        token_version = token_version + 1, refreshing_by = null, refreshing_until = null
      where tenant_id = $1 and id = $2 and status = 'CONNECTED' and token_version = $8
@@ -461,7 +467,7 @@ export async function revokeIntegration(
     }
     await tx.query(
       `update integration set status = 'REVOKED', status_reason = null, access_token = null, refresh_token = null,
-         access_expires_at = null, token_version = token_version + 1, refreshing_by = null, refreshing_until = null,
+         access_expires_at = null, access_renew_at = null, token_version = token_version + 1, refreshing_by = null, refreshing_until = null,
          revoked_at = coalesce(revoked_at, now())
        where tenant_id = $1 and id = $2`,
       [tenantId, id],

@@ -113,7 +113,7 @@ export class FakeOAuthVendor {
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url ?? '', this.origin)
     const body = new URLSearchParams(await textOf(request))
-    const isToken = /\/token$/.test(pathname)
+    const isToken = pathname.endsWith('/token')
     this.log.push({
       path: pathname,
       grantType: isToken ? body.get('grant_type') : null,
@@ -145,10 +145,12 @@ export class FakeOAuthVendor {
 
   #token(request: IncomingMessage, body: URLSearchParams, response: ServerResponse): void {
     const { kind, clientId, clientSecret, rotate } = this.options
-    const basic = `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`
+    // RFC 6749, 2.3.1: each part is form-encoded.
+    const decoded = Buffer.from((request.headers.authorization ?? '').replace(/^Basic /, ''), 'base64').toString()
+    const [id, secret] = decoded.split(':').map((part) => decodeURIComponent(part.replaceAll('+', ' ')))
     const known =
       kind === 'pipedrive'
-        ? request.headers.authorization === basic && body.get('client_secret') === null
+        ? id === clientId && secret === clientSecret && body.get('client_secret') === null
         : body.get('client_id') === clientId && body.get('client_secret') === clientSecret
     if (request.method !== 'POST' || !known) {
       send(response, 401, { error: 'invalid_client' })
@@ -161,6 +163,7 @@ export class FakeOAuthVendor {
         kind === 'hubspot' ? { status: 'BAD_REFRESH_TOKEN', error: 'invalid_grant' } : { error: 'invalid_grant' },
       )
     if (body.get('grant_type') === 'authorization_code') {
+      this.secrets.push(body.get('code_verifier') ?? '')
       const code = this.codes.get(body.get('code') ?? '')
       const challenge = createHash('sha256')
         .update(body.get('code_verifier') ?? '')
@@ -177,7 +180,7 @@ export class FakeOAuthVendor {
       code.used = true
       const grant: Grant = { id: this.grants.length, refreshToken: '', accessTokens: new Set(), revoked: false }
       this.grants.push(grant)
-      grant.refreshToken = this.#secret('refresh')
+      grant.refreshToken = this.#secret(`refresh-${grant.id}`)
       this.#give(grant, response, true)
       return
     }
