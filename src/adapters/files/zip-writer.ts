@@ -82,8 +82,8 @@ export class ZipWriter {
 
   /**
    * A file of any length from the blocks it consists of, whose sizes stand behind it. A block is not to change before
-   * `onPacked` has been called with it. `large` has to be true where it may come to 4 GiB; programs that know no ZIP64, and some
-   * versions of Excel, take a file for damaged that has it without need, and without it a file that grows so long is an error.
+   * `onPacked` has been called with it. `large` has to be true where it may come to 4 GiB: without it, a file that grows so long
+   * is an error. It is not always true since programs without ZIP64 cannot read such a file, and Excel may offer to repair it.
    */
   async *stream(
     name: string,
