@@ -72,12 +72,12 @@ function isIdColumn({ name }: OwnColumn): boolean {
   return name.trim().toLowerCase() === ID_FIELD
 }
 
-/** Numbers as we write them can be read in other ways as well (`1.234`); that they are ours decides it. */
+/** Numbers as we write them, never with thousands apart, can be read in other ways as well (`1.234`); that they are ours decides it. */
 function formatOf({ numberFormats, dateFormats }: OwnColumn): string | null {
   if (dateFormats?.includes('yyyy-MM-dd') === true) {
     return 'yyyy-MM-dd'
   }
-  return numberFormats?.includes('1234.56') === true ? '1234.56' : null
+  return ['1234.56', '1234,56'].find((format) => numberFormats?.includes(format) === true) ?? null
 }
 
 function reasonOf(type: RecordType, field: string): string {

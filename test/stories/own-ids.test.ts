@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { decodeId } from '../../src/ids.js'
-import { type Actor, type Json, World } from '../server/world.js'
+import { type Actor, dataOf, type Json, World } from '../server/world.js'
 
 let world: World
 
@@ -224,4 +224,48 @@ test('relations by id are made, kept where they are, and refused where the recor
   )
   assert.deepEqual(organized.rows, ['2 UPDATED', '3 UPDATED'])
   assert.equal((await people(ada)).find(({ id }) => id === bob.id)?.organization.id, cat.id)
+})
+
+test('a row that names a related record by id changes it, and makes none for an id that nobody has', async () => {
+  const ada = await newcomer()
+  await imported(ada, seed)
+  const [ann, bob] = await people(ada)
+  const mapping = ['title', 'contact.id', 'contact.jobTitle'].map((column) => ({ column, field: column }))
+  const { rows } = await plannedAndDone(
+    ada,
+    `title,contact.id,contact.jobTitle\nHouse,${ann.id},Agent\nFlat,con_0000000000000000000000000z,x\nBarn,${bob.id},Broker\nShed,${ann.id},Agent\n`,
+    {},
+    'LEAD',
+    { mapping },
+  )
+  assert.deepEqual(rows, ['2 CREATED', '3 FAILED RECORD_NOT_FOUND', '4 CREATED', '5 CREATED'])
+  const found = await people(ada)
+  assert.equal(found.length, 3)
+  assert.deepEqual(
+    found.map(({ jobTitle }) => jobTitle),
+    ['Agent', 'Broker', null],
+  )
+})
+
+test('rows that failed for their ids are tried again with others', async () => {
+  const ada = await newcomer()
+  await imported(ada, seed)
+  const [ann, bob] = await people(ada)
+  const failed = await imported(ada, `id,jobTitle\n${ann.id},Agent\ncon_0000000000000000000000000z,Broker\nwhat,x\n`, {
+    mapping: ['id', 'jobTitle'].map((column) => ({ column, field: column })),
+  })
+  assert.deepEqual({ updated: failed.counts.updated, failed: failed.counts.failed }, { updated: 1, failed: 2 })
+  const { importRetryFailed } = dataOf(
+    await world.upload(
+      ada,
+      'mutation ($input: ImportRetryFailedInput!) { importRetryFailed(input: $input) { importRun { id } userErrors { code message } } }',
+      { runId: failed.id, idempotencyKey: randomBytes(8).toString('hex') },
+      `id,jobTitle,_portage_row\n${bob.id},Broker,3\n${bob.id},x,4\n`,
+    ),
+  )
+  assert.deepEqual(importRetryFailed.userErrors, [])
+  await world.rested(ada, importRetryFailed.importRun.id)
+  const { importRun: retried } = await world.ask(ada, runQuery, { id: importRetryFailed.importRun.id })
+  assert.equal(retried.counts.updated, 2, JSON.stringify(retried))
+  assert.equal((await people(ada)).find(({ id }) => id === bob.id)?.jobTitle, 'x')
 })

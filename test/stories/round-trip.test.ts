@@ -212,10 +212,12 @@ const moments = [
   '1970-01-01T00:00:00Z',
   '1969-12-31T23:59:59.123Z',
   '1900-01-01T00:00:00Z',
-  '0101-02-03T04:05:06Z',
   '2999-12-31T23:59:59.999Z',
 ]
 const days = ['2026-03-29', '2026-10-25', '1970-01-01', '1900-02-28', '2000-02-29', '1582-10-10', '1000-01-01']
+
+/** Required fields that are made of others where a row has none. */
+const built = new Set(['displayName', 'title', 'name', 'subject'])
 
 class Maker {
   readonly #random: Random
@@ -246,7 +248,8 @@ class Maker {
   /** The value of a field as a file may have it; null for none. */
   value(field: FieldDefinition, row: number): unknown {
     const random = this.#random
-    const max = Math.min(field.maxLength ?? 100, 20_000)
+    // What a cell of a workbook holds.
+    const max = Math.min(field.maxLength ?? 100, 32_767)
     switch (field.kind) {
       case 'TEXT':
       case 'LONG_TEXT':
@@ -325,7 +328,8 @@ class Maker {
     const random = this.#random
     const made: Record<string, unknown> = {}
     for (const field of fields) {
-      if (field.reference === null && (field.required || random.chance(0.6))) {
+      // Names are built from other fields where they are not given.
+      if (field.reference === null && random.chance(!field.required ? 0.6 : built.has(field.name) ? 0.7 : 1)) {
         made[field.name] = this.value(field, row)
       }
     }
@@ -362,14 +366,17 @@ class Maker {
   }
 }
 
-/** Fills the tenant by imports, so that every value stands as the engine writes it. */
-async function fill(type: RecordTypeName, random: Random): Promise<void> {
+/**
+ * Makes about `count` records by an import, so that every value stands as the engine writes it: what a rule of the table or a field
+ * does not take is dropped. Answers how many were made.
+ */
+async function fill(type: RecordTypeName, random: Random, from: number, count: number): Promise<number> {
   const fields = [
     ...recordTypes[type].fields,
     ...kinds.map((kind) => customDefinition({ key: keyOf(kind), label: `My ${kind}`, kind, options: optionsOf(kind) })),
   ]
   const maker = new Maker(random)
-  const rows: Record<string, unknown>[] = Array.from({ length: ROWS }, (_, row) => maker.row(type, fields, row))
+  const rows: Record<string, unknown>[] = Array.from({ length: count }, (_, at) => maker.row(type, fields, from + at))
   const names = new Set(rows.flatMap((row) => Object.keys(row)))
   const map = Object.fromEntries([...names].map((name) => [name.replace('.', ' '), name]))
   const lines = [
@@ -378,7 +385,7 @@ async function fill(type: RecordTypeName, random: Random): Promise<void> {
       JSON.stringify(Object.fromEntries(Object.entries(row).map(([name, value]) => [name.replace('.', ' '), value]))),
     ),
   ]
-  if (type === 'contact' || type === 'property') {
+  if (from === 0 && (type === 'contact' || type === 'property')) {
     const known = Array.from({ length: 3 }, (_, at) =>
       type === 'contact' ? `Org ${at},org${at}@example.com` : `Home ${at},L${at}`,
     )
@@ -395,10 +402,9 @@ async function fill(type: RecordTypeName, random: Random): Promise<void> {
     source: { format: 'NDJSON' },
     options: { onInvalidRow: 'DROP_VALUE', onDuplicate: 'CREATE', onMissingRelation: 'DROP_LINK' },
   })
-  assert.ok(
-    (run.counts.created ?? 0) > ROWS * 0.8,
-    JSON.stringify([run.statusReason, run.counts, await problems(run.id)]),
-  )
+  const created = run.counts.created ?? 0
+  assert.ok(created > count * 0.7, JSON.stringify([run.statusReason, run.counts, await problems(run.id)]))
+  return created
 }
 
 async function problems(runId: string): Promise<unknown> {
@@ -425,6 +431,10 @@ const formats: readonly Partial<ExportFormat>[] = [
   { format: 'JSON', compression: 'GZIP' },
   { format: 'NDJSON' },
   { format: 'NDJSON', compression: 'GZIP' },
+  { format: 'XLSX' },
+  { format: 'XLSX', compression: 'GZIP' },
+  { format: 'CSV', decimalSeparator: ',', delimiter: ';' },
+  { format: 'NDJSON', timeZone: 'America/New_York' },
 ]
 
 /** All of them for each type where it is asked for more than the suite's share; else they go round. */
@@ -438,7 +448,11 @@ test('whatever exports write is read back as unchanged', { timeout: 3_600_000 },
   const random = new Random(SEED)
   t.diagnostic(`seed ${SEED}, ${ROWS} records of each type`)
   for (const type of types) {
-    await fill(type, random)
+    for (let made = 0, from = 0; made < ROWS; ) {
+      const count = Math.max(20, ROWS - made)
+      made += await fill(type, random, from, count)
+      from += count
+    }
   }
   // Neither an owner who has left nor a record that is gone takes anything from those who name them.
   await engine.rows("update member set active = false where tenant_id = $1 and email = 'gone@example.com'", [tenant])

@@ -423,13 +423,14 @@ export class CellWriter {
     const wall = this.#zone.toWall(instant)
     const day = Math.floor(wall / DAY_MS)
     const serial = day + EPOCH
-    // An hour that clocks show twice in autumn would be read as the first of the two.
-    if (serial < SERIAL_MIN || serial > SERIAL_MAX || this.#zone.toInstant(wall) !== instant) {
+    // An hour that clocks show twice in autumn would be read as the first of the two, and what is finer than Excel's milliseconds
+    // not at all.
+    if (serial < SERIAL_MIN || serial > SERIAL_MAX || rest > 0 || this.#zone.toInstant(wall) !== instant) {
       const text = ascii(isoText(wall, wall - instant, rest))
       this.#writeText(column, text, 0, text.length, false, false)
       return true
     }
-    const ofDay = (wall - day * DAY_MS) * 1000 + rest
+    const ofDay = (wall - day * DAY_MS) * 1000
     this.#startCell(column)
     this.#bytes(ofDay % 1_000_000 === 0 ? column.moment : column.fineMoment)
     this.#digits(serial)
@@ -607,6 +608,11 @@ export function copyText(line: Uint8Array, from: number, to: number, escaped = t
     : text
 }
 
+/** One that could be taken for two, or for one in quotes, stands in quotes: see `entriesOf` in pipeline/values. */
+function listEntry(text: string): string {
+  return /^"|[;,|]|:::/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
 /** The entries of an array as PostgreSQL or JSON writes it, joined as imports take them apart; other text as it is. */
 function listText(text: string): string {
   if (text.startsWith('{') && text.endsWith('}')) {
@@ -618,12 +624,12 @@ function listText(text: string): string {
         entries.push(bare)
       }
     }
-    return entries.join('; ')
+    return entries.map(listEntry).join('; ')
   }
   if (text.startsWith('[') && text.endsWith(']')) {
     try {
       const entries: unknown = JSON.parse(text)
-      return Array.isArray(entries) ? entries.map(String).join('; ') : text
+      return Array.isArray(entries) ? entries.map((entry) => listEntry(String(entry))).join('; ') : text
     } catch {
       return text
     }
