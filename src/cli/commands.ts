@@ -74,7 +74,7 @@ export async function runs(args: readonly string[], connect: Connect, io: Io): P
 function listed(run: RunListed): string[] {
   const what =
     run.source === undefined
-      ? `${words(run.kind)}${run.ofRunId === undefined ? '' : ` of ${run.ofRunId}`}`
+      ? `${words(run.kind)}${run.ofRunId === undefined ? ofType(run) : ` of ${run.ofRunId}`}`
       : clean(run.source.name)
   const total = run.counts.total ?? run.counts.read
   return [
@@ -86,6 +86,10 @@ function listed(run: RunListed): string[] {
     run.createdAt.slice(0, 16).replace('T', ' '),
     clean(run.createdBy),
   ]
+}
+
+function ofType({ recordType }: RunListed): string {
+  return recordType === undefined ? '' : ` of ${words(recordType)} records`
 }
 
 /** `portage watch RUN`. */

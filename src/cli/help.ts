@@ -8,6 +8,9 @@ const overview = `portage: move data into and out of Portage
 Usage: npm run -s portage -- COMMAND [options]
 
   import FILE --type T   import a file and watch it to its end
+  export TYPE -o FILE    write records to a file and download it
+  download RUN           download what a run has made
+  templates              list export templates and their schedules
   plan RUN               show what an import would do
   confirm RUN            apply the plan of an import
   inspect FILE           tell what a file is and how it would be read (needs no server)
@@ -59,6 +62,50 @@ With --plan you are asked once, when you have seen what would happen. If you say
 import waits with its plan: "plan RUN" shows it, "confirm RUN" applies it.
 
 Example: npm run -s portage -- import examples/contacts.csv --type contact --map "Fax no.=fax" --yes`,
+  export: `portage export: write records to a file and download it
+
+Usage: npm run -s portage -- export contact|lead|property|activity -o FILE [options]
+       npm run -s portage -- export --template NAME -o FILE [options]
+
+  -o, --output FILE      the file to write; .csv, .xlsx, .json, .ndjson and .gz behind them say the format
+  --filter F             e.g. city=Berlin, "createdAt>=2026-01-01", email!= (has one), phone= (has none), name*=part,
+                         name^=start; or the JSON of a RecordFilterInput; may be repeated: all must hold
+  --columns LIST         fields with commas, headers before them: id,contact.email,"Family name=lastName"
+  --order LIST           fields with commas, :desc behind those that go down: lastName,createdAt:desc
+  --template NAME        an export template; what is said here goes before what it says
+  --format F             csv, xlsx, json or ndjson
+  --gzip                 pack it
+  --delimiter D          what stands between cells: one sign, or tab
+  --encoding E           e.g. windows-1252
+  --bom                  a byte order mark
+  --date-format F        e.g. dd.MM.yyyy
+  --time-zone Z          e.g. Europe/Berlin
+  --null-text T          what stands where there is no value
+  --decimal-separator S  . or ,
+  --exact                leave text that looks like a formula as it is
+  --preview              show the first rows, and export nothing
+  --json                 JSON lines instead of text: one per event, what was downloaded last
+${connection}
+
+The file appears when all of it is there and its SHA-256 is right. A download that breaks off goes on where it was; after
+Ctrl-C, "download RUN -o FILE" does that.
+
+Example: npm run -s portage -- export contact --filter email!= --columns id,email,lastName --order lastName -o people.csv`,
+  download: `portage download: download what a run has made
+
+Usage: npm run -s portage -- download RUN [options]
+
+  -o, --output FILE      the file to write (default: as it is called, in this folder)
+  --json                 one line of JSON
+${connection}
+
+Goes on where an earlier download of the same file stopped, and checks its SHA-256.`,
+  templates: `portage templates: list export templates, their schedules and how they went
+
+Usage: npm run -s portage -- templates [options]
+
+  --json                 one template per line, as JSON
+${connection}`,
   plan: `portage plan: show what an import would do, or was started with
 
 Usage: npm run -s portage -- plan RUN [options]

@@ -5,6 +5,7 @@ import { ApiError } from './api.js'
 import { UsageError } from './arguments.js'
 import { type Connect, rollback, runs, tenant, token, watch } from './commands.js'
 import { connectApi } from './connect.js'
+import { download, exportRecords, templates } from './export.js'
 import { help, isCommand } from './help.js'
 import { importFile } from './import.js'
 import { inspect } from './inspect.js'
@@ -13,11 +14,14 @@ import { confirm, Interrupted, plan } from './plan.js'
 
 const commands: Readonly<Record<string, (args: readonly string[], connect: Connect, io: Io) => Promise<number>>> = {
   confirm,
+  download,
+  export: exportRecords,
   import: importFile,
   inspect,
   plan,
   rollback,
   runs,
+  templates,
   tenant,
   token,
   watch,

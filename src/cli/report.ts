@@ -33,7 +33,9 @@ export function progressLine(counts: Counts, progress: Progress, now: Date): str
 
 function settled(counts: Counts): number {
   const { created, updated, unchanged, skipped, failed, deleted, reverted, kept } = counts
-  return reverted + kept > 0 ? reverted + kept : created + updated + unchanged + skipped + failed + deleted
+  const rows = reverted + kept > 0 ? reverted + kept : created + updated + unchanged + skipped + failed + deleted
+  // Of an export, and of a file that is being looked at: what has been read.
+  return rows > 0 ? rows : counts.read
 }
 
 /** `COMPLETED_WITH_ERRORS` as people say it. */
@@ -51,6 +53,7 @@ export function report(run: RunReport): string[] {
     rollbackLines(run),
     fileLines(run),
   ]
+  const result = run.files.some(({ kind }) => kind === 'RESULT')
   const next = run.availableActions.includes('ROLL_BACK')
     ? [`To undo it: npm run -s portage -- rollback ${run.id}`]
     : run.status === 'AWAITING_CONFIRMATION'
@@ -58,7 +61,9 @@ export function report(run: RunReport): string[] {
           `To see what it would do: npm run -s portage -- plan ${run.id}`,
           `To apply it: npm run -s portage -- confirm ${run.id}`,
         ]
-      : []
+      : result
+        ? [`To download it: npm run -s portage -- download ${run.id}`]
+        : []
   return [...sections, next]
     .filter((section) => section.length > 0)
     .flatMap((section, index) => (index === 0 ? section : ['', ...section]))
@@ -89,6 +94,7 @@ function titled(kind: string): string {
 }
 
 const importCounts = ['created', 'updated', 'unchanged', 'skipped', 'failed', 'deleted', 'unprocessed'] as const
+const exportCounts = ['unprocessed'] as const
 const rollbackCounts = ['reverted', 'kept', 'unchanged', 'unprocessed'] as const
 
 function countLines(run: RunReport): string[] {
@@ -96,7 +102,8 @@ function countLines(run: RunReport): string[] {
   if (counts.total === null) {
     return []
   }
-  const names: readonly (keyof Counts)[] = run.kind === 'ROLLBACK' ? rollbackCounts : importCounts
+  const names: readonly (keyof Counts)[] =
+    run.kind === 'ROLLBACK' ? rollbackCounts : run.kind === 'EXPORT' ? exportCounts : importCounts
   const shown = names.filter((name) => (counts[name] ?? 0) > 0)
   const undone = run.kind === 'ROLLBACK' ? [] : (['reverted', 'kept'] as const).filter((name) => counts[name] > 0)
   const rows = [

@@ -133,6 +133,7 @@ const counts = 'counts { total read created updated unchanged skipped failed unp
 
 const base = `id kind status statusReason { code message retryable } ${counts} createdBy createdAt startedAt finishedAt
   ... on ImportRun { recordType source { name } }
+  ... on ExportRun { recordType }
   ... on RollbackRun { ofRunId }`
 
 const conflict = 'recordType recordId field rowNumber before imported current message'

@@ -35,7 +35,8 @@ export async function watchRun(
   return exitCode(run.status)
 }
 
-function tell(run: RunReport, io: Io, json: boolean): void {
+/** A run at its end, as text or as a line of JSON. */
+export function tell(run: RunReport, io: Io, json: boolean): void {
   if (json) {
     io.out(JSON.stringify({ event: 'report', run }))
   } else {

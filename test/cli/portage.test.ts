@@ -427,7 +427,17 @@ describe('portage', { timeout: 60_000 }, () => {
   })
 
   test('helps with every command and refuses what it does not know', async () => {
-    for (const command of ['import', 'runs', 'watch', 'rollback', 'tenant', 'token']) {
+    for (const command of [
+      'import',
+      'export',
+      'download',
+      'templates',
+      'runs',
+      'watch',
+      'rollback',
+      'tenant',
+      'token',
+    ]) {
       const { io, out } = fakeIo()
       assert.equal(await portage([command, '--help'], io), 0)
       assert.match(out[0] ?? '', new RegExp(`^portage ${command}: `))
@@ -436,6 +446,15 @@ describe('portage', { timeout: 60_000 }, () => {
       [],
       ['fly'],
       ['import'],
+      ['export'],
+      ['export', 'contact'],
+      ['export', 'cat', '-o', 'x.csv'],
+      ['export', 'contact', '-o', 'x.csv', '--filter', 'nothing'],
+      ['export', 'contact', '-o', 'x.csv', '--filter', '{nothing'],
+      ['export', 'contact', '-o', 'x.csv', '--columns', 'a,,b'],
+      ['export', 'contact', '-o', 'x.csv', '--format', 'pdf'],
+      ['download'],
+      ['templates', 'x'],
       ['import', file],
       ['import', file, '--type', 'cat'],
       ['import', 'none.csv', '--type', 'lead'],
