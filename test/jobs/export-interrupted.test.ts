@@ -121,17 +121,23 @@ test('a paused export leaves nothing, and starts again on a new snapshot', async
   assert.ok(lines.length === ROWS && lines.every((line) => line.split(',')[1] === 'after'))
 })
 
-test('a cancelled export leaves nothing, and says that nothing was read', async () => {
-  const tenant = await tenantOf(ROWS, NOTE_LENGTH)
-  const runId = await engine.createExport(tenant, 'contact', { columns })
-  const files = slowStore(engine.files, () => control(tenant, (tx) => cancelRun(tx, runId)))
-  await advanceRun(contextWith({ files }), { tenantId: tenant, runId })
-  const run = await engine.run(tenant, runId)
-  assert.equal(run.status, 'CANCELED')
-  assert.deepEqual([run.counts.read, run.counts.unprocessed], [0, run.counts.total])
-  assert.equal(await engine.resultOf(runId), null)
-  assert.deepEqual(await keysOf(tenant), [])
-})
+for (const [name, format] of [
+  ['CSV', {}],
+  ['gzipped JSON', { format: 'JSON', compression: 'GZIP' }],
+  ['a workbook', { format: 'XLSX' }],
+] as const) {
+  test(`a cancelled export of ${name} leaves nothing, and says that nothing was read`, async () => {
+    const tenant = await tenantOf(ROWS / 2, NOTE_LENGTH)
+    const runId = await engine.createExport(tenant, 'contact', { columns, format })
+    const files = slowStore(engine.files, () => control(tenant, (tx) => cancelRun(tx, runId)))
+    await advanceRun(contextWith({ files }), { tenantId: tenant, runId })
+    const run = await engine.run(tenant, runId)
+    assert.equal(run.status, 'CANCELED')
+    assert.deepEqual([run.counts.read, run.counts.unprocessed], [0, run.counts.total])
+    assert.equal(await engine.resultOf(runId), null)
+    assert.deepEqual(await keysOf(tenant), [])
+  })
+}
 
 test('a run that somebody else has taken over makes no file known, and clears its own away', async () => {
   const tenant = await tenantOf(100, 10)
