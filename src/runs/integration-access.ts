@@ -17,6 +17,7 @@ import { VendorUnauthorized, vendorUnavailable } from '../adapters/http/errors.j
 import { policyOf, type VendorPolicy } from '../adapters/http/policy.js'
 import { refreshTokens, type TokenAnswer, type Tokens } from '../adapters/oauth/tokens.js'
 import { oauthVendor } from '../adapters/oauth/vendors.js'
+import { PlannedPause, type VendorApi } from '../adapters/vendor.js'
 import { first, type TenantSource, withTenant } from '../db/tx.js'
 import { Refusal } from '../errors.js'
 import type { Hidden } from '../hidden.js'
@@ -293,6 +294,8 @@ export interface VendorClient {
   tellDayLimit(limit: number): Promise<void>
   /** Gives the account the name that its people know. */
   nameAccount(name: string): Promise<void>
+  /** The same as vendors' adapters take it: a planned pause comes as PlannedPause, which goes through them to the job. */
+  readonly api: VendorApi
   close(): void
 }
 
@@ -316,17 +319,31 @@ export async function openVendorClient(
     budget: accountBudget({ source, tenantId, integrationId, policy }),
     resolve: settings.resolve,
   })
+  const request = <T>(asked: VendorRequest): Promise<Answer<T> | Wait> =>
+    withAccessToken(door, tenantId, integrationId, (access) => http.json<T>(access, asked))
+  const stream = (asked: VendorRequest): Promise<Answer<AsyncIterable<Buffer>> | Wait> =>
+    withAccessToken(door, tenantId, integrationId, (access) => http.stream(access, asked))
   return {
     system: row.system,
     policy,
-    request: <T>(request: VendorRequest) =>
-      withAccessToken(door, tenantId, integrationId, (access) => http.json<T>(access, request)),
-    stream: (request) => withAccessToken(door, tenantId, integrationId, (access) => http.stream(access, request)),
+    request,
+    stream,
+    api: {
+      json: async <T>(asked: VendorRequest) => answered(await request<T>(asked)),
+      stream: async (asked) => answered(await stream(asked)),
+    },
     estimate: (cost) => withTenant(source, tenantId, (tx) => estimateBudget(tx, integrationId, policy, cost)),
     tellDayLimit: (limit) => withTenant(source, tenantId, (tx) => tellDayLimit(tx, integrationId, limit)),
     nameAccount: (name) => withTenant(source, tenantId, (tx) => nameAccount(tx, integrationId, name)),
     close: () => http.close(),
   }
+}
+
+function answered<T>(outcome: Answer<T> | Wait): Answer<T> {
+  if (outcome.kind === 'wait') {
+    throw new PlannedPause(outcome)
+  }
+  return outcome
 }
 
 export type { Answer, VendorRequest, Wait } from '../adapters/http/client.js'

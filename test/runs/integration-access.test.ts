@@ -376,6 +376,7 @@ test('what the CRM tells of its quota is kept and shown, and a pause that it ask
   const held = await other.request(get)
   assert.ok(held.kind === 'wait' && held.reason === 'DAILY_QUOTA')
   assert.equal(it.vendor.log.length, sent)
+  await assert.rejects(other.api.json(get), { name: 'PlannedPause', reason: 'DAILY_QUOTA' })
   const estimate = await withTenant(source, tenantId, async (tx) => {
     await tellDayLimit(tx, integrationId, 10)
     return estimateBudget(tx, integrationId, client.policy, 8)

@@ -43,6 +43,7 @@ const calls: Readonly<Record<string, string>> = {
   'Query.rollbackPreview': `{ rollbackPreview(runId: "${id('run')}") { conflicts } }`,
   'Query.apiKeys': '{ apiKeys { id } }',
   'Query.members': '{ members { id } }',
+  'Query.integrations': '{ integrations { id } }',
   'Mutation.fileUpload': '',
   'Mutation.uploadBegin':
     'mutation { uploadBegin(input: { name: "a", byteSize: 0, sha256: "", idempotencyKey: "z" }) { userErrors { code } } }',
@@ -78,6 +79,11 @@ const calls: Readonly<Record<string, string>> = {
     'mutation { bundleExport(input: { idempotencyKey: "", recordTypes: [LEAD] }) { userErrors { code } } }',
   'Mutation.bundleImport': `mutation { bundleImport(input: { fileId: "${id('file')}", idempotencyKey: "b" }) { userErrors { code } } }`,
   'Mutation.bundleConsentCreate': `mutation { bundleConsentCreate(input: { bundleRunId: "${id('run')}", targetTenantId: "x" }) { userErrors { code } } }`,
+  'Mutation.integrationBegin':
+    'mutation { integrationBegin(input: { system: HUBSPOT, redirectUri: "" }) { userErrors { code } } }',
+  'Mutation.integrationComplete':
+    'mutation { integrationComplete(input: { state: "", code: "" }) { userErrors { code } } }',
+  'Mutation.integrationRevoke': `mutation { integrationRevoke(input: { integrationId: "${id('integration')}" }) { userErrors { code } } }`,
   'Mutation.memberSave': 'mutation { memberSave(input: { email: "none" }) { userErrors { code } } }',
   'Mutation.apiKeyCreate': 'mutation { apiKeyCreate(input: { name: "", permissions: [] }) { userErrors { code } } }',
   'Mutation.apiKeyRevoke': `mutation { apiKeyRevoke(input: { id: "${id('apiKey')}" }) { userErrors { code } } }`,
