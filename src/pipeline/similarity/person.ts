@@ -188,6 +188,10 @@ export function personKeys(recordType: string, p: Person): number[] {
     add('d', town, street)
     add('q', p.postal, p.houseNumber)
     add('z', p.birth.slice(0, 4), last)
+    // And where there is no birth date either, for these.
+    add('g', street, first)
+    add('k', town, p.houseNumber)
+    add('l', p.street.slice(0, 4), p.houseNumber, p.last.slice(0, 2))
   }
   return [...new Set(texts)].slice(0, MAX_KEYS).map(textKey)
 }
@@ -349,10 +353,10 @@ export function personFeatures(a: Person, b: Person, namesakes: number): string[
   }
   add('first', first)
   add('last', last)
+  let rarity = 'none'
   if (a.nameKey !== null && a.nameKey === b.nameKey && value(first) >= 0.8 && value(last) >= 0.8) {
     // Two people of a rare name are more likely one than two John Smiths.
-    add(
-      'name',
+    rarity =
       namesakes <= 3
         ? 'rare'
         : namesakes <= 8
@@ -361,8 +365,8 @@ export function personFeatures(a: Person, b: Person, namesakes: number): string[
             ? 'usual'
             : namesakes <= 60
               ? 'frequent'
-              : 'common',
-    )
+              : 'common'
+    add('name', rarity)
   }
   const birth = dateStep(a.birth, b.birth)
   add('birth', birth)
@@ -416,7 +420,66 @@ export function personFeatures(a: Person, b: Person, namesakes: number): string[
   if (other && (email === 'same' || phone === 'same' || worth[street] >= 0.9)) {
     found.push('family:house')
   }
+  found.push(
+    ...together(first, last, crossed, rarity, whereabouts(street, number, found), birth, email ?? 'none', phone),
+  )
   return found
+}
+
+/** Names, as far as they matter for what else agrees. */
+type Rough = 'none' | 'same' | 'close' | 'other'
+
+function rough(found: Step | 'nickname' | 'initial' | 'part'): Rough {
+  return found === 'none' || found === 'same' ? found : found === 'other' || found === 'vague' ? 'other' : 'close'
+}
+
+/** Whether two people live in one house, in one place, or apart, or whether nothing tells. */
+type Whereabouts = 'house' | 'place' | 'apart' | 'none'
+
+function whereabouts(street: Step, number: 'none' | 'same' | 'slip' | 'other', found: readonly string[]): Whereabouts {
+  const one = (what: string): boolean => found.some((level) => level === `${what}:same` || level === `${what}:slip`)
+  const other = (what: string): boolean => found.includes(`${what}:other`)
+  return worth[street] >= 0.9 && number !== 'other'
+    ? 'house'
+    : street === 'other' || (other('city') && other('postal'))
+      ? 'apart'
+      : one('city') || one('postal')
+        ? 'place'
+        : 'none'
+}
+
+/**
+ * What agrees together, where that says more or less than each by itself: two people of one name who live apart are often
+ * two, a missing given name in one house may be anybody of the family, and one phone there says little.
+ */
+function together(
+  first: Step | 'nickname' | 'initial',
+  last: Step | 'part',
+  crossed: boolean,
+  rarity: string,
+  where: Whereabouts,
+  birth: ReturnType<typeof dateStep>,
+  email: string,
+  phone: ReturnType<typeof digitStep>,
+): string[] {
+  const given = rough(first)
+  const names = `${given}-${rough(last)}${crossed ? '-crossed' : ''}`
+  const reached =
+    email === 'same' || phone === 'same'
+      ? email === 'same' && phone === 'same'
+        ? 'both'
+        : 'one'
+      : email === 'none' && phone === 'none'
+        ? 'none'
+        : 'other'
+  return [
+    `names:${names}`,
+    `living:${names}-${where}`,
+    `called:${rarity}-${where}`,
+    `born:${given}-${birth}`,
+    `reached:${given}-${reached}`,
+    `reached:${where}-${reached}`,
+  ]
 }
 
 function rank(found: Step): number {

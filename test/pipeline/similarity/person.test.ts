@@ -164,3 +164,13 @@ test('a property is known by its address and not by its neighbour’s', () => {
   const keys = placeKeys(place({ ...house, listingId: null, addressLine1: '12 main st' }))
   assert.ok(placeKeys(place(house)).some((key) => keys.includes(key)))
 })
+
+test('what agrees together counts together: a given name that is missing says less in one house than one that is there', () => {
+  const house = { emails: [], phones: [], birthDate: null }
+  const base = { ...erika, ...house }
+  const none = alike({ ...house, firstName: null }, base)
+  assert.ok(none < alike(house, base) - 0.2, 'anybody of the family may be meant')
+  assert.ok(none > alike({ ...house, firstName: 'Hartmut' }, base) + 0.2, 'but it may be the same person')
+  const apart = { ...house, addressLine1: 'Domplatz 1', city: 'Berlin', postalCode: '10115' }
+  assert.ok(alike(apart, base) < alike(house, base) - 0.2, 'two people of one name live in two towns')
+})
