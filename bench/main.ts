@@ -9,7 +9,7 @@ const help = `npm run bench -- import [--rows N] [--pairs K] [--quick]   imports
 npm run bench -- formats [--rows N] [--only xlsx ...]      reading each format against libraries
 npm run bench -- export [--rows N] [--pairs K] [--only XLSX ...]  exports against COPY and exceljs
 npm run bench -- memory [--only ndjson|xlsx] [--quick]     memory for files of 10 MB, 100 MB and 1 GB
-npm run bench -- mapping [--half tuning|unseen]             the mapping suggestion against labelled columns
+npm run bench -- mapping [--half tuning|unseen|more|later] the mapping suggestion against labelled columns
 npm run bench -- plan [--rows N]                            plans beside the imports that they are about
 npm run bench -- hostile                                   a neighbour's answers while a hostile file is looked at
 npm run bench -- subscribers [--quick]                     1,000 subscribers of 50 tenants
