@@ -112,6 +112,10 @@ const functions = [
 ]
 
 const erasure = [
+  // Set by the operator when the erasing begins: from then on the tenant lets nobody in.
+  'alter table tenant add column erasing_at timestamptz',
+  'drop policy own on tenant',
+  'create policy own on tenant to portage_api using (id = (select current_tenant()) and erasing_at is null) with check (false)',
   // What remains of a tenant that was erased: its id is never given out again, and nothing else is known of it.
   `create table tenant_tombstone (
      tenant_id uuid not null primary key,

@@ -414,6 +414,9 @@ export const UPLOAD_SESSIONS_MAX = 100
 
 // ------------------------------------------------------------------------------------------------ bundles
 
+/** Rows of a tenant that is erased go so many at a time, each time a transaction. */
+export const ERASURE_BATCH_ROWS = 5_000
+
 /** For how long a consent to import a bundle is good. Days. */
 export const BUNDLE_CONSENT_DAYS = 7
 

@@ -125,10 +125,20 @@ export async function rollback(args: readonly string[], connect: Connect, io: Io
   return watchRun(api, rollbackId, io, values.json)
 }
 
-/** `portage tenant create NAME` and `portage tenant list`. */
+/** `portage tenant create NAME`, `list`, `export NAME` and `erase NAME`. */
 export async function tenant(args: readonly string[], _connect: Connect, io: Io): Promise<number> {
-  const { values, positionals } = parse(args, { json: { type: 'boolean', default: false } })
+  const { values, positionals } = parse(args, {
+    json: { type: 'boolean', default: false },
+    output: { type: 'string', short: 'o' },
+    'passphrase-file': { type: 'string' },
+    confirm: { type: 'string' },
+  })
   const [action, ...rest] = positionals
+  if (action === 'export' || action === 'erase') {
+    const name = only(rest, 'NAME')
+    const { eraseForGood, exportTenant } = await import('./tenant.js')
+    return action === 'export' ? exportTenant(name, values, io) : eraseForGood(name, values, io)
+  }
   if (action === 'create') {
     const name = only(rest, 'NAME')
     const { createTenant } = await import('../access/tenants.js')
@@ -145,7 +155,7 @@ export async function tenant(args: readonly string[], _connect: Connect, io: Io)
     lines.forEach((line) => io.out(line))
     return 0
   }
-  throw new UsageError('tenant needs to know what to do: create NAME, or list.')
+  throw new UsageError('tenant needs to know what to do: create NAME, list, export NAME, or erase NAME.')
 }
 
 /** `portage token`: the token and nothing else. */

@@ -17,8 +17,12 @@ Usage: npm run -s portage -- COMMAND [options]
   runs                   list runs, newest first
   watch RUN              watch a run to its end, or show how it went
   rollback RUN           undo an import
+  bundle export -o FILE  write everything of a tenant into one signed file
+  bundle import FILE     take such a file in
   tenant create NAME     make a tenant (needs the database)
   tenant list            list tenants (needs the database)
+  tenant export NAME     write everything of a tenant into one signed file (needs this machine's secret)
+  tenant erase NAME      erase a tenant for good (needs the database and the store)
   token                  make a sign-in token (needs this machine's secret)
 
   COMMAND --help         more about one command
@@ -164,12 +168,34 @@ Usage: npm run -s portage -- rollback RUN [options]
                          force puts the old value back, abort undoes nothing if there is any
   --json                 JSON lines instead of text: one per event, the report last
 ${connection}`,
-  tenant: `portage tenant: make and list tenants
+  bundle: `portage bundle: everything of a tenant in one file, out and in
+
+Usage: npm run -s portage -- bundle export -o FILE [options]
+       npm run -s portage -- bundle import FILE [options]
+
+  -o, --output FILE      where the bundle is written
+  --passphrase-file F    a file with the passphrase that closes or opens the bundle
+  --consent TOKEN        consent of the tenant that made the bundle (bundleConsentCreate), where that is another one
+  --on-duplicate D       update (default), fill-blanks, skip, create or fail
+  --confirmation C       always (default), if-no-errors or ask: each import of the bundle then waits for "confirm RUN"
+  --json                 JSON lines instead of text
+${connection}
+
+A bundle is a ZIP archive that any program unpacks, unless it has a passphrase; docs/PORTABILITY.md tells what is in it.`,
+  tenant: `portage tenant: make, list, export and erase tenants
 
 Usage: npm run -s portage -- tenant create NAME
        npm run -s portage -- tenant list
+       npm run -s portage -- tenant export NAME -o FILE [--passphrase-file F]
+       npm run -s portage -- tenant erase NAME [--confirm NAME]
 
   --json                 JSON instead of text
+  -o, --output FILE      of export: where the bundle is written; Portage must be running
+  --passphrase-file F    of export: a file with the passphrase that closes the bundle
+  --confirm NAME         of erase: the name of the tenant once more; else you are asked for it
+
+erase deletes all rows and files of the tenant, says how many there were, and goes on where it stopped when it is called
+again (by the id, once the name is gone). Backups are yours to deal with.
 
 Works on the database: the one of DATABASE_URL, or the one that \`npm start\` runs on this machine.`,
   token: `portage token: make a sign-in token; prints the token and nothing else

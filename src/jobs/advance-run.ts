@@ -14,6 +14,7 @@ import { type Claim, claimRun, releaseRun } from './claim.js'
 import type { WorkerContext } from './context.js'
 import type { AdvanceRunPayload } from './job.js'
 import { planImport } from './plan-import.js'
+import { bundleOf, rollBackBundle } from './roll-back-bundle.js'
 import { rollBackRun } from './roll-back-run.js'
 import { runBundleExport } from './run-bundle-export.js'
 import { cancelBundleImport, runBundleImport } from './run-bundle-import.js'
@@ -65,6 +66,10 @@ async function work(context: WorkerContext, claim: Claim, lost: AbortSignal): Pr
     )
   }
   if (claim.kind === 'ROLLBACK') {
+    const bundle = await bundleOf(context, claim)
+    if (bundle !== null) {
+      return rollBackBundle(context, claim, bundle)
+    }
     return rollBackRun(context, claim, lost)
   }
   if (claim.kind === 'EXPORT') {

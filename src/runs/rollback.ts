@@ -4,6 +4,7 @@ import { Refusal } from '../errors.js'
 import { newId } from '../ids.js'
 import { recordTypes } from '../records/index.js'
 import type { RecordType, RecordTypeName } from '../records/types.js'
+import { checkBundleReversible, toUndo } from './bundle-rollback.js'
 import { currently, hasChildren, identifiedLater, mergedAway, references } from './changes.js'
 import { statusChanged } from './events.js'
 import { type RunStatus, transitions } from './status.js'
@@ -80,8 +81,53 @@ export async function previewRollback(
   tx: Tx,
   runId: string,
 ): Promise<{ willRestore: number; willDelete: number; conflicts: number }> {
+  if (await isBundle(tx, runId)) {
+    await reversibleBundle(tx, runId, '')
+    return previewBundle(tx, runId)
+  }
   const run = await reversible(tx, runId, '')
   return previewOfRun(tx, runId, run.record_type)
+}
+
+/** The same of a bundle: what the rollbacks of its imports would do, one after the other. */
+export async function previewBundle(
+  tx: Tx,
+  bundleRunId: string,
+): Promise<{ willRestore: number; willDelete: number; conflicts: number }> {
+  const parts = await toUndo(tx, bundleRunId, null)
+  const sum = { willRestore: 0, willDelete: 0, conflicts: 0 }
+  for (const { id, recordType } of parts) {
+    // What other imports of the bundle made goes before the records that it refers to.
+    const before = parts.map((part) => part.id)
+    const part = await previewOfRun(tx, id, recordType, before)
+    sum.willRestore += part.willRestore
+    sum.willDelete += part.willDelete
+    sum.conflicts += part.conflicts
+  }
+  return sum
+}
+
+async function isBundle(tx: Tx, runId: string): Promise<boolean> {
+  return (
+    (await first(tx, `select id from run where tenant_id = $1 and id = $2 and kind = 'BUNDLE_IMPORT'`, [
+      tx.tenantId,
+      runId,
+    ])) !== null
+  )
+}
+
+async function reversibleBundle(
+  tx: Tx,
+  runId: string,
+  lock: string,
+): Promise<{ readonly status: RunStatus; readonly written: number }> {
+  const { status } = await one<{ status: RunStatus }>(
+    tx,
+    `select status from run where tenant_id = $1 and id = $2 ${lock}`,
+    [tx.tenantId, runId],
+  )
+  const ends = transitions[status].includes('ROLLING_BACK')
+  return { status, written: await checkBundleReversible(tx, { id: runId, status, ends }) }
 }
 
 /** Fields and records that a rollback of the import would keep, because they were changed since. */
@@ -97,7 +143,12 @@ interface Preview {
 }
 
 /** Of the records of the import's own type and of those that its rows or its end wrote beside them. */
-async function previewOfRun(tx: Tx, runId: string, own: RecordTypeName): Promise<Preview> {
+async function previewOfRun(
+  tx: Tx,
+  runId: string,
+  own: RecordTypeName,
+  undoneBefore: readonly string[] = [],
+): Promise<Preview> {
   const written: RecordType[] = []
   let willRestore = 0
   let conflicts = 0
@@ -118,7 +169,7 @@ async function previewOfRun(tx: Tx, runId: string, own: RecordTypeName): Promise
       conflicts += changed.conflicts
     }
   }
-  const created = await previewCreated(tx, runId, written)
+  const created = await previewCreated(tx, runId, written, undoneBefore)
   return { willRestore, willDelete: created.live - created.kept, conflicts: conflicts + created.kept + created.merged }
 }
 
@@ -150,11 +201,12 @@ function previewCreated(
   tx: Tx,
   runId: string,
   types: readonly RecordType[],
+  undoneBefore: readonly string[],
 ): Promise<{ live: number; kept: number; merged: number }> {
   const made = (record: string) => `${record}.tenant_id = $1 and ${record}.created_run_id = $2`
   // Those that the import made go with it, or stay and are in `keep`; and so do the links that it made.
   const ownChild = (column: string) =>
-    `c.created_run_id is not distinct from $2 or exists (select from run_change x where x.tenant_id = $1 and x.run_id = $2
+    `c.created_run_id is not distinct from $2 or c.created_run_id = any ($3::uuid[]) or exists (select from run_change x where x.tenant_id = $1 and x.run_id = $2
        and x.record_id = c.id and x.reverted_at is null and x.after ->> '${column}' = r.id::text)`
   const stays = types.map(
     (type) => `select '${type.name}' as type, r.id from ${type.table} r where ${made('r')} and r.deleted_at is null
@@ -181,8 +233,8 @@ function previewCreated(
        select type, id from start
        ${parents.length === 0 ? '' : `union select p.type, p.id from keep k cross join lateral (${parents.join(' union all ')}) p`})
      select (${count('r.deleted_at is null')})::float8 as live, (select count(*) from keep)::float8 as kept,
-       (${count(`r.deleted_at is not null and ${mergedAway('r')}`)})::float8 as merged`,
-    [tx.tenantId, runId],
+       (${count(`r.deleted_at is not null and ${mergedAway('r')}`)})::float8 as merged, cardinality($3::uuid[]) as before`,
+    [tx.tenantId, runId, [...undoneBefore]],
   )
 }
 
@@ -191,7 +243,10 @@ export async function startRollback(
   tx: Tx,
   input: { readonly runId: string; readonly onConflict: OnRollbackConflict; readonly actor: string },
 ): Promise<string> {
-  const run = await reversible(tx, input.runId, 'for update')
+  const isOfBundle = await isBundle(tx, input.runId)
+  const run = isOfBundle
+    ? { ...(await reversibleBundle(tx, input.runId, 'for update')), record_type: null }
+    : await reversible(tx, input.runId, 'for update')
   const id = newId()
   await tx.query(
     `insert into run (tenant_id, id, kind, status, created_by, record_type, of_run_id, on_conflict, total, queued_at)
@@ -202,7 +257,7 @@ export async function startRollback(
     "update run set status = 'ROLLING_BACK', status_before = $3, kept = 0 where tenant_id = $1 and id = $2",
     [tx.tenantId, input.runId, run.status],
   )
-  await statusChanged(tx, input.runId, 'IMPORT', run.status, 'ROLLING_BACK', null)
+  await statusChanged(tx, input.runId, isOfBundle ? 'BUNDLE_IMPORT' : 'IMPORT', run.status, 'ROLLING_BACK', null)
   await statusChanged(tx, id, 'ROLLBACK', null, 'QUEUED', null)
   await tx.query('select wake_run($1)', [id])
   return id

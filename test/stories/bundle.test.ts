@@ -14,7 +14,7 @@ after(() => world.close())
 
 const key = () => randomBytes(8).toString('hex')
 const counts = 'counts { total read created updated unchanged skipped failed unprocessed reverted kept }'
-const bundleFields = `id kind status statusReason { code message } ${counts} recordTypes snapshotAt availableActions
+const bundleFields = `id kind status finishedAt statusReason { code message } ${counts} recordTypes snapshotAt availableActions
   files { kind name byteSize rowCount sha256 url } importRuns { id status recordType ${counts} issues(first: 5) { nodes { code field message } } }`
 const exportMutation = `mutation ($input: BundleExportInput!) { bundleExport(input: $input) { bundleRun { id } userErrors { code field message } } }`
 const importMutation = `mutation ($input: BundleImportInput!) { bundleImport(input: $input) { bundleRun { id } userErrors { code field message } } }`
@@ -77,7 +77,7 @@ const nastyNotes = [
 ]
 
 /** Records of every type with relations, custom fields and values that are easily broken. */
-async function fill(actor: Actor, people = 40): Promise<number> {
+async function fill(actor: Actor, people = 14): Promise<number> {
   const create = `mutation ($input: CustomFieldCreateInput!) { customFieldCreate(input: $input) { userErrors { message } } }`
   for (const [recordType, fieldKey, kind, options] of [
     ['CONTACT', 'height', 'DECIMAL', null],
@@ -140,7 +140,7 @@ async function fill(actor: Actor, people = 40): Promise<number> {
     'ref,name,price,owner,at',
     ...Array.from(
       { length: 7 },
-      (_, n) => `h${n},"House, ${n}",${1000000 + n}.5${n},p${n},2026-03-29T01:30:0${n}.123456Z`,
+      (_, n) => `h${n},"House, ${n}",${1000000 + n}.5${n},p${n % people},2026-03-29T01:30:0${n}.123456Z`,
     ),
   ]
   await run('PROPERTY', properties.join('\n'), {
@@ -154,7 +154,7 @@ async function fill(actor: Actor, people = 40): Promise<number> {
     'ref,title,contact,house,on,received',
     ...Array.from(
       { length: 9 },
-      (_, n) => `l${n},${note(n)},p${n},h${n % 7},2026-10-2${n},2026-10-25T02:30:00+0${n % 3}:00`,
+      (_, n) => `l${n},${note(n)},p${n % people},h${n % 7},2026-10-2${n},2026-10-25T02:30:00+0${n % 3}:00`,
     ),
   ]
   await run('LEAD', leads.join('\n'), {
@@ -167,7 +167,7 @@ async function fill(actor: Actor, people = 40): Promise<number> {
   })
   const activities = [
     'ref,type,subject,body,contact,lead,house',
-    ...Array.from({ length: 11 }, (_, n) => `a${n},CALL,${note(n)},${note(n + 3)},p${n},l${n % 9},h${n % 7}`),
+    ...Array.from({ length: 11 }, (_, n) => `a${n},CALL,${note(n)},${note(n + 3)},p${n % people},l${n % 9},h${n % 7}`),
   ]
   await run('ACTIVITY', activities.join('\n'), {
     ref: 'externalId',
@@ -272,3 +272,174 @@ async function noUuidOf(origin: Actor, target: Actor): Promise<void> {
     [],
   )
 }
+
+test('a whole bundle is rolled back, the last import first, and its preview says what comes of it', async () => {
+  const a = await newcomer()
+  const b = await newcomer()
+  const total = await fill(a, 12)
+  await world.import(b, 'CONTACT', 'email,first\nzoe3@example.com,Mine\n')
+  const before = await contents(b)
+  const out = await exported(a)
+  const run = await imported(b, out.bytes, { consentToken: await consent(a, out.run.id, b) })
+  assert.equal(run.status, 'COMPLETED', JSON.stringify(run))
+  assert.deepEqual([run.counts.created, run.counts.updated], [total - 1, 1])
+  assert.ok(run.availableActions.includes('ROLL_BACK'))
+
+  const preview = await world.ask(
+    b,
+    'query ($id: ID!) { rollbackPreview(runId: $id) { willRestore willDelete conflicts } }',
+    { id: run.id },
+  )
+  assert.deepEqual(preview.rollbackPreview, { willRestore: 1, willDelete: total - 1, conflicts: 0 })
+  const undo = await world.ask(
+    b,
+    'mutation ($input: RunRollbackInput!) { runRollback(input: $input) { rollbackRun { id } userErrors { code message } } }',
+    { input: { runId: run.id, idempotencyKey: key(), onConflict: 'ABORT' } },
+  )
+  assert.deepEqual(undo.runRollback.userErrors, [])
+  assert.equal(await world.rested(b, undo.runRollback.rollbackRun.id), 'COMPLETED')
+  const after = await bundleRun(b, run.id)
+  assert.deepEqual([after.status, after.counts.reverted], ['ROLLED_BACK', total])
+  assert.ok(after.importRuns.every(({ status }: Json) => status === 'ROLLED_BACK'))
+  assert.deepEqual(await contents(b), before)
+})
+
+test('a changed bundle is refused before a row is written, and a passphrase opens what it closed', async () => {
+  const a = await newcomer()
+  await fill(a, 4)
+  const plain = await exported(a)
+  const sealed = await exported(a, { passphrase: 'correct horse battery' })
+  assert.match(sealed.run.files[0].name, /\.bundle$/)
+  assert.equal(Buffer.from(sealed.bytes).includes('manifest.json'), false)
+  const code = async (bytes: Uint8Array<ArrayBuffer>, input: object = {}): Promise<string> =>
+    (await tryImport(a, bytes, input)).userErrors[0]?.code
+  for (const bytes of [plain.bytes, sealed.bytes]) {
+    for (const at of [0, 40, bytes.length >> 1, bytes.length - 1]) {
+      const changed = new Uint8Array(bytes)
+      changed[at] = (changed[at] ?? 0) ^ 4
+      assert.equal(await code(changed, { passphrase: 'correct horse battery' }), 'BUNDLE_TAMPERED', `${at}`)
+    }
+  }
+  assert.equal(await code(sealed.bytes), 'PASSPHRASE_WRONG')
+  assert.equal(await code(sealed.bytes, { passphrase: 'another horse battery' }), 'PASSPHRASE_WRONG')
+  const { rows } = await world.oracle.query<{ n: number }>(
+    `select count(*)::int as n from run where tenant_id = $1 and kind = 'BUNDLE_IMPORT'`,
+    [a.tenantId],
+  )
+  assert.equal(rows[0]?.n, 0)
+  // One's own bundle needs nobody's consent.
+  const home = await imported(a, sealed.bytes, { passphrase: 'correct horse battery' })
+  assert.deepEqual([home.status, home.counts.unchanged], ['COMPLETED', home.counts.total], JSON.stringify(home))
+  const kept = await world.oracle.query('select from run_bundle where tenant_id = $1 and envelope is not null', [
+    a.tenantId,
+  ])
+  assert.equal(kept.rowCount, 0)
+})
+
+test('a bundle of another tenant needs a consent for it and its taker, or a person of both', async () => {
+  const a = await newcomer()
+  const b = await newcomer()
+  const c = await newcomer()
+  await world.import(a, 'CONTACT', 'email\na@example.com\n')
+  const one = await exported(a, { recordTypes: ['CONTACT'] })
+  const other = await exported(a, { recordTypes: ['CONTACT'] })
+  const code = async (actor: Actor, consentToken: string | null): Promise<string | undefined> =>
+    (await tryImport(actor, one.bytes, { consentToken })).userErrors[0]?.code
+  const right = await consent(a, one.run.id, b)
+  assert.equal(await code(b, null), 'CONSENT_REQUIRED')
+  assert.equal(await code(b, await consent(a, other.run.id, b)), 'CONSENT_REQUIRED')
+  assert.equal(await code(c, right), 'CONSENT_REQUIRED')
+  assert.equal(await code(b, `${right.slice(0, -2)}AA`), 'CONSENT_REQUIRED')
+  assert.equal(await code(b, 'nonsense'), 'CONSENT_REQUIRED')
+  // The neighbour cannot consent to what is not theirs.
+  const { viewer } = await world.ask(c, '{ viewer { tenantId } }')
+  const input = { bundleRunId: one.run.id, targetTenantId: viewer.tenantId }
+  const forged = await world.ask(c, consentMutation, { input })
+  assert.equal(forged.bundleConsentCreate.userErrors[0].code, 'NOT_FOUND')
+  assert.equal(await code(b, right), undefined)
+
+  const save = 'mutation ($input: MemberSaveInput!) { memberSave(input: $input) { userErrors { message } } }'
+  const eve = await world.actor(c.tenantId, permissions, 'eve@example.com')
+  assert.equal(await code(eve, null), 'CONSENT_REQUIRED')
+  const member = (fields: object) => world.ask(a, save, { input: { email: 'eve@example.com', ...fields } })
+  await member({})
+  assert.equal(await code(eve, null), 'CONSENT_REQUIRED', 'a member of whom nothing is said')
+  await member({ permissions: ['BUNDLE_RUN', 'PII_READ'] })
+  assert.equal(await code(eve, null), undefined)
+  await member({ active: false })
+  assert.equal(await code(eve, null), 'CONSENT_REQUIRED')
+})
+
+test('each import of a bundle waits for its own confirmation where it is asked for, and canceling one ends the bundle', async () => {
+  const a = await newcomer()
+  const b = await newcomer()
+  const total = await fill(a, 5)
+  const out = await exported(a)
+  const consentToken = await consent(a, out.run.id, b)
+  const { bundleRun: started } = await tryImport(b, out.bytes, { consentToken, confirmation: 'ASK' })
+  const waiting = async (count: number): Promise<Json> => {
+    for (;;) {
+      const run = await bundleRun(b, started.id)
+      const last = run.importRuns.at(-1)
+      if (run.finishedAt !== null && run.importRuns.length > count) {
+        return run
+      }
+      if (run.importRuns.length === count && last.status === 'AWAITING_CONFIRMATION') {
+        return last
+      }
+      await world.rested(b, last?.id ?? (await anyImport(b)))
+    }
+  }
+  const confirm = async (id: string): Promise<void> => {
+    const { importRun } = await world.ask(b, 'query ($id: ID!) { importRun(id: $id) { plan { hash } } }', { id })
+    const answer = await world.ask(
+      b,
+      'mutation ($input: ImportConfirmInput!) { importConfirm(input: $input) { userErrors { code message } } }',
+      { input: { runId: id, planHash: importRun.plan.hash, idempotencyKey: key() } },
+    )
+    assert.deepEqual(answer.importConfirm.userErrors, [])
+  }
+  const contacts = await waiting(1)
+  assert.deepEqual([contacts.recordType, contacts.counts.created], ['CONTACT', 0])
+  await confirm(contacts.id)
+  const properties = await waiting(2)
+  await world.ask(b, 'mutation ($id: ID!) { runCancel(input: { runId: $id }) { userErrors { message } } }', {
+    id: properties.id,
+  })
+  assert.equal(await world.rested(b, started.id), 'CANCELED')
+  const ended = await bundleRun(b, started.id)
+  assert.equal(ended.statusReason.code, 'BUNDLE_PART_CANCELED')
+  assert.deepEqual([ended.counts.created, ended.counts.unprocessed], [8, total - 8])
+})
+
+/** The import that a tenant's newest run is; waits until there is one. */
+async function anyImport(actor: Actor): Promise<string> {
+  for (;;) {
+    const { runs } = await world.ask(actor, '{ runs(first: 1, kinds: [IMPORT]) { nodes { id } } }')
+    if (runs.nodes.length > 0) {
+      return runs.nodes[0].id
+    }
+  }
+}
+
+test('a custom field that is something else here, or archived, is named before anything is taken', async () => {
+  const a = await newcomer()
+  const b = await newcomer()
+  await fill(a, 2)
+  const create = `mutation ($input: CustomFieldCreateInput!) { customFieldCreate(input: $input) { recordSchema { fields { id name } } userErrors { message } } }`
+  const make = (fieldKey: string, kind: string) =>
+    world.ask(b, create, { input: { recordType: 'CONTACT', field: { key: fieldKey, label: fieldKey, kind } } })
+  await make('height', 'TEXT')
+  const out = await exported(a)
+  const consentToken = await consent(a, out.run.id, b)
+  const kind = await tryImport(b, out.bytes, { consentToken })
+  assert.match(kind.userErrors[0].message, /custom fields of contacts do not fit.*height.*TEXT.*DECIMAL/)
+  const c = await newcomer()
+  const made = await world.ask(c, create, {
+    input: { recordType: 'CONTACT', field: { key: 'vip', label: 'vip', kind: 'BOOLEAN' } },
+  })
+  const { id } = made.customFieldCreate.recordSchema.fields.find(({ name }: Json) => name === 'custom.vip')
+  await world.ask(c, 'mutation ($id: ID!) { customFieldArchive(input: { id: $id }) { userErrors { code } } }', { id })
+  const archived = await tryImport(c, out.bytes, { consentToken: await consent(a, out.run.id, c) })
+  assert.match(archived.userErrors[0].message, /vip of contacts, which is archived/)
+})
