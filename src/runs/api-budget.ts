@@ -104,7 +104,8 @@ async function takeLane(
          and ${filled} >= 1
          and ($6::int is null or ${living} < $6::int)
          and (${dayMost} is null or ${dayOver} or b.day_used + $7::bigint <= ${dayMost})
-       returning 1 as taken`,
+       -- A crash of the server may lose the last of it: no request waits for a disk.
+       returning set_config('synchronous_commit', 'off', true)`,
       taken,
     )
     if (rows.length > 0) {
@@ -193,7 +194,8 @@ async function giveBack(
        blocked_until = case when $6::float8 is null then b.blocked_until
          else greatest(b.blocked_until, clock_timestamp() + $6::float8 * interval '1 millisecond') end,
        blocked_reason = case when $6::float8 is null then b.blocked_reason else $7::text end
-     where b.tenant_id = $1 and b.integration_id = $2 and b.lane = '${MAIN}'`,
+     where b.tenant_id = $1 and b.integration_id = $2 and b.lane = '${MAIN}'
+     returning set_config('synchronous_commit', 'off', true)`,
     [
       tx.tenantId,
       integrationId,

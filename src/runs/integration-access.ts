@@ -48,15 +48,17 @@ export interface VersionedAccess extends Access {
 /**
  * Calls `use` with an access token that is good for a while. If the vendor does not take it (VendorUnauthorized), it is
  * renewed and `use` is called once more; if that is not taken either, the integration needs a new sign-in. Refuses
- * INTEGRATION_NOT_CONNECTED; throws RetryableError VENDOR_UNAVAILABLE while the vendor gives no token.
+ * INTEGRATION_NOT_CONNECTED; throws RetryableError VENDOR_UNAVAILABLE while the vendor gives no token. `known`: what was
+ * used a moment ago, which saves looking.
  */
 export async function withAccessToken<T>(
   door: IntegrationDoor,
   tenantId: string,
   integrationId: string,
   use: (access: VersionedAccess) => Promise<T>,
+  known: VersionedAccess | null = null,
 ): Promise<T> {
-  const access = await currentAccess(door, tenantId, integrationId, null)
+  const access = known ?? (await currentAccess(door, tenantId, integrationId, null))
   try {
     return await use(access)
   } catch (error) {
@@ -280,6 +282,9 @@ function notConnected(system: CrmSystem | null): Refusal {
   ])
 }
 
+/** So long a client goes on with a token that it has looked up: an integration that is revoked is asked no longer. Milliseconds. */
+const KEPT_MS = 2000
+
 /** What adapters ask one account with. It carries the token, keeps to the budget, and tries again what may be tried again. */
 export interface VendorClient {
   readonly system: CrmSystem
@@ -319,10 +324,24 @@ export async function openVendorClient(
     budget: accountBudget({ source, tenantId, integrationId, policy }),
     resolve: settings.resolve,
   })
+  let kept: { readonly access: VersionedAccess; readonly at: number } | null = null
+  const withToken = <T>(use: (access: Access) => Promise<T>): Promise<T> => {
+    const recent = kept !== null && performance.now() - kept.at < KEPT_MS ? kept.access : null
+    const using = (access: VersionedAccess): Promise<T> => {
+      if (access !== recent) {
+        kept = { access, at: performance.now() }
+      }
+      return use(access)
+    }
+    return withAccessToken(door, tenantId, integrationId, using, recent).catch((error: unknown) => {
+      kept = null
+      throw error
+    })
+  }
   const request = <T>(asked: VendorRequest): Promise<Answer<T> | Wait> =>
-    withAccessToken(door, tenantId, integrationId, (access) => http.json<T>(access, asked))
+    withToken((access) => http.json<T>(access, asked))
   const stream = (asked: VendorRequest): Promise<Answer<AsyncIterable<Buffer>> | Wait> =>
-    withAccessToken(door, tenantId, integrationId, (access) => http.stream(access, asked))
+    withToken((access) => http.stream(access, asked))
   return {
     system: row.system,
     policy,
