@@ -35,7 +35,7 @@ import {
 
 /** What every integration of a process is reached with. */
 export interface IntegrationDoor {
-  /** Gives transactions of its own: never the lane in whose transaction the caller is. */
+  /** Gives transactions of its own: never the lane in whose transaction the caller is. A lane is for one client. */
   readonly source: TenantSource
   readonly settings: IntegrationSettings
 }
@@ -306,11 +306,12 @@ export interface VendorClient {
 
 /** Opens the client of an integration. Refuses INTEGRATION_NOT_CONNECTED for one that is not there, or not connected. */
 export async function openVendorClient(
-  door: IntegrationDoor,
+  outside: IntegrationDoor,
   tenantId: string,
   integrationId: string,
   options: Pick<HttpClientOptions, 'observe' | 'surroundings' | 'timeouts'> = {},
 ): Promise<VendorClient> {
+  const door = { ...outside, source: takingTurns(outside.source) }
   const { source, settings } = door
   const row = await withTenant(source, tenantId, (tx) => findIntegration(tx, integrationId))
   if (row === null || row.status !== 'CONNECTED') {
@@ -355,6 +356,18 @@ export async function openVendorClient(
     tellDayLimit: (limit) => withTenant(source, tenantId, (tx) => tellDayLimit(tx, integrationId, limit)),
     nameAccount: (name) => withTenant(source, tenantId, (tx) => nameAccount(tx, integrationId, name)),
     close: () => http.close(),
+  }
+}
+
+/** A lane has one transaction at a time, and an adapter may have several requests under way. */
+function takingTurns(source: TenantSource): TenantSource {
+  let before: Promise<unknown> = Promise.resolve()
+  return {
+    transaction: (tenantId, work) => {
+      const result = before.then(() => source.transaction(tenantId, work))
+      before = result.catch(() => undefined)
+      return result
+    },
   }
 }
 

@@ -242,6 +242,20 @@ test('a process that dies between the answer and the saving costs at worst a new
   assert.equal(await it.status(), 'REAUTHORIZATION_REQUIRED')
 })
 
+test('one client on one lane may have many requests under way', async () => {
+  const it = await connect('pipedrive')
+  const lane = await Lane.open(laneOptions(db.workerUrl, 'access'))
+  const client = await openVendorClient({ source: lane, settings: it.settings }, it.tenantId, it.integrationId)
+  it.vendor.expireAccess()
+  const answers = await Promise.all(Array.from({ length: 6 }, () => client.request(get)))
+  assert.ok(answers.every(({ kind }) => kind === 'answer'))
+  assert.equal(it.vendor.count('refresh_token'), 1)
+  const use = await withTenant(lane, it.tenantId, (tx) => budgetUses(tx, [it.integrationId]))
+  assert.equal(use.get(it.integrationId)?.used, it.vendor.log.filter(({ path }) => path === '/x').length)
+  client.close()
+  await lane.close()
+})
+
 test('while the CRM gives no tokens nothing is decided, and later all goes on', async () => {
   const it = await connect('hubspot')
   it.vendor.expireAccess()

@@ -259,7 +259,9 @@ export class HttpClient {
         return taken
       }
       if (waited + taken.milliseconds > VENDOR_WAIT_MS_MAX) {
-        return { kind: 'wait', until: new Date(this.#around.now() + taken.milliseconds), reason: taken.reason }
+        // Who has waited in vain for so long had better stay away for as long again.
+        const milliseconds = Math.max(taken.milliseconds, waited)
+        return { kind: 'wait', until: new Date(this.#around.now() + milliseconds), reason: taken.reason }
       }
       // A little more, each a different little, so that all who wait do not come back in the same instant.
       const pause = taken.milliseconds + 1 + this.#around.random() * Math.min(100, taken.milliseconds)
