@@ -242,6 +242,39 @@ test('a process that dies between the answer and the saving costs at worst a new
   assert.equal(await it.status(), 'REAUTHORIZATION_REQUIRED')
 })
 
+test('processes killed while they renew leave a connection that goes on, or asks for a person', async () => {
+  for (const rotate of [false, true]) {
+    const it = await connect('salesforce', { rotate })
+    it.vendor.expireAccess()
+    const child = fork(
+      new URL('../helpers/refresh-process.js', import.meta.url),
+      [it.tenantId, it.integrationId, '3'],
+      {
+        env: { ...process.env, ...it.environment },
+      },
+    )
+    await once(child, 'message')
+    // The vendor has decided, and before the answer arrives nobody is there any more.
+    it.vendor.bend = (answer) => {
+      child.kill('SIGKILL')
+      return answer
+    }
+    child.send('go')
+    await once(child, 'exit')
+    it.vendor.bend = (answer) => answer
+    it.vendor.expireAccess()
+    const { rows } = await oracle.query(
+      `update integration set refreshing_until = now() where id = $1 and refreshing_by is not null returning token_version::int as v`,
+      [it.integrationId],
+    )
+    assert.deepEqual(rows, [{ v: 1 }], 'the lease of the dead and the old token should be there')
+    const outcomes = await Promise.all(lanes.map((_, i) => askOnce(it.door(i), it.tenantId, it.integrationId)))
+    assert.deepEqual(new Set(outcomes), new Set([rotate ? 'INTEGRATION_NOT_CONNECTED' : 'answer']))
+    assert.equal(await it.status(), rotate ? 'REAUTHORIZATION_REQUIRED' : 'CONNECTED')
+    assert.equal(it.vendor.count('refresh_token'), 2)
+  }
+})
+
 test('one client on one lane may have many requests under way', async () => {
   const it = await connect('pipedrive')
   const lane = await Lane.open(laneOptions(db.workerUrl, 'access'))
