@@ -10,7 +10,7 @@ import { cut, trimmed } from './text.js'
 import { type Chain, compileChain } from './transforms/chain.js'
 import type { Issue, ResolvedColumn, ResolvedMapping } from './types.js'
 import { compileRequirements } from './validate.js'
-import { isFormulaError, type ValueFault, type ValueParser, valueParser } from './values.js'
+import { isFormulaError, readAgain, type ValueFault, type ValueParser, valueParser } from './values.js'
 
 /** Characters of an offending value that its issue keeps. */
 const ISSUE_VALUE_LENGTH = 500
@@ -504,7 +504,8 @@ function buildersOf(type: RecordType, columns: readonly StageColumn[], resolved:
     builders.push({
       stageColumn: { name: `${field.column}__new`, sqlType: field.sqlType, field: name, role: 'new', key: null },
       build: (values) => {
-        values[slot] = own >= 0 && values[own] !== null ? null : build(values)
+        const made = own >= 0 && values[own] !== null ? null : build(values)
+        values[slot] = made === null ? null : readAgain(made)
       },
     })
   }
@@ -553,7 +554,7 @@ function buildersOf(type: RecordType, columns: readonly StageColumn[], resolved:
         const text = at(values, body)
         const activityType = at(values, kind)
         return (
-          (text === null ? null : firstLine(text)) ??
+          (text === null ? null : readableLine(text)) ??
           (activityType === null ? null : (activityNames[activityType] ?? null))
         )
       })
@@ -569,6 +570,11 @@ function buildersOf(type: RecordType, columns: readonly StageColumn[], resolved:
       type.name satisfies never
   }
   return builders
+}
+
+function readableLine(text: string): string | null {
+  const line = firstLine(text)
+  return line === null ? null : readAgain(line)
 }
 
 const happened: ReadonlySet<string> = new Set(['NOTE', 'EMAIL', 'SMS'])

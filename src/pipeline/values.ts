@@ -155,13 +155,21 @@ function textReader(field: FieldDefinition, max: number): (text: string) => stri
     if (read !== null) {
       return read(text)
     }
-    // `="00123"` is how spreadsheets are made to keep leading zeros. What is left has no such cover: it reads the same again.
-    let bare = text
-    while (bare.charCodeAt(0) === 61 && bare.startsWith('="') && bare.endsWith('"') && bare.length > 2) {
-      bare = trimmed(bare.slice(2, -1))
-    }
-    return bare
+    return uncovered(text)
   }
+}
+
+/** `="00123"` is how spreadsheets are made to keep leading zeros. What is left has no quote: it reads the same again. */
+function uncovered(text: string): string {
+  return text.charCodeAt(0) === 61 && text.startsWith('="') && text.indexOf('"', 2) === text.length - 1
+    ? trimmed(text.slice(2, -1))
+    : text
+}
+
+/** A text that was made of others, as a cell with it would be read; null where that would be no value. */
+export function readAgain(text: string): string | null {
+  const read = uncovered(text)
+  return read === '' || isFormulaError(read) ? null : read
 }
 
 function hasDigit(text: string): boolean {

@@ -17,7 +17,7 @@ const newcomer = async () => world.actor(await world.tenant())
 const runQuery = `query ($id: ID!) { importRun(id: $id) { id status statusReason { code message }
   counts { total created updated unchanged skipped failed deleted }
   mapping { columns { column field confidence } }
-  rows(first: 50) { nodes { rowNumber outcome } }
+  rows(first: 50) { nodes { rowNumber outcome changes { field before after } } }
   issues(first: 50) { nodes { rowNumber column field code severity value message } }
   plan { hash rows(first: 50) { nodes { rowNumber outcome issues { code severity value } } } } } }`
 
@@ -268,4 +268,29 @@ test('rows that failed for their ids are tried again with others', async () => {
   const { importRun: retried } = await world.ask(ada, runQuery, { id: importRetryFailed.importRun.id })
   assert.equal(retried.counts.updated, 2, JSON.stringify(retried))
   assert.equal((await people(ada)).find(({ id }) => id === bob.id)?.jobTitle, 'x')
+})
+
+test('an export of another tenant is a file of anybody: its ids mean nothing here', async () => {
+  const [ada, eve] = [await newcomer(), await newcomer()]
+  const known = { Email: 'email', 'Full name': 'displayName', 'External id': 'externalId' }
+  await imported(ada, seed, { mapping: Object.entries(known).map(([column, field]) => ({ column, field })) })
+  const header =
+    'id,sourceSystem,externalId,displayName,email,organization.id,organization.externalId,organization.email'
+  const [ann, bob] = (await people(ada)).map(({ id }) => decodeId('contact', id))
+  const csv = `${header}\n${ann},file,X1,Ann,ann@example.com,,,\n${bob},,,Bob,bob@example.com,${ann},X1,ann@example.com\n`
+  const home = await imported(ada, csv)
+  assert.deepEqual(
+    { updated: home.counts.updated, total: home.counts.total },
+    { updated: 1, total: 2 },
+    JSON.stringify(home),
+  )
+  const there = await imported(eve, csv)
+  const byColumn = Object.fromEntries(there.mapping.columns.map(({ column, field }: Json) => [column, field]))
+  assert.notEqual(byColumn.id, 'id')
+  assert.notEqual(byColumn['organization.id'], 'organization.id')
+  assert.deepEqual(
+    { created: there.counts.created, failed: there.counts.failed },
+    { created: 2, failed: 0 },
+    JSON.stringify(there),
+  )
 })
