@@ -72,8 +72,8 @@ Usage: npm run -s portage -- export contact|lead|property|activity -o FILE [opti
        npm run -s portage -- export --template NAME -o FILE [options]
 
   -o, --output FILE      the file to write; .csv, .xlsx, .json, .ndjson and .gz behind them say the format
-  --filter F             e.g. city=Berlin, "createdAt>=2026-01-01", email!= (has one), phone= (has none), name*=part,
-                         name^=start; or the JSON of a RecordFilterInput; may be repeated: all must hold
+  --filter F             e.g. city=Berlin, "createdAt>=2026-01-01T00:00:00Z", email!= (has one), phone= (has none),
+                         lastName*=part, lastName^=start; or the JSON of a RecordFilterInput; may be repeated: all must hold
   --columns LIST         fields with commas, headers before them: id,contact.email,"Family name=lastName"
   --order LIST           fields with commas, :desc behind those that go down: lastName,createdAt:desc
   --template NAME        an export template; what is said here goes before what it says

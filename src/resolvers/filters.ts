@@ -4,11 +4,14 @@ import { decodeId, encodeId } from '../ids.js'
 import { fieldOf } from '../records/index.js'
 import type { Condition, RecordFilter, RecordType, RecordTypeName } from '../records/types.js'
 
-/** The filter with plain UUIDs where the caller wrote public ids. */
+/** Ids as they stand in exported files. */
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+/** The filter with plain UUIDs where the caller wrote public ids; UUIDs, as exported files have them, stay. */
 export function filterWithUuids(type: RecordType, filter: RecordFilter): RecordFilter {
   return mapped(filter, (condition) => {
     const to = idsOf(type, condition.field)
-    return to === null ? condition : withValues(condition, (value) => decodeId(to, value))
+    return to === null ? condition : withValues(condition, (value) => (UUID.test(value) ? value : decodeId(to, value)))
   })
 }
 

@@ -181,6 +181,27 @@ test('what can never be right is refused before anything is started, with the pa
   assert.deepEqual(later, earlier)
 })
 
+test('a record is found again by the id that stands in its file', async () => {
+  const [, line = ''] = (
+    await download(await exported(ada, { columns: [{ field: 'id' }, ...names], orderBy: byLastName }))
+  )
+    .toString()
+    .split('\r\n')
+  const [uuid] = line.split(',')
+  const filter = { where: { field: 'id', operator: 'EQ', value: uuid } }
+  const { contacts: found } = await world.ask(
+    ada,
+    'query ($filter: RecordFilterInput) { contacts(filter: $filter) { nodes { id lastName } } }',
+    { filter },
+  )
+  assert.deepEqual(
+    found.nodes.map(({ lastName }: Json) => lastName),
+    ['Hopper'],
+  )
+  const byId = { where: { field: 'id', operator: 'IN', values: [found.nodes[0].id] } }
+  assert.deepEqual(await preview(ada, { filter, columns: names }), await preview(ada, { filter: byId, columns: names }))
+})
+
 test('each format is written, and packed where it is asked for', async () => {
   const input = { columns: names, orderBy: byLastName }
   const json = await exported(ada, { ...input, format: { format: 'JSON' } })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -93,8 +93,22 @@ describe('the examples and the command line', { timeout: 240_000 }, () => {
     assert.equal([...out.matchAll(/^ {2}row \d+, column Email: .*\(INVALID_EMAIL\)/gm)].length, 5)
   })
 
-  test('both scripts say what is wrong when the token is', async () => {
+  test('export.sh exports with curl and checks what came', async () => {
+    const path = join(folder, 'exported.csv')
+    const { code, out, err } = await run('bash', ['examples/export.sh', 'CONTACT', path])
+    assert.equal(code, 0, err)
+    const rows = Number(/exported\.csv: (\d+) rows as of \d{4}-/.exec(out)?.[1])
+    assert.ok(rows > 200, out)
+    assert.match(await readFile(path, 'utf8'), /^id,/)
+    // What was exported imports again, and nothing is new in it.
+    const again = await portage(['import', path, '--type', 'contact', '--yes'])
+    assert.equal(again.code, 0, again.out + again.err)
+    assert.match(again.out, new RegExp(`^  unchanged +${rows}$`, 'm'))
+  })
+
+  test('the scripts say what is wrong when the token is', async () => {
     for (const [command, script] of [
+      ['bash', 'examples/export.sh'],
       ['bash', 'examples/import.sh'],
       [process.execPath, 'examples/import.ts'],
     ] as const) {
@@ -119,6 +133,20 @@ describe('the examples and the command line', { timeout: 240_000 }, () => {
     assert.match(watched.out, /^Import of properties\.csv: rolled back in /)
     const twice = await portage(['rollback', runId])
     assert.deepEqual([twice.code, twice.out], [1, ''])
+  })
+
+  test('the command line exports what it imported, and downloads it again', async () => {
+    const path = join(folder, 'people.csv')
+    const asked = ['--filter', 'email!=', '--columns', 'email,Family name=lastName', '--order', 'email']
+    const exported = await portage(['export', 'contact', '-o', path, ...asked])
+    assert.equal(exported.code, 0, exported.err)
+    assert.match(exported.out, /people\.csv: \d+ rows, .*SHA-256 [0-9a-f]{64}$/m)
+    assert.match(await readFile(path, 'utf8'), /^email,Family name\r\n\S+@/)
+    const [run] = (await portage(['runs', '--json', '--first', '1'])).out.trim().split('\n')
+    const { id } = JSON.parse(run ?? '') as { id: string }
+    const again = join(folder, 'again.csv')
+    assert.equal((await portage(['download', id, '-o', again])).code, 0)
+    assert.equal(await readFile(again, 'utf8'), await readFile(path, 'utf8'))
   })
 
   test('a file with dates that can be read in two ways waits, and --format decides', async () => {
