@@ -16,7 +16,7 @@ import { first, one, type Tx, withTenant } from '../db/tx.js'
 import { FatalError, Refusal } from '../errors.js'
 import { BUNDLE_FETCH_RECORDS } from '../limits.js'
 import { runsEnded } from '../metrics.js'
-import type { ColumnMapping, ImportOptions } from '../pipeline/types.js'
+import type { ColumnMapping, ImportOptions, SourceOptions } from '../pipeline/types.js'
 import type { RecordType, RecordTypeName } from '../records/types.js'
 import { createBundlePart, foldParts, partsOf, welcomeHome } from '../runs/bundles.js'
 import { endRun } from '../runs/control.js'
@@ -258,6 +258,9 @@ async function homeIds(
   return new Map(coming.filter(({ id }) => there.has(id)).map(({ id, externalId }) => [externalId, id]))
 }
 
+/** Values of a bundle are what they are: none of them was protected from being a formula. */
+const exact: SourceOptions = { ...noSourceOptions, formulasEscaped: false }
+
 /** Creates the import of one record type. */
 async function startPart(context: WorkerContext, claim: Claim, recordType: RecordTypeName): Promise<void> {
   await inControl(context, claim, async (tx) => {
@@ -278,8 +281,8 @@ async function startPart(context: WorkerContext, claim: Claim, recordType: Recor
       bundleRunId: claim.runId,
       recordType,
       mapping: columns.map(mappingOf),
-      source: noSourceOptions,
-      said: saidOf(noSourceOptions),
+      source: exact,
+      said: saidOf(exact),
       detection: detectionOf(columns),
     })
   })

@@ -100,5 +100,13 @@ export function bundleLine(
 }
 
 function textOf(value: string | boolean | readonly string[] | undefined): string {
-  return value === undefined ? '' : typeof value === 'object' ? value.join('; ') : String(value).toWellFormed()
+  if (value === undefined) {
+    return ''
+  }
+  return typeof value === 'object' ? value.map(entryOf).join('; ') : String(value).toWellFormed()
+}
+
+/** An entry of a list that could be taken for two, or for one in quotes, stands in quotes. */
+function entryOf(entry: string): string {
+  return /^"|[;,|]|:::/.test(entry) ? `"${entry.replaceAll('"', '""')}"` : entry
 }
