@@ -18,7 +18,7 @@ import { BUNDLE_FETCH_RECORDS } from '../limits.js'
 import { runsEnded } from '../metrics.js'
 import type { ColumnMapping, ImportOptions, SourceOptions } from '../pipeline/types.js'
 import type { RecordType, RecordTypeName } from '../records/types.js'
-import { createBundlePart, foldParts, partsOf, welcomeHome } from '../runs/bundles.js'
+import { createBundlePart, foldParts, keepSources, partsOf, welcomeHome } from '../runs/bundles.js'
 import { endRun } from '../runs/control.js'
 import type { StatusReason } from '../runs/types.js'
 import { saidOf } from './analyze-import.js'
@@ -68,6 +68,10 @@ export async function runBundleImport(context: WorkerContext, claim: Claim, lost
   await progress(context, claim)
   if (parts.some(({ finished }) => !finished)) {
     return { kind: 'more', delayMs: LOOK_MS }
+  }
+  const ended = parts.at(-1)
+  if (ended !== undefined) {
+    await keepAllSources(context, claim, run, ended, lost)
   }
   const next = run.record_types.find((name) => !parts.some(({ recordType }) => recordType === name))
   if (next !== undefined) {
@@ -260,6 +264,46 @@ async function homeIds(
 
 /** Values of a bundle are what they are: none of them was protected from being a formula. */
 const exact: SourceOptions = { ...noSourceOptions, formulasEscaped: false }
+
+/**
+ * Notes by which ids other systems knew the records of the import that has just ended. Done again after a crash it changes
+ * nothing. Not for records that come home: what the other tenant's systems call them is theirs.
+ */
+async function keepAllSources(
+  context: WorkerContext,
+  claim: Claim,
+  run: BundleRun,
+  part: { readonly id: string; readonly recordType: RecordTypeName },
+  lost: AbortSignal,
+): Promise<void> {
+  const own = `portage/${context.bundles.originOf(claim.tenantId)}`
+  const sourceSystem = run.options.sourceSystem ?? ''
+  if (run.purged_at !== null || sourceSystem === own) {
+    return
+  }
+  const open = insideOf(context, run)
+  const bundle = await verifyBundle(open, context.bundles.trusted, AbortSignal.any([lost, context.stopping]))
+  const type = bundle.manifest.recordTypes.find(({ recordType }) => recordType === part.recordType)
+  let sources: { name: string; system: string; id: string }[] = []
+  const flush = async (): Promise<void> => {
+    if (sources.length > 0) {
+      await stillOurs(context, claim, 'RUNNING')
+      await inControl(context, claim, (tx) =>
+        keepSources(tx, { importRunId: part.id, recordType: part.recordType, sourceSystem, sources }),
+      )
+      sources = []
+    }
+  }
+  for await (const record of type === undefined ? [] : bundleRecords(open, bundle, type)) {
+    if (!record.sources.some(({ system }) => system === own)) {
+      sources.push(...record.sources.map(({ system, id }) => ({ name: record.id, system, id })))
+    }
+    if (sources.length >= BUNDLE_FETCH_RECORDS) {
+      await flush()
+    }
+  }
+  await flush()
+}
 
 /** Creates the import of one record type. */
 async function startPart(context: WorkerContext, claim: Claim, recordType: RecordTypeName): Promise<void> {

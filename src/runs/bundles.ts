@@ -190,6 +190,44 @@ export async function welcomeHome(
   return new Set(rows.map(({ id }) => id))
 }
 
+/**
+ * Keeps the ids by which other systems knew records before they were in the bundle, as further identities of the records that
+ * its import found or made. One that somebody has here already stays theirs.
+ */
+export async function keepSources(
+  tx: Tx,
+  input: {
+    readonly importRunId: string
+    readonly recordType: RecordTypeName
+    /** The source system of the bundle, by which its records are found. */
+    readonly sourceSystem: string
+    readonly sources: readonly { readonly name: string; readonly system: string; readonly id: string }[]
+  },
+): Promise<void> {
+  const { table } = recordTypes[input.recordType]
+  await tx.query(
+    `insert into record_identity (tenant_id, record_type, source_system, external_id, record_id, created_run_id)
+     select $1, $2, g.system, g.id, r.id, $7
+     from unnest($3::text[], $4::text[], $5::text[]) as g (name, system, id)
+       cross join lateral (
+         select r.id from ${table} r where r.tenant_id = $1 and r.source_system = $6 and r.external_id = g.name and r.deleted_at is null
+         union all
+         select i.record_id from record_identity i join ${table} r on r.tenant_id = $1 and r.id = i.record_id and r.deleted_at is null
+         where i.tenant_id = $1 and i.record_type = $2 and i.source_system = $6 and i.external_id = g.name limit 1) r
+     where not exists (select from ${table} o where o.tenant_id = $1 and o.source_system = g.system and o.external_id = g.id and o.deleted_at is null)
+     on conflict do nothing`,
+    [
+      tx.tenantId,
+      input.recordType,
+      input.sources.map(({ name }) => name),
+      input.sources.map(({ system }) => system),
+      input.sources.map(({ id }) => id),
+      input.sourceSystem,
+      input.importRunId,
+    ],
+  )
+}
+
 /** Takes back what `welcomeHome` wrote for a bundle. */
 export async function forgetHome(tx: Tx, bundleRunId: string): Promise<void> {
   await tx.query('delete from record_identity where tenant_id = $1 and created_run_id = $2', [tx.tenantId, bundleRunId])

@@ -226,6 +226,13 @@ test('a bundle goes to another tenant and comes home unchanged, and nothing of t
   ])
   assert.equal(waiting.rowCount, 0)
 
+  // What other systems called them is not forgotten.
+  const known = await world.oracle.query(
+    `select from record_identity where tenant_id = $1 and source_system = 'salesforce'`,
+    [b.tenantId],
+  )
+  assert.equal(known.rowCount, total)
+
   // Once more: nothing is new.
   const again = await imported(b, out.bytes, { consentToken: await consent(a, out.run.id, b) })
   assert.deepEqual([again.counts.unchanged, again.counts.total], [total, total], JSON.stringify(again))
