@@ -375,6 +375,13 @@ function checkFixedValues(
   const parser = valueParser(field, { format: null, timeZone: base.timeZone, defaultCountry: base.defaultCountry })
   const check = (value: string | null, member: string): void => {
     const text = value?.trim() ?? ''
+    if (isFormulaError(text)) {
+      throw new Refusal(
+        'INVALID_INPUT',
+        `${entry.field}: "${text}" is the error of a spreadsheet formula and no value.`,
+        [...where, member],
+      )
+    }
     if (text !== '' && parser.parse(text) === null) {
       const { message, suggestion } = parser.fault(text)
       throw new Refusal('INVALID_INPUT', `${entry.field}: ${message}${suggestion === null ? '' : ` ${suggestion}`}`, [
