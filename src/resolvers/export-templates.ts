@@ -8,12 +8,10 @@ import {
   deleteExportTemplate,
   type ExportTemplateRow,
   findExportTemplate,
-  lastRunsOf,
   listExportTemplates,
   saveExportTemplate,
 } from '../runs/export-templates.js'
 import { defaultExportFormat } from '../runs/exports.js'
-import { findRun } from '../runs/read.js'
 import { DeletePayload } from '../schema/business-rules.js'
 import { IdInput } from '../schema/custom-fields.js'
 import { ExportRun, ExportTemplate, ExportTemplatePayload, ExportTemplateSaveInput } from '../schema/exports.js'
@@ -109,12 +107,9 @@ export class ExportTemplateResolver {
     description:
       'The newest export made from it, by its schedule or by hand; null for none. One that failed tells why.',
   })
-  lastRun(@Root() template: ExportTemplateView, @Ctx() context: ApiContext): Promise<RunView | null> {
-    return inTenant(context, async (tx) => {
-      const id = (await lastRunsOf(tx, [template.$])).get(template.$)
-      const run = id === undefined ? null : await findRun(tx, id)
-      return run === null ? null : showRun(context, run)
-    })
+  async lastRun(@Root() template: ExportTemplateView, @Ctx() context: ApiContext): Promise<RunView | null> {
+    const run = await context.loaders.lastRunOfTemplate(template.$)
+    return run === null ? null : showRun(context, run)
   }
 }
 

@@ -11,11 +11,22 @@ import {
 import type { PoolTx } from '../db/database.js'
 import { Member, SourceFile } from '../db/entities.js'
 import type { RecordTypeName } from '../records/types.js'
+import { lastRunsOf } from '../runs/export-templates.js'
+import { findRun } from '../runs/read.js'
+import type { RunRow } from '../runs/types.js'
 
 type InTenant = <R>(work: (tx: PoolTx) => Promise<R>) => Promise<R>
 
 /** Looks up one thing; calls of the same turn of the event loop share one statement. */
 export type Loader<T> = (id: string) => Promise<T>
+
+/** What an export has made. */
+export interface ResultFile {
+  readonly name: string
+  readonly byteSize: number
+  readonly rowCount: number | null
+  readonly sha256: string
+}
 
 export interface Loaders {
   /** The record with this id; null where there is none. */
@@ -28,6 +39,10 @@ export interface Loaders {
   memberEmail: Loader<string | null>
   /** What an import or a rollback is about; null where there is no such run. Remembered: it never changes. */
   recordTypeOfRun: Loader<RecordTypeName | null>
+  /** The file that a run has made; null while there is none, and when its time is over. */
+  resultOfRun: Loader<ResultFile | null>
+  /** The newest export that was made from a template; null for none. */
+  lastRunOfTemplate: Loader<RunRow | null>
 }
 
 export function createLoaders(inTenant: InTenant): Loaders {
@@ -71,6 +86,8 @@ export function createLoaders(inTenant: InTenant): Loaders {
       runTypes.set(id, known)
       return known
     },
+    resultOfRun: (id) => keyed<ResultFile | null>('result', resultsOfRuns, null)(id),
+    lastRunOfTemplate: (id) => keyed<RunRow | null>('template', lastRunsOfTemplates, null)(id),
   }
 }
 
@@ -80,6 +97,26 @@ async function typesOfRuns(tx: PoolTx, ids: readonly string[]): Promise<Map<stri
     [tx.tenantId, ids],
   )
   return new Map(runs.map((run) => [run.id, run.record_type]))
+}
+
+async function resultsOfRuns(tx: PoolTx, ids: readonly string[]): Promise<Map<string, ResultFile>> {
+  const files = await tx.query<ResultFile & { run: string }>(
+    `select run_id as run, name, byte_size::float8 as "byteSize", row_count::float8 as "rowCount", sha256 from run_file
+     where tenant_id = $1 and run_id = any ($2::uuid[]) and kind = 'RESULT' and expires_at > now()`,
+    [tx.tenantId, ids],
+  )
+  return new Map(files.map(({ run, ...file }) => [run, file]))
+}
+
+async function lastRunsOfTemplates(tx: PoolTx, ids: readonly string[]): Promise<Map<string, RunRow>> {
+  const found = new Map<string, RunRow>()
+  for (const [template, id] of await lastRunsOf(tx, ids)) {
+    const run = await findRun(tx, id)
+    if (run !== null) {
+      found.set(template, run)
+    }
+  }
+  return found
 }
 
 interface Waiting<T> {

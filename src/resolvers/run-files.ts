@@ -54,7 +54,7 @@ export async function runFiles(context: ApiContext, run: RunRow): Promise<RunFil
     case 'IMPORT':
       return importFiles(context, run)
     case 'EXPORT':
-      return run.status === 'COMPLETED' ? madeFiles(context, run) : []
+      return run.status === 'COMPLETED' ? resultFile(context, run) : []
     case 'BUNDLE_EXPORT':
     case 'BUNDLE_IMPORT':
       return bundleFiles(context, run)
@@ -65,21 +65,15 @@ export async function runFiles(context: ApiContext, run: RunRow): Promise<RunFil
   }
 }
 
-/** Files that a run itself has made, as far as they are still there. */
-async function madeFiles(context: ApiContext, run: ExportRunRow): Promise<RunFile[]> {
-  const { config } = context.services
-  const { tenantId } = context.caller
-  const made = await inTenant(context, (tx) =>
-    tx.query<{ kind: 'RESULT'; name: string; byteSize: number; rowCount: number | null; sha256: string }>(
-      `select kind, name, byte_size::float8 as "byteSize", row_count::float8 as "rowCount", sha256 from run_file
-       where tenant_id = $1 and run_id = $2 and kind = 'RESULT' and expires_at > now()`,
-      [tx.tenantId, run.id],
-    ),
-  )
-  return made.map((file) => {
-    const { url, expiresAt } = makeLink(config, { kind: 'result', tenantId, object: run.id }, file.name)
-    return { ...file, format: run.spec.format.format, url, urlExpiresAt: expiresAt }
-  })
+/** The file of an export, as long as it is still there. */
+async function resultFile(context: ApiContext, run: ExportRunRow): Promise<RunFile[]> {
+  const file = await context.loaders.resultOfRun(run.id)
+  if (file === null) {
+    return []
+  }
+  const target = { kind: 'result', tenantId: context.caller.tenantId, object: run.id } as const
+  const { url, expiresAt } = makeLink(context.services.config, target, file.name)
+  return [{ ...file, kind: 'RESULT', format: run.spec.format.format, url, urlExpiresAt: expiresAt }]
 }
 
 async function importFiles(context: ApiContext, run: ImportRunRow): Promise<RunFile[]> {

@@ -194,9 +194,12 @@ export class RunListResolver {
 @Resolver(() => RunInterface)
 export class RunResolver {
   @FieldResolver(() => [RunActionEnum], { description: 'What this caller may do with it now.' })
-  availableActions(@Root() { run }: RunView, @Ctx() context: ApiContext): RunAction[] {
+  async availableActions(@Root() { run }: RunView, @Ctx() context: ApiContext): Promise<RunAction[]> {
     const actions = availableActions(run, context.caller.permissions)
-    return mayDownload(context, run) ? actions : actions.filter((action) => action !== 'DOWNLOAD')
+    const there =
+      mayDownload(context, run) &&
+      (run.kind !== 'EXPORT' || !actions.includes('DOWNLOAD') || (await context.loaders.resultOfRun(run.id)) !== null)
+    return there ? actions : actions.filter((action) => action !== 'DOWNLOAD')
   }
 
   @FieldResolver(() => [RunFile], {
