@@ -255,7 +255,7 @@ test('what an import reads of a workbook is what was exported', async () => {
       '',
       '+49 30 123456',
       '-12.5',
-      'a; b; c',
+      'a; "b; c"',
       '1970-03-09',
       'TRUE',
       '2026-03-29 01:59:59.500',
