@@ -140,7 +140,9 @@ export async function createBundlePart(tx: Tx, input: NewBundlePart): Promise<st
   await tx.query(
     `insert into run (tenant_id, id, kind, status, created_by, record_type, source_file_id, source_options, mapping, options, confirmation,
                       bytes_total, bundle_run_id, schema_version)
-     select $1, $2, 'IMPORT', 'ANALYZING', b.created_by, $4, b.source_file_id, $5::jsonb, $6::jsonb, b.options, b.confirmation, r.byte_size, b.id,
+     select $1, $2, 'IMPORT', 'ANALYZING', b.created_by, $4, b.source_file_id, $5::jsonb, $6::jsonb,
+       -- All of the bundle or nothing of it: that is for the bundle to undo.
+       b.options || '{"allOrNothing": false}', b.confirmation, r.byte_size, b.id,
        coalesce((select s.version from record_schema s where s.tenant_id = $1 and s.record_type = $4), 0)
      from run b join run_bundle_rows r on r.tenant_id = b.tenant_id and r.run_id = b.id and r.record_type = $4
      where b.tenant_id = $1 and b.id = $3`,

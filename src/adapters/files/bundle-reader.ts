@@ -229,7 +229,8 @@ function recordOf(version: number, type: BundleType, part: BundlePart, line: str
       typeof record.id === 'string' &&
       record.id.length <= 100 &&
       [record.values, record.customFields, record.relations].every((member) => typeof member === 'object') &&
-      Array.isArray(record.sources)
+      Array.isArray(record.sources) &&
+      record.sources.every(({ system, id }) => typeof system === 'string' && typeof id === 'string')
     ) {
       return record
     }

@@ -99,11 +99,11 @@ export function bundleLine(
   return rowLine({ number, cells, fault: null })
 }
 
-function textOf(value: string | boolean | readonly string[] | undefined): string {
-  if (value === undefined) {
+function textOf(value: string | boolean | readonly string[] | null | undefined): string {
+  if (value === undefined || value === null) {
     return ''
   }
-  return typeof value === 'object' ? value.map(entryOf).join('; ') : String(value).toWellFormed()
+  return Array.isArray(value) ? value.map((entry) => entryOf(String(entry))).join('; ') : String(value).toWellFormed()
 }
 
 /** An entry of a list that could be taken for two, or for one in quotes, stands in quotes. */
