@@ -4,6 +4,7 @@ import type { Cursor, Row } from '../adapters/source.js'
 import type { MappedRow } from '../pipeline/mapped.js'
 import type { Issue } from '../pipeline/types.js'
 import { KeyTable, type RowKeys } from './key-table.js'
+import type { StagedKeys } from './recurrence.js'
 
 /** The rows of one transaction as the reading thread hands them over: staged as COPY text, or failed already. */
 export interface ReadChunk {
@@ -29,8 +30,8 @@ export interface ReadChunk {
   readonly readMs: number
   /** What the staged rows say about records that they refer to; empty where they only refer. */
   readonly related: readonly RelatedChunk[]
-  /** Staged rows that share a key with another row of the file; empty where nobody asked. */
-  readonly recurring: readonly number[]
+  /** By what the staged rows can be told to share a key with another row of the file; null where nobody asked. */
+  readonly keys: StagedKeys | null
 }
 
 /** COPY text is gathered in blocks of so many bytes. */
@@ -50,7 +51,7 @@ export class ChunkBuilder {
   #meetsPrevious = false
   rows = 0
   bytes = 0
-  readonly recurring: number[] = []
+  readonly #kept: { readonly rows: number[]; readonly first: number[]; readonly second: number[] } | null
   readonly #started = performance.now()
   #first: Row | null = null
   #last: Row | null = null
@@ -64,9 +65,10 @@ export class ChunkBuilder {
   readonly #warned: number[] = []
   readonly #spans: [number, number][] = []
 
-  /** `keys`: how many there may be. `previous`: the chunk before this one, which may be in flight beside it. */
-  constructor(keys: number, previous: ChunkBuilder | null) {
+  /** `keys`: how many there may be. `previous`: the chunk before this one, which may be in flight beside it. `keepsKeys`: hands the keys of its rows over. */
+  constructor(keys: number, previous: ChunkBuilder | null, keepsKeys = false) {
     this.#keys = new KeyTable(keys)
+    this.#kept = keepsKeys ? { rows: [], first: [], second: [] } : null
     this.#previous = previous
   }
 
@@ -160,6 +162,11 @@ export class ChunkBuilder {
   stage(row: Row, mapped: MappedRow, keys: RowKeys, pass: number, id: string): void {
     this.#take(row)
     this.#tie(keys, pass)
+    if (this.#kept !== null) {
+      this.#kept.rows.push(row.number)
+      this.#kept.first.push(...keys.first)
+      this.#kept.second.push(...keys.second)
+    }
     this.#lastPass = Math.max(this.#lastPass, pass)
     this.#write(copyLine(row.number, id, row.byte, pass, mapped))
     this.#staged += 1
@@ -235,7 +242,14 @@ export class ChunkBuilder {
       stopped,
       readMs: performance.now() - this.#started,
       related: [],
-      recurring: this.recurring,
+      keys:
+        this.#kept === null
+          ? null
+          : {
+              rows: this.#kept.rows,
+              first: Int32Array.from(this.#kept.first),
+              second: Int32Array.from(this.#kept.second),
+            },
     }
   }
 }

@@ -4,20 +4,29 @@ import type { KeySlot } from '../adapters/crm/stage.js'
 /** Slots of the smallest table; a power of two. */
 const SLOTS_MIN = 1024
 
+/** The seed of this thread. */
+const OWN_SEED = randomInt(2 ** 32) | 0
+
+/** A seed for threads that are to make the same hashes of the same keys. */
+export function keySeed(): number {
+  return randomInt(2 ** 32) | 0
+}
+
 /**
- * The keys of the row in hand, as two 32-bit hashes each. The hashes are seeded anew in each process: no file can be made
+ * The keys of the row in hand, as two 32-bit hashes each. The hashes are seeded anew in each thread, or by who starts it: no file can be made
  * for them. Different keys are taken for one about once in 10^18 pairs, so they serve where that costs a detour and
  * nothing else.
  */
 export class RowKeys {
-  static readonly #seed = randomInt(2 ** 32) | 0
+  readonly #seed: number
   readonly slots: readonly KeySlot[]
   /** Of each slot; `second` is 0 where the row has no key. */
   readonly first: Int32Array
   readonly second: Int32Array
 
-  constructor(slots: readonly KeySlot[]) {
+  constructor(slots: readonly KeySlot[], seed = OWN_SEED) {
     this.slots = slots
+    this.#seed = seed
     this.first = new Int32Array(slots.length)
     this.second = new Int32Array(slots.length)
   }
@@ -31,8 +40,8 @@ export class RowKeys {
         continue
       }
       const kind = this.slots[slot]!.kind
-      let first = RowKeys.#seed ^ kind
-      let second = ~RowKeys.#seed + kind
+      let first = this.#seed ^ kind
+      let second = ~this.#seed + kind
       for (let at = 0; at < key.length; at++) {
         const code = key.charCodeAt(at)
         // Two multiplicative hashes (FNV-1a's prime, MurmurHash2's multiplier) that have nothing to do with each other.

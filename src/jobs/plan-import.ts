@@ -25,7 +25,9 @@ import type { ReadChunk } from './chunk-builder.js'
 import { type Claim, laneName } from './claim.js'
 import { laneOptions, type WorkerContext } from './context.js'
 import { type Import, loadImport, withoutType } from './import-job.js'
-import { Reading } from './reading.js'
+import { keySeed as newKeySeed } from './key-table.js'
+import { findRecurrence, Reading } from './reading.js'
+import type { Recurrence } from './recurrence.js'
 import { type SliceEnd, StoppedError } from './slice.js'
 
 /**
@@ -48,6 +50,22 @@ export async function planImport(context: WorkerContext, claim: Claim, lost: Abo
   const rehearsal = await Rehearsal.open(context, job)
   const hash = createHash('sha256').update(frame.text)
   const counts = { read: 0, created: 0, updated: 0, unchanged: 0, skipped: 0, failed: 0, deleted: 0 }
+  const keySeed = keepsEveryRecord(job.plan) ? null : newKeySeed()
+  const recurrence =
+    keySeed === null
+      ? null
+      : () =>
+          findRecurrence(
+            {
+              kind: 'recurrence',
+              location: file.location,
+              place: file.place,
+              resolved: job.resolved,
+              plan: withoutType(job.plan),
+              keySeed,
+            },
+            lost,
+          )
   const reading = Reading.start({
     kind: 'read',
     location: file.location,
@@ -57,7 +75,7 @@ export async function planImport(context: WorkerContext, claim: Claim, lost: Abo
     plan: withoutType(job.plan),
     chunkRows: Math.min(PLAN_CHUNK_ROWS, context.chunkRows),
     stopAtFailure: false,
-    marksRecurring: !keepsEveryRecord(job.plan),
+    keySeed,
   })
   try {
     let told = performance.now()
@@ -66,7 +84,7 @@ export async function planImport(context: WorkerContext, claim: Claim, lost: Abo
       if (chunk === null) {
         break
       }
-      const planned = await rehearsal.chunk(chunk)
+      const planned = await rehearsal.chunk(chunk, recurrence)
       hash.update(planned.digest)
       counts.read += chunk.read
       for (const outcome of OUTCOMES) {
@@ -159,6 +177,9 @@ function keepsEveryRecord({ recordType, stageColumns, rules, onDuplicate, create
   )
 }
 
+/** A chunk is about to create records, and which keys recur is not known yet: it is undone, and done again when that is known. */
+class RecurrenceAwaited extends Error {}
+
 interface PlannedChunk {
   readonly counts: Omit<PlanCounts, 'read'>
   readonly digest: string
@@ -169,18 +190,17 @@ class Rehearsal {
   readonly #job: Import
   readonly #sql: ReturnType<typeof chunkSql>
   readonly #copies: readonly string[]
-  readonly #keepsAll: boolean
   readonly #related: readonly (Omit<RelatedWriting, 'turn'> & { readonly copies: readonly string[] })[]
   /** Columns of references to records that rows of the file may make, with the tables of those. */
   readonly #references: readonly { readonly column: string; readonly table: string }[]
   readonly #state: WriterState = { checks: null, unchanging: true }
+  #recurrence: Recurrence | null = null
 
   private constructor(lane: Lane, job: Import) {
     this.#lane = lane
     this.#job = job
     this.#sql = chunkSql(job.plan, true)
     this.#copies = shadowRecords(job.plan)
-    this.#keepsAll = keepsEveryRecord(job.plan)
     this.#related = job.related.map(({ path, plan }) => ({
       path,
       plan,
@@ -225,7 +245,27 @@ class Rehearsal {
     return this.#lane.close()
   }
 
-  chunk(chunk: ReadChunk): Promise<PlannedChunk> {
+  /**
+   * Rehearses a chunk. `recurrence` reads the file for its keys, which is worth its time only once a chunk creates something;
+   * null where every record is kept. It is waited for between transactions, since a chunk holds its run.
+   */
+  async chunk(chunk: ReadChunk, recurrence: (() => Promise<Recurrence>) | null): Promise<PlannedChunk> {
+    if (recurrence === null || this.#recurrence !== null) {
+      return this.#chunk(chunk, recurrence !== null)
+    }
+    try {
+      return await this.#chunk(chunk, true)
+    } catch (error) {
+      if (!(error instanceof RecurrenceAwaited)) {
+        throw error
+      }
+    }
+    this.#recurrence = await recurrence()
+    return this.#chunk(chunk, true)
+  }
+
+  /** `asks`: new records are kept only if their keys recur. */
+  #chunk(chunk: ReadChunk, asks: boolean): Promise<PlannedChunk> {
     const { claim } = this.#job
     return withTenant(this.#lane, claim.tenantId, async (tx) => {
       // Held until the end: whoever takes the run over waits for this chunk and then clears it away.
@@ -237,19 +277,25 @@ class Rehearsal {
       if (ours === null) {
         throw new StoppedError('the run was stopped or taken over')
       }
-      const turn = (copies: readonly string[], recurring: readonly number[] | null): Turn => ({
+      const turn = (copies: readonly string[], onlyRecurring: boolean): Turn => ({
         beforeMatch: async (unchanged) => {
           if (!unchanged) {
             for (const copy of copies) {
               await tx.execute(copy, [tx.tenantId, chunk.firstRow, chunk.lastRow])
             }
-            await tx.query('delete from recurring')
-            await tx.query(
-              `insert into recurring select row_number from stage where $1::bigint[] is null or row_number = any ($1)`,
-              [recurring],
-            )
           }
           return false
+        },
+        beforeCreate: async () => {
+          if (onlyRecurring && this.#recurrence === null) {
+            throw new RecurrenceAwaited()
+          }
+          const recurring = onlyRecurring && chunk.keys !== null ? this.#recurrence?.recurring(chunk.keys) : null
+          await tx.query('delete from recurring')
+          await tx.query(
+            `insert into recurring select row_number from stage where $1::bigint[] is null or row_number = any ($1)`,
+            [recurring ?? null],
+          )
         },
         changesExisting: () => undefined,
       })
@@ -259,8 +305,8 @@ class Rehearsal {
         this.#sql,
         this.#state,
         chunk,
-        turn(this.#copies, this.#keepsAll ? null : chunk.recurring),
-        this.#related.map(({ copies, ...writing }) => ({ ...writing, turn: turn(copies, null) })),
+        turn(this.#copies, asks),
+        this.#related.map(({ copies, ...writing }) => ({ ...writing, turn: turn(copies, false) })),
       )
       const digest = await this.#record(tx, chunk, applied)
       const { created, updated, unchanged, skipped, deleted } = applied

@@ -1,12 +1,12 @@
 /**
  * The reading thread of a run: parses, maps and validates ahead of the database, off the event loop that renews leases.
- * One thread reads one file once, either to learn about it (`analyze`) or to stage its rows (`read`).
+ * One thread reads one file once: to learn about it (`analyze`), to stage its rows (`read`), or to see which keys recur (`recurrence`).
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { keyExtractor, type WritePlan } from '../adapters/crm/stage.js'
 import { openRows, type RowsPlace } from '../adapters/files/open.js'
 import { openLocation, type StoreLocation } from '../adapters/files/storage.js'
-import type { Cursor, Row, Source } from '../adapters/source.js'
+import type { Cursor, Row } from '../adapters/source.js'
 import { EvidenceCollector } from '../pipeline/evidence.js'
 import { compileMapping } from '../pipeline/map.js'
 import type { MappedRow } from '../pipeline/mapped.js'
@@ -17,7 +17,7 @@ import { recordTypes, referencePath } from '../records/index.js'
 import { ChunkBuilder, type ReadChunk } from './chunk-builder.js'
 import { newIds } from './ids.js'
 import { RowKeys } from './key-table.js'
-import { Recurrence } from './recurrence.js'
+import { Recurrence, type RecurrenceMaps } from './recurrence.js'
 import { RelatedReader } from './related-reader.js'
 
 /** What the thread is started with. */
@@ -33,8 +33,16 @@ export type ReaderTask =
       readonly chunkRows: number
       /** Ends the stream behind the first row that failed. */
       readonly stopAtFailure: boolean
-      /** Reads the keys of the whole file first, and tells of each chunk the rows that share one with any other row. */
-      readonly marksRecurring: boolean
+      /** Hands the keys of each chunk over, hashed with this seed, so that rows can be told that share one with any other row. */
+      readonly keySeed: number | null
+    }
+  | {
+      readonly kind: 'recurrence'
+      readonly location: StoreLocation
+      readonly place: RowsPlace
+      readonly resolved: ResolvedMapping
+      readonly plan: Omit<WritePlan, 'recordType'>
+      readonly keySeed: number
     }
 
 export type ReaderMessage =
@@ -42,6 +50,7 @@ export type ReaderMessage =
   | { readonly kind: 'end'; readonly next: Cursor | null }
   | { readonly kind: 'progress'; readonly rows: number; readonly bytes: number }
   | { readonly kind: 'analyzed'; readonly rows: number; readonly evidence: readonly ColumnEvidence[] }
+  | { readonly kind: 'recurrence'; readonly maps: RecurrenceMaps }
 
 /** The parent's word that it takes another chunk, of about so many rows. */
 export interface Credit {
@@ -62,6 +71,8 @@ if (port !== null) {
   const task = workerData as ReaderTask
   if (task.kind === 'analyze') {
     await analyze(task)
+  } else if (task.kind === 'recurrence') {
+    await findRecurrence(task)
   } else {
     await read(task)
   }
@@ -116,9 +127,8 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
 
   let last: Cursor | null = null
   let target = await nextCredit()
-  const keys = new RowKeys(slots)
-  const recurrence = task.marksRecurring ? await recurrenceOf(source, task, plan) : null
-  let chunk = new ChunkBuilder(target * slots.length, null)
+  const keys = task.keySeed === null ? new RowKeys(slots) : new RowKeys(slots, task.keySeed)
+  let chunk = new ChunkBuilder(target * slots.length, null, task.keySeed !== null)
   const related = relatedMappings(task.resolved, type).map((mapping) => new RelatedReader(mapping, plan, ids))
   related.forEach((reader) => reader.begin(target))
 
@@ -136,7 +146,7 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
     if (!stopped) {
       target = await nextCredit()
     }
-    chunk = new ChunkBuilder(target * slots.length, previous)
+    chunk = new ChunkBuilder(target * slots.length, previous, task.keySeed !== null)
     related.forEach((reader) => reader.begin(target))
   }
 
@@ -158,9 +168,6 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
           pass = 0
         }
         chunk.stage(row, mapped, keys, pass, ids())
-        if (recurrence?.recurs(keys) === true) {
-          chunk.recurring.push(row.number)
-        }
         related.forEach((reader) => reader.stage(row))
       }
       if (chunk.rows >= target || related.reduce((bytes, reader) => bytes + reader.bytes, chunk.bytes) >= CHUNK_BYTES) {
@@ -173,18 +180,17 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
 }
 
 /** Reads the file for its keys alone: the columns that feed them are mapped, and nothing else. */
-async function recurrenceOf(
-  source: Source,
-  task: Extract<ReaderTask, { kind: 'read' }>,
-  plan: WritePlan,
-): Promise<Recurrence> {
+async function findRecurrence(task: Extract<ReaderTask, { kind: 'recurrence' }>): Promise<void> {
+  const type = withCustomFields(recordTypes[task.resolved.recordType], task.resolved.customFields ?? [])
+  const plan: WritePlan = { ...task.plan, recordType: type }
+  const source = await openRows(() => openLocation(task.location), task.place)
   const recurrence = new Recurrence()
   const mapper = compileMapping(keyColumnsOf(task.resolved, plan), plan.recordType)
   const { slots, keysOf } = keyExtractor({ ...plan, stageColumns: mapper.stageColumns })
-  const keys = new RowKeys(slots)
+  const keys = new RowKeys(slots, task.keySeed)
   let told = performance.now()
   let rows = 0
-  for await (const group of source.rows(task.from, new AbortController().signal)) {
+  for await (const group of source.rows(null, new AbortController().signal)) {
     for (const row of group) {
       if (row.fault === null) {
         keys.set(keysOf(mapper.map(row)))
@@ -198,7 +204,7 @@ async function recurrenceOf(
       send({ kind: 'progress', rows, bytes: group.at(-1)?.end ?? 0 })
     }
   }
-  return recurrence
+  send({ kind: 'recurrence', maps: recurrence.maps })
 }
 
 /** What a mapping says about the columns that keys come from. */

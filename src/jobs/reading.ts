@@ -3,6 +3,7 @@ import { FatalError, RetryableError } from '../errors.js'
 import type { ColumnEvidence } from '../pipeline/types.js'
 import type { ReadChunk } from './chunk-builder.js'
 import type { Credit, ReaderMessage, ReaderTask } from './reader-thread.js'
+import { Recurrence } from './recurrence.js'
 
 /** Heap of the reading thread, in MiB: its own limit, so that a monstrous file ends the thread and not the worker. */
 const READER_HEAP_MIB = 192
@@ -42,25 +43,59 @@ function startThread(task: ReaderTask, script: URL): Worker {
 }
 
 /** Reads the whole file once. Rejects with the signal's reason when aborted. */
-export async function analyzeFile(
+export function analyzeFile(
   task: Extract<ReaderTask, { kind: 'analyze' }>,
   onProgress: (rows: number, bytes: number) => void,
   signal: AbortSignal,
-  { script = THREAD, silentMs = READER_SILENT_MS }: ThreadOptions = {},
+  options?: ThreadOptions,
 ): Promise<{ rows: number; evidence: readonly ColumnEvidence[] }> {
+  return answerOf(
+    task,
+    (message) => {
+      if (message.kind === 'progress') {
+        onProgress(message.rows, message.bytes)
+      }
+      return message.kind === 'analyzed' ? { rows: message.rows, evidence: message.evidence } : null
+    },
+    signal,
+    options,
+  )
+}
+
+/** Reads the whole file once for its keys alone. Rejects with the signal's reason when aborted. */
+export function findRecurrence(
+  task: Extract<ReaderTask, { kind: 'recurrence' }>,
+  signal: AbortSignal,
+  options?: ThreadOptions,
+): Promise<Recurrence> {
+  return answerOf(
+    task,
+    (message) => (message.kind === 'recurrence' ? new Recurrence(message.maps) : null),
+    signal,
+    options,
+  )
+}
+
+/** What a thread answers that does one thing and ends; `take` gives null for words on the way. */
+async function answerOf<T>(
+  task: ReaderTask,
+  take: (message: ReaderMessage) => T | null,
+  signal: AbortSignal,
+  { script = THREAD, silentMs = READER_SILENT_MS }: ThreadOptions = {},
+): Promise<T> {
+  signal.throwIfAborted()
   const thread = startThread(task, script)
   const abort = () => void thread.terminate()
   let silence: NodeJS.Timeout | undefined
   signal.addEventListener('abort', abort, { once: true })
   try {
-    return await new Promise((resolve, reject) => {
+    return await new Promise<T>((resolve, reject) => {
       silence = setTimeout(() => reject(stalled()), silentMs)
       thread.on('message', (message: ReaderMessage) => {
         silence?.refresh()
-        if (message.kind === 'progress') {
-          onProgress(message.rows, message.bytes)
-        } else if (message.kind === 'analyzed') {
-          resolve({ rows: message.rows, evidence: message.evidence })
+        const answer = take(message)
+        if (answer !== null) {
+          resolve(answer)
         }
       })
       thread.on('error', (error) => reject(readerError(error)))

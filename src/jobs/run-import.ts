@@ -67,7 +67,7 @@ export async function runImport(context: WorkerContext, claim: Claim, lost: Abor
     plan: withoutType(job.plan),
     chunkRows: Math.min(FIRST_CHUNK_ROWS, context.chunkRows),
     stopAtFailure: job.options.onInvalidRow === 'FAIL_RUN',
-    marksRecurring: false,
+    keySeed: null,
   })
   try {
     return await writeChunks(context, job, lanes.all, reading, lost)

@@ -1,5 +1,6 @@
 /** Plans of what contacts do not have: other record types, links between them, identities, races; and the hash of a plan. */
 import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { after, before, test } from 'node:test'
 import type { ImportOptions } from '../../src/pipeline/types.js'
 import { freshDatabase, type TestDatabase } from '../helpers/database.js'
@@ -262,6 +263,48 @@ test('25,000 rows of which every tenth repeats somebody from anywhere before com
   } finally {
     await large.close()
   }
+})
+
+test('a file is read for its keys only once one of its rows creates a record', async () => {
+  let threads = 0
+  const count = () => {
+    threads += 1
+  }
+  const tenant = await engine.tenant()
+  const rows = Array.from({ length: 40 }, (_, i) => [`t${i}`, `t${i}@example.com`, `Name ${i}`])
+  const request = (lines: readonly (readonly string[])[]): ImportRequest => ({
+    type: 'contact',
+    csv: csv(Object.keys(people), lines),
+    map: people,
+  })
+  await engine.import(tenant, request(rows))
+  const threadsOf = async (lines: readonly (readonly string[])[], name: string) => {
+    threads = 0
+    subscribe('worker_threads', count)
+    try {
+      const { counts } = await runAsPlanned(engine, tenant, request(lines), name)
+      return { counts, threads }
+    } finally {
+      unsubscribe('worker_threads', count)
+    }
+  }
+  const unchanged = await threadsOf(rows, 'unchanged')
+  assert.equal(unchanged.counts.unchanged, 40)
+  const updated = await threadsOf(
+    rows.map(([id = '', mail = '']) => [id, mail, 'Another']),
+    'updated',
+  )
+  assert.equal(updated.counts.updated, 40)
+  // The last rows make somebody, and one of them says it twice: the plan has to know the second for the first.
+  const created = await threadsOf(
+    [...rows, ['new', 'new@example.com', 'One'], ['', 'new@example.com', 'Two']],
+    'created at the end',
+  )
+  assert.deepEqual([created.counts.created, created.counts.updated], [1, 41])
+  assert.deepEqual(
+    [unchanged.threads, updated.threads, created.threads - updated.threads],
+    [unchanged.threads, unchanged.threads, 1],
+  )
 })
 
 test('the hash of a plan does not depend on ids and times of the rehearsal', async () => {

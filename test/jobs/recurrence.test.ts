@@ -55,3 +55,27 @@ test('the same text in fields of two kinds is no recurrence', () => {
   keys.set(['a', null, null])
   assert.equal(recurrence.recurs(keys), false)
 })
+
+test('another thread with the same seed knows the rows of a chunk whose keys recur', () => {
+  const read = new Recurrence()
+  const staged = { rows: [] as number[], first: [] as number[], second: [] as number[] }
+  const here = new RowKeys(slots, 7)
+  const there = new RowKeys(slots, 7)
+  const rows = [
+    ['a', 'x', null],
+    ['b', null, null],
+    ['c', 'x', null],
+    ['d', null, 'b'],
+    ['e', 'y', null],
+  ]
+  rows.forEach((row, i) => {
+    there.set(row)
+    read.add(there)
+    here.set(row)
+    staged.rows.push(i + 2)
+    staged.first.push(...here.first)
+    staged.second.push(...here.second)
+  })
+  const keys = { rows: staged.rows, first: Int32Array.from(staged.first), second: Int32Array.from(staged.second) }
+  assert.deepEqual(new Recurrence(read.maps).recurring(keys), [2, 3, 4, 5])
+})

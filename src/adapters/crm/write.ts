@@ -82,6 +82,8 @@ export interface Turn {
   beforeMatch(unchanged: boolean): Promise<boolean>
   /** Says, once, whether this chunk changes existing records; the next chunk waits for that word. */
   changesExisting(changes: boolean): void
+  /** Resolves when rows of this chunk may make records; not asked where every row means an existing one. */
+  beforeCreate?(): Promise<void>
 }
 
 const ALL_PASSES = 32_767
@@ -383,6 +385,7 @@ class ChunkWriter {
   }
 
   async apply(turn: Turn): Promise<AppliedChunk> {
+    let mayCreate = turn.beforeCreate === undefined
     const { firstRow, lastRow, staged } = this.#chunk
     if (staged === 0) {
       await turn.beforeMatch(false)
@@ -441,6 +444,10 @@ class ChunkWriter {
           return { ...nothing, unchanged: this.#chunk.staged, whole: 'UNCHANGED' }
         }
         if (!all) {
+          if (!mayCreate && this.#plan.operation === 'UPSERT') {
+            await turn.beforeCreate?.()
+            mayCreate = true
+          }
           await this.#settleOthers(from, to, pass, found === 0)
         }
       }
