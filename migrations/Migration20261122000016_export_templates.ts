@@ -49,7 +49,7 @@ const tables = [
 const security = [
   'alter table export_template enable row level security',
   'alter table export_template force row level security',
-  `create policy tenant on export_template to portage_api ${own}`,
+  `create policy tenant on export_template ${own}`,
   // A worker has to find out which tenants have something due.
   'create policy worker on export_template to portage_worker using (true) with check (tenant_id = (select current_tenant()))',
   'grant select, insert, update, delete on export_template to portage_api',

@@ -26,6 +26,9 @@ const STARTED_AT_ONCE = 100
 /** A template that could not be started for a fault of ours is left alone for so long, in milliseconds. */
 const FAULT_REST_MS = 60_000
 
+/** Condition on a template: nothing is begun for a tenant that is being erased. */
+const stands = 'exists (select from tenant t where t.id = tenant_id and t.erasing_at is null)'
+
 /** The owner may not export any more: the template is disabled. */
 const notAllowed: StatusReason = {
   code: 'OWNER_NOT_ALLOWED',
@@ -45,7 +48,8 @@ export interface DueOptions {
 export async function startDueExports(lane: Lane, { now, log, resting }: DueOptions = {}): Promise<number> {
   const due = await lane.session<{ tenant_id: string; id: string; now: Date }>(
     `select tenant_id, id, coalesce($1::timestamptz, clock_timestamp()) as now from export_template
-     where next_run_at <= coalesce($1::timestamptz, clock_timestamp()) order by next_run_at, id limit ${STARTED_AT_ONCE}`,
+     where next_run_at <= coalesce($1::timestamptz, clock_timestamp())
+       and ${stands} order by next_run_at, id limit ${STARTED_AT_ONCE}`,
     [now ?? null],
   )
   let started = 0
@@ -145,7 +149,7 @@ export function startScheduler(options: {
   const wanted = async (): Promise<boolean> =>
     (
       await presence.session<{ id: string }>(
-        'select id from export_template where next_run_at <= clock_timestamp() limit 100',
+        `select id from export_template where next_run_at <= clock_timestamp() and ${stands} limit ${STARTED_AT_ONCE}`,
       )
     ).some(({ id }) => (resting.get(id) ?? 0) <= Date.now())
   const look = async (): Promise<void> => {

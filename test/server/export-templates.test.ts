@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { eraseTenant } from '../../src/access/erasure.js'
 import { type Permission, permissions } from '../../src/access/permissions.js'
 import { Lane } from '../../src/db/lane.js'
 import { decodeId } from '../../src/ids.js'
@@ -390,4 +391,15 @@ test('a schedule ends with its owner: an inactive member, a revoked key', async 
       [null, 'OWNER_NOT_ALLOWED'],
     ],
   )
+})
+
+test('a tenant that is being erased exports nothing more, and its templates go with it', async () => {
+  const ada = await world.actor(await world.tenant())
+  const template = await saved(ada, { name: 'Last', schedule: '0 6 * * *' })
+  await dueAt(template, '2026-11-20T06:00:00Z')
+  await world.oracle.query('update tenant set erasing_at = now() where id = $1', [ada.tenantId])
+  await startDueExports(only(lanes[0]), { now: new Date('2026-11-20T06:00:05Z') })
+  assert.equal(await runsOf(template), 0)
+  const { deleted } = await eraseTenant(world.db.ownerUrl, ada.tenantId)
+  assert.equal(deleted['export_template'], 1)
 })
