@@ -297,11 +297,22 @@ test('knows every table that holds keys of the store', async () => {
   const here = await place()
   assert.deepEqual(
     rows.map(({ name }) => name),
-    ['quarantined_file', 'run_file', 'source_file', 'upload_part'],
+    ['quarantined_file', 'run_bundle_rows', 'run_file', 'source_file', 'upload_part'],
     'reconcile-files.ts would remove files of a table that it does not ask',
   )
   const part = await stored(here, 1000)
   const infected = await stored(here, 1000)
+  const split = await stored(here, 1000)
+  const bundle = randomUUID()
+  await oracle.query(
+    `insert into run (tenant_id, id, kind, status, created_by) values ($1, $2, 'BUNDLE_EXPORT', 'QUEUED', 'test')`,
+    [here.tenantId, bundle],
+  )
+  await oracle.query(
+    `insert into run_bundle_rows (tenant_id, run_id, record_type, storage_key, byte_size, row_count, sha256, columns)
+     values ($1, $2, 'contact', $3, 1, 1, 'x', '[]')`,
+    [here.tenantId, bundle, split],
+  )
   const session = randomUUID()
   await oracle.query(
     `insert into upload_session (tenant_id, id, name, byte_size, sha256, created_by, expires_at)
@@ -320,6 +331,7 @@ test('knows every table that holds keys of the store', async () => {
   await keepHouse(lane, here.files, config)
   assert.notEqual(await here.files.stat(part), null)
   assert.notEqual(await here.files.stat(infected), null)
+  assert.notEqual(await here.files.stat(split), null)
 })
 
 /** Runs a process that stores files in the folder, and kills it at its word. */
