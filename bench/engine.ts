@@ -45,6 +45,7 @@ export async function openEngine(server: BenchServer, chunksInFlight: number): P
     presence,
     files,
     fileRetentionDays: 30,
+    openVendor: () => Promise.reject(new Error('nobody is there')),
     bundles: bundleSecrets({ secret: new Secret('a secret of benchmarks, 32 characters long'), bundleKeys: [] }),
     chunkRows: 10_000,
     chunksInFlight,

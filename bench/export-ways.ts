@@ -52,6 +52,7 @@ async function byPortage(order: Order, format: Partial<ExportFormat>): Promise<E
     presence,
     files: localFileStore(join(order.folder, 'exports')),
     fileRetentionDays: 1,
+    openVendor: () => Promise.reject(new Error('nobody is there')),
     bundles: bundleSecrets({ secret: new Secret('a secret of benchmarks, 32 characters long'), bundleKeys: [] }),
     chunkRows: 10_000,
     chunksInFlight: 2,

@@ -494,3 +494,18 @@ export const VENDOR_TOTAL_MS_MAX = 600_000
 
 /** A pause that a budget or a CRM asks for is waited for on the spot when it is so short; a longer one is planned. Milliseconds. */
 export const VENDOR_WAIT_MS_MAX = 10_000
+
+/** Of what one object of another CRM is read into: pages, and the file of rows that is made of them. Bytes. */
+export const EXTRACTED_BYTES_MAX = 16 * 1024 ** 3
+
+/** Objects of one migration. */
+export const MIGRATION_OBJECTS_MAX = 50
+
+/** Records that a sample of one object of a migration may have, besides those that they refer to. */
+export const MIGRATION_SAMPLE_RECORDS_MAX = 10_000
+
+/** Examples that a check of a migration names. */
+export const VERIFICATION_DETAILS_MAX = 10
+
+/** Records of each object that the proof of a migration reads from the service once more. */
+export const VERIFICATION_SAMPLE_RECORDS = 50

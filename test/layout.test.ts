@@ -71,6 +71,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'adapters/crm',
     'adapters/files',
     'adapters/antivirus',
+    'adapters/vendor',
     ...surroundings,
   ],
   schema: ['records'],

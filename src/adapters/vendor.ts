@@ -135,6 +135,8 @@ export interface VendorAdapter {
   clock(api: VendorApi, signal: AbortSignal): Promise<string>
   /** One cheap call: who we are there. */
   check(api: VendorApi, signal: AbortSignal): Promise<VendorAccount>
+  /** The id of a record in a line of the file of rows; null where it is none. */
+  idOf(object: VendorObject, line: unknown): string | null
   /** Objects that can be read, in the order in which they are best loaded. */
   discover(api: VendorApi, signal: AbortSignal): Promise<readonly VendorObject[]>
   count(

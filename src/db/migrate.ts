@@ -19,6 +19,7 @@ import { Migration20261122000015_exports } from '../../migrations/Migration20261
 import { Migration20261122000016_export_templates } from '../../migrations/Migration20261122000016_export_templates.js'
 import { Migration20261122000017_bundles } from '../../migrations/Migration20261122000017_bundles.js'
 import { Migration20261122000018_integrations } from '../../migrations/Migration20261122000018_integrations.js'
+import { Migration20261122000021_migrations } from '../../migrations/Migration20261122000021_migrations.js'
 import { FatalError } from '../errors.js'
 import { API_ROLE, OWNER_ROLE, WORKER_ROLE } from './roles.js'
 
@@ -41,6 +42,7 @@ const migrations = [
   Migration20261122000016_export_templates,
   Migration20261122000017_bundles,
   Migration20261122000018_integrations,
+  Migration20261122000021_migrations,
 ]
 
 /** PostgreSQL 18 brought `RETURNING old.*, new.*`, which before-images are taken with. */

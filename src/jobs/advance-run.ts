@@ -20,6 +20,7 @@ import { runBundleExport } from './run-bundle-export.js'
 import { cancelBundleImport, runBundleImport } from './run-bundle-import.js'
 import { runExport } from './run-export.js'
 import { runImport } from './run-import.js'
+import { runMigration } from './run-migration.js'
 import { type SliceEnd, StoppedError } from './slice.js'
 
 /** Claims without progress before a run is given up. */
@@ -71,6 +72,9 @@ async function work(context: WorkerContext, claim: Claim, lost: AbortSignal): Pr
       return rollBackBundle(context, claim, bundle)
     }
     return rollBackRun(context, claim, lost)
+  }
+  if (claim.kind === 'MIGRATION') {
+    return runMigration(context, claim, lost)
   }
   if (claim.kind === 'EXPORT') {
     return runExport(context, claim, lost)

@@ -4,7 +4,7 @@
  * at by every settlement, is what makes a zombie harmless. Only the last one gives correctness.
  */
 import type { Lane } from '../db/lane.js'
-import { first, one, withTenant } from '../db/tx.js'
+import { first, one, type Tx, withTenant } from '../db/tx.js'
 import type { RecordTypeName } from '../records/types.js'
 import { LEASE_SECONDS } from '../runs/commit.js'
 import { statusChanged } from '../runs/events.js'
@@ -46,12 +46,29 @@ export function laneName(holder: number, runId: string): string {
 /** Takes charge of a run, from nobody or from a worker that is gone; null if there is nothing to take. */
 export async function claimRun(lane: Lane, payload: AdvanceRunPayload, holder: number): Promise<Claim | null> {
   return withTenant(lane, payload.tenantId, async (tx) => {
-    const run = await first<{ kind: RunKind; status: RunStatus }>(
+    const found = await first<{
+      kind: RunKind
+      status: RunStatus
+      held: boolean
+      resume_at: Date | null
+      due: boolean
+    }>(
       tx,
-      'select kind, status from run where tenant_id = $1 and id = $2 for update',
+      // Imports of a migration are planned together, by the worker that has the migration.
+      `select kind, status, migration_run_id is not null and status = 'PLANNING' as held,
+         case when status = 'PAUSED' then resume_at end as resume_at, resume_at <= clock_timestamp() as due
+       from run where tenant_id = $1 and id = $2 for update`,
       [payload.tenantId, payload.runId],
     )
-    if (run === null || !workable.includes(run.status)) {
+    if (found !== null && found.resume_at !== null && !found.due) {
+      await tx.query(
+        'update run_wakeup set due_at = $3, sent_until = null where run_id = $1 and tenant_id = $2 and holder is null',
+        [payload.runId, payload.tenantId, found.resume_at],
+      )
+      return null
+    }
+    const run = found !== null && found.resume_at !== null ? await endPause(tx, payload.runId, found) : found
+    if (run === null || run.held || !workable.includes(run.status)) {
       // Nothing to do, or a payload that pairs a run with a tenant that is not its own: the row of such a pair is left alone.
       await tx.query('delete from run_wakeup where run_id = $1 and tenant_id = $2', [payload.runId, payload.tenantId])
       return null
@@ -94,6 +111,41 @@ export async function claimRun(lane: Lane, payload: AdvanceRunPayload, holder: n
   })
 }
 
+/** A planned pause is over: the run is in the queue again. */
+async function endPause<R extends { readonly kind: RunKind }>(
+  tx: Tx,
+  runId: string,
+  run: R,
+): Promise<R & { status: 'QUEUED' }> {
+  await tx.query(
+    `update run set status = 'QUEUED', status_reason = null, resume_at = null, queued_at = clock_timestamp(), attempts = 0
+     where tenant_id = $1 and id = $2`,
+    [tx.tenantId, runId],
+  )
+  await statusChanged(tx, runId, run.kind, 'PAUSED', 'QUEUED', null)
+  return { ...run, status: 'QUEUED' }
+}
+
+/**
+ * Takes charge of an import that a migration holds, for the worker that has the migration; null where that is not so any more,
+ * or the import is not to be planned.
+ */
+export async function claimHeld(lane: Lane, migration: Claim, importId: string): Promise<Claim | null> {
+  return withTenant(lane, migration.tenantId, async (tx) => {
+    const taken = await first<{ token: number; attempts: number }>(
+      tx,
+      `update run r set fencing_token = r.fencing_token + 1, started_at = coalesce(r.started_at, clock_timestamp())
+       from run m where m.tenant_id = $1 and m.id = $2 and m.fencing_token = $3 and m.status = 'RUNNING'
+         and r.tenant_id = $1 and r.id = $4 and r.migration_run_id = m.id and r.status = 'PLANNING'
+       returning r.fencing_token as token, r.attempts`,
+      [migration.tenantId, migration.runId, migration.token, importId],
+    )
+    return taken === null
+      ? null
+      : { tenantId: migration.tenantId, runId: importId, kind: 'IMPORT', status: 'PLANNING', ...taken }
+  })
+}
+
 /**
  * Lets these runs be taken up now, also when they wait for their next attempt: a person wants something of them. Ids that are
  * none, or of runs without a wake-up row, are passed over.
@@ -120,11 +172,11 @@ export async function releaseRun(
   progressed: boolean,
 ): Promise<void> {
   await withTenant(lane, claim.tenantId, async (tx) => {
-    const run = await first<{ status: RunStatus }>(
+    const run = await first<{ status: RunStatus; resume_at: Date | null }>(
       tx,
       // An interruption is no attempt; a failure is, and stays counted until the cursor moves.
       `update run set attempts = case when $4 then 0 else attempts end
-       where tenant_id = $1 and id = $2 and fencing_token = $3 returning status`,
+       where tenant_id = $1 and id = $2 and fencing_token = $3 returning status, resume_at`,
       [claim.tenantId, claim.runId, claim.token, progressed],
     )
     if (run === null) {
@@ -138,6 +190,11 @@ export async function releaseRun(
       await tx.query(
         `update run_wakeup set holder = null, lease_until = null, ${times} where run_id = $1 and holder = $2`,
         [claim.runId, holder, end.kind === 'turn' ? TURN_RETRY_MS : end.kind === 'more' ? end.delayMs : 0],
+      )
+    } else if (run.status === 'PAUSED' && run.resume_at !== null) {
+      await tx.query(
+        'update run_wakeup set holder = null, lease_until = null, sent_until = null, due_at = $3 where run_id = $1 and holder = $2',
+        [claim.runId, holder, run.resume_at],
       )
     } else {
       await tx.query('delete from run_wakeup where run_id = $1 and holder = $2', [claim.runId, holder])

@@ -44,12 +44,14 @@ export async function loadImport(context: WorkerContext, claim: Claim, file: Imp
         options: ImportOptions
         cursor: Cursor | null
         planned: boolean
+        together: string[] | null
         total: number
         failed: number
         settled: number
       }>(
         tx,
-        `select r.record_type, r.status, r.mapping, r.evidence, r.options, r.cursor, r.plan_hash is not null as planned, r.total, r.failed, run_settled(r) as settled
+        `select r.record_type, r.status, r.mapping, r.evidence, r.options, r.cursor, r.plan_hash is not null as planned,
+           (select array_agg(m.id) from run m where m.tenant_id = r.tenant_id and m.migration_run_id = r.migration_run_id) as together, r.total, r.failed, run_settled(r) as settled
          from run r where r.tenant_id = $1 and r.id = $2`,
         [claim.tenantId, claim.runId],
       )
@@ -87,6 +89,8 @@ export async function loadImport(context: WorkerContext, claim: Claim, file: Imp
         defaultOwnerId: owner?.id ?? null,
         onDrift: run.planned ? run.options.onDrift : null,
         unique: uniqueRules(rules, staged),
+        referenceBase: run.options.referenceBase ?? null,
+        ...(run.together === null ? {} : { plannedWith: run.together }),
       }
       const related = relatedMappings(resolved, type).map((mapping) => {
         const to = recordTypes[mapping.to]

@@ -4,9 +4,9 @@
  * that matters and its shadows end with the session.
  */
 import { createHash } from 'node:crypto'
-import { namedRecords, shadowDdl, shadowRecords } from '../adapters/crm/shadow.js'
+import { namedRecords, shadowDdl, shadowRecords, shadowTables } from '../adapters/crm/shadow.js'
 import { chunkSql, laneSettings, text } from '../adapters/crm/sql.js'
-import { stageDdl, type WritePlan } from '../adapters/crm/stage.js'
+import { stageDdl, stageDrop, type WritePlan } from '../adapters/crm/stage.js'
 import {
   type AppliedChunk,
   applyChunk,
@@ -17,9 +17,10 @@ import {
 import { Lane, type LaneTx } from '../db/lane.js'
 import { first, one, withTenant } from '../db/tx.js'
 import { FatalError, RetryableError } from '../errors.js'
+import type { RecordType } from '../records/types.js'
 import { freezeRules } from '../runs/business-rules.js'
 import { clearPlan, finishPlan, insertPlannedIssues } from '../runs/plan.js'
-import type { PlanCounts } from '../runs/types.js'
+import type { PlanCounts, RowOutcome } from '../runs/types.js'
 import { openImportFile } from './analyze-import.js'
 import type { ReadChunk } from './chunk-builder.js'
 import { type Claim, laneName } from './claim.js'
@@ -42,12 +43,45 @@ const PROGRESS_MS = 500
 const OUTCOMES = ['created', 'updated', 'unchanged', 'skipped', 'failed', 'deleted'] as const
 
 export async function planImport(context: WorkerContext, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {
+  const stage = await Stage.open(context, laneName(context.holder, claim.runId))
+  try {
+    return await planOn(context, stage, claim, lost)
+  } finally {
+    await stage.close()
+  }
+}
+
+/**
+ * Plans imports one after the other in one session, so that each is rehearsed on the records as those before it would leave
+ * them. All of them are held by the caller's worker. Null when each of them has its plan.
+ */
+export async function planTogether(
+  context: WorkerContext,
+  name: string,
+  claims: readonly Claim[],
+  lost: AbortSignal,
+): Promise<SliceEnd | null> {
+  const stage = await Stage.open(context, name)
+  try {
+    for (const claim of claims) {
+      const end = await planOn(context, stage, claim, lost)
+      if (context.stopping.aborted) {
+        return end
+      }
+    }
+    return null
+  } finally {
+    await stage.close()
+  }
+}
+
+async function planOn(context: WorkerContext, stage: Stage, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {
   const started = performance.now()
   const file = await openImportFile(context, claim)
   const job = await loadImport(context, claim, file)
   const frame = await loadFrame(context, claim)
   await context.control.use((lane) => withTenant(lane, claim.tenantId, (tx) => clearPlan(tx, claim.runId)))
-  const rehearsal = await Rehearsal.open(context, job)
+  const rehearsal = await stage.rehearse(job)
   const hash = createHash('sha256').update(frame.text)
   const counts = { read: 0, created: 0, updated: 0, unchanged: 0, skipped: 0, failed: 0, deleted: 0 }
   const keySeed = keepsEveryRecord(job.plan) ? null : newKeySeed()
@@ -100,7 +134,6 @@ export async function planImport(context: WorkerContext, claim: Claim, lost: Abo
     }
   } finally {
     await reading.close()
-    await rehearsal.close()
   }
   if (counts.read !== job.total) {
     throw new FatalError(
@@ -127,6 +160,62 @@ export async function planImport(context: WorkerContext, claim: Claim, lost: Abo
     throw new StoppedError('the run was stopped or taken over')
   }
   return to === 'QUEUED' ? { kind: 'more', delayMs: 0 } : { kind: 'done' }
+}
+
+/** A row of a file that the records do not say the same as. */
+export interface Difference {
+  readonly row: number
+  readonly sourceId: string | null
+  /** CREATED: its record is missing; UPDATED: it differs; FAILED or SKIPPED: it could not be compared. */
+  readonly outcome: RowOutcome
+  /** What the record says, and what the file says, by column; empty unless it differs. */
+  readonly before: Readonly<Record<string, string | null>>
+  readonly after: Readonly<Record<string, string | null>>
+}
+
+/**
+ * Compares a file that has been imported with the records as they stand, by rehearsing it once more: rows that would change
+ * nothing are proven. `told` is called for every other row that could be read. Answers the number of rows compared. Nothing
+ * is kept.
+ */
+export async function compareImport(
+  context: WorkerContext,
+  claim: Claim,
+  lost: AbortSignal,
+  told: (difference: Difference) => void,
+): Promise<{ readonly rows: number; readonly unchanged: number; readonly unreadable: number }> {
+  const file = await openImportFile(context, claim)
+  const job = await loadImport(context, claim, file)
+  const stage = await Stage.open(context, laneName(context.holder, claim.runId))
+  const plan = { ...job.plan, onDrift: null, onDuplicate: 'UPDATE' as const, rules: job.plan.rules.slice(0, 1) }
+  const reading = Reading.start({
+    kind: 'read',
+    location: file.location,
+    place: file.place,
+    from: null,
+    resolved: job.resolved,
+    plan: withoutType(plan),
+    chunkRows: Math.min(PLAN_CHUNK_ROWS, context.chunkRows),
+    stopAtFailure: false,
+    keySeed: null,
+  })
+  try {
+    const rehearsal = await stage.rehearse({ ...job, plan, related: [] })
+    const sum = { rows: 0, unchanged: 0, unreadable: 0 }
+    for (let chunk = await reading.next(lost); chunk !== null; chunk = await reading.next(lost)) {
+      const compared = await rehearsal.compare(chunk)
+      sum.rows += chunk.read
+      sum.unchanged += compared.unchanged
+      sum.unreadable += chunk.failed.length
+      for (const difference of compared.differences) {
+        told(difference)
+      }
+    }
+    return sum
+  } finally {
+    await reading.close()
+    await stage.close()
+  }
 }
 
 /** What a plan is about besides the records: file, reading of it, mapping, options, rules. */
@@ -166,8 +255,11 @@ async function tellProgress(context: WorkerContext, claim: Claim, rows: number, 
  * Whether every created record has to be kept, also one whose keys no other row has: where external ids are not looked up, one
  * that is taken shows only in the table, and a key that a default value gives is none that the row has.
  */
-function keepsEveryRecord({ recordType, stageColumns, rules, onDuplicate, createDefaults }: WritePlan): boolean {
+function keepsEveryRecord(plan: WritePlan): boolean {
+  const { recordType, stageColumns, rules, onDuplicate, createDefaults } = plan
   return (
+    // Rows of an import that is rehearsed after this one may mean any of them.
+    plan.plannedWith !== undefined ||
     onDuplicate === 'CREATE' ||
     (stageColumns.some((column) => column.field === 'externalId' && column.role === 'value') &&
       !rules.some((rule) => rule.length === 1 && rule[0] === 'externalId')) ||
@@ -185,39 +277,19 @@ interface PlannedChunk {
   readonly digest: string
 }
 
-class Rehearsal {
+/** A session with the shadows of the records that imports write which are rehearsed in it. */
+class Stage {
   readonly #lane: Lane
-  readonly #job: Import
-  readonly #sql: ReturnType<typeof chunkSql>
-  readonly #copies: readonly string[]
-  readonly #related: readonly (Omit<RelatedWriting, 'turn'> & { readonly copies: readonly string[] })[]
-  /** Columns of references to records that rows of the file may make, with the tables of those. */
-  readonly #references: readonly { readonly column: string; readonly table: string }[]
-  readonly #state: WriterState = { checks: null, unchanging: true }
-  #recurrence: Recurrence | null = null
+  readonly #shadowed = new Set<RecordType['table']>()
 
-  private constructor(lane: Lane, job: Import) {
+  private constructor(lane: Lane) {
     this.#lane = lane
-    this.#job = job
-    this.#sql = chunkSql(job.plan, true)
-    this.#copies = shadowRecords(job.plan)
-    this.#related = job.related.map(({ path, plan }) => ({
-      path,
-      plan,
-      sql: chunkSql(plan, true),
-      copies: shadowRecords(plan),
-    }))
-    const made = [job.plan, ...job.related.map(({ plan }) => plan)].map(({ recordType: type }) => type)
-    this.#references = job.plan.recordType.fields.flatMap(({ column, reference }) => {
-      const to = made.find(({ name }) => name === reference?.to)
-      return to === undefined ? [] : [{ column, table: to.table }]
-    })
   }
 
-  static async open(context: WorkerContext, job: Import): Promise<Rehearsal> {
+  static async open(context: WorkerContext, name: string): Promise<Stage> {
     let lane: Lane
     try {
-      lane = await Lane.open(laneOptions(context.databaseUrl, laneName(context.holder, job.claim.runId)))
+      lane = await Lane.open(laneOptions(context.databaseUrl, name))
     } catch (error) {
       throw error instanceof FatalError
         ? error
@@ -227,22 +299,66 @@ class Rehearsal {
       await lane.session(laneSettings)
       // A chunk sees one state of the records, so that what it compares and the version that it notes belong together.
       await lane.session("set default_transaction_isolation = 'repeatable read'")
-      const plans = [job.plan, ...job.related.map(({ plan }) => plan)]
-      for (const statement of [
-        ...stageDdl(job.plan, plans.slice(1)),
-        ...shadowDdl(plans.map(({ recordType }) => recordType)),
-      ]) {
-        await lane.session(statement)
-      }
     } catch (error) {
       await lane.close()
       throw error
     }
-    return new Rehearsal(lane, job)
+    return new Stage(lane)
   }
 
   close(): Promise<void> {
     return this.#lane.close()
+  }
+
+  /** A rehearsal of the import on the records as those before it in this session would leave them. */
+  async rehearse(job: Import): Promise<Rehearsal> {
+    const plans = [job.plan, ...job.related.map(({ plan }) => plan)]
+    const types = plans.map(({ recordType }) => recordType)
+    const before = new Set(this.#shadowed)
+    const missing = types.filter(({ table }) => !before.has(table))
+    const ddl = before.size === 0 ? shadowDdl(types) : [stageDrop, ...shadowTables(missing)]
+    for (const statement of [...ddl, ...stageDdl(job.plan, plans.slice(1))]) {
+      await this.#lane.session(statement)
+    }
+    for (const { table } of types) {
+      this.#shadowed.add(table)
+    }
+    return new Rehearsal(this.#lane, job, before)
+  }
+}
+
+class Rehearsal {
+  readonly #lane: Lane
+  readonly #job: Import
+  readonly #sql: ReturnType<typeof chunkSql>
+  readonly #copies: readonly string[]
+  readonly #related: readonly (Omit<RelatedWriting, 'turn'> & { readonly copies: readonly string[] })[]
+  /** Columns of references to records that rows of the file may make, with the tables of those. */
+  readonly #references: readonly { readonly column: string; readonly table: string }[]
+  /** Imports whose made-up records may be met: this one, and those that are planned together with it. */
+  readonly #together: readonly string[]
+  readonly #state: WriterState
+  #recurrence: Recurrence | null = null
+
+  constructor(lane: Lane, job: Import, shadowed: ReadonlySet<string>) {
+    this.#lane = lane
+    this.#job = job
+    this.#sql = chunkSql(job.plan, true)
+    this.#copies = shadowRecords(job.plan, shadowed)
+    this.#related = job.related.map(({ path, plan }) => ({
+      path,
+      plan,
+      sql: chunkSql(plan, true),
+      copies: shadowRecords(plan, shadowed),
+    }))
+    this.#together = job.plan.plannedWith ?? [job.claim.runId]
+    // What earlier imports of the session did to records of the type shows in the shadow alone, where the glance does not look.
+    this.#state = { checks: null, unchanging: !shadowed.has(job.plan.recordType.table) }
+    const made = new Set([job.plan, ...job.related.map(({ plan }) => plan)].map(({ recordType }) => recordType.table))
+    this.#references = job.plan.recordType.fields.flatMap(({ column, reference }) => {
+      const to = reference?.to ?? 'member'
+      return to !== 'member' && (made.has(to) || shadowed.has(to)) ? [{ column, table: to }] : []
+    })
   }
 
   /**
@@ -277,43 +393,68 @@ class Rehearsal {
       if (ours === null) {
         throw new StoppedError('the run was stopped or taken over')
       }
-      const turn = (copies: readonly string[], onlyRecurring: boolean): Turn => ({
-        beforeMatch: async (unchanged) => {
-          if (!unchanged) {
-            for (const copy of copies) {
-              await tx.execute(copy, [tx.tenantId, chunk.firstRow, chunk.lastRow])
-            }
-          }
-          return false
-        },
-        beforeCreate: async () => {
-          if (onlyRecurring && this.#recurrence === null) {
-            throw new RecurrenceAwaited()
-          }
-          const recurring = onlyRecurring && chunk.keys !== null ? this.#recurrence?.recurring(chunk.keys) : null
-          await tx.query('delete from recurring')
-          await tx.query(
-            `insert into recurring select row_number from stage where $1::bigint[] is null or row_number = any ($1)`,
-            [recurring ?? null],
-          )
-        },
-        changesExisting: () => undefined,
-      })
-      const applied = await applyChunk(
-        tx,
-        this.#job.plan,
-        this.#sql,
-        this.#state,
-        chunk,
-        turn(this.#copies, asks),
-        this.#related.map(({ copies, ...writing }) => ({ ...writing, turn: turn(copies, false) })),
-      )
+      const applied = await this.#apply(tx, chunk, asks)
       const digest = await this.#record(tx, chunk, applied)
       const { created, updated, unchanged, skipped, deleted } = applied
       return {
         counts: { created, updated, unchanged, skipped, failed: chunk.failed.length + applied.failed, deleted },
         digest,
       }
+    })
+  }
+
+  #apply(tx: LaneTx, chunk: ReadChunk, asks: boolean): Promise<AppliedChunk> {
+    const turn = (copies: readonly string[], onlyRecurring: boolean): Turn => ({
+      beforeMatch: async (unchanged) => {
+        if (!unchanged) {
+          for (const copy of copies) {
+            await tx.execute(copy, [tx.tenantId, chunk.firstRow, chunk.lastRow])
+          }
+        }
+        return false
+      },
+      beforeCreate: async () => {
+        if (onlyRecurring && this.#recurrence === null) {
+          throw new RecurrenceAwaited()
+        }
+        const recurring = onlyRecurring && chunk.keys !== null ? this.#recurrence?.recurring(chunk.keys) : null
+        await tx.query('delete from recurring')
+        await tx.query(
+          `insert into recurring select row_number from stage where $1::bigint[] is null or row_number = any ($1)`,
+          [recurring ?? null],
+        )
+      },
+      changesExisting: () => undefined,
+    })
+    return applyChunk(
+      tx,
+      this.#job.plan,
+      this.#sql,
+      this.#state,
+      chunk,
+      turn(this.#copies, asks),
+      this.#related.map(({ copies, ...writing }) => ({ ...writing, turn: turn(copies, false) })),
+    )
+  }
+
+  /** Which of the chunk's rows would change something, and what. */
+  compare(chunk: ReadChunk): Promise<{ readonly unchanged: number; readonly differences: readonly Difference[] }> {
+    return withTenant(this.#lane, this.#job.claim.tenantId, async (tx) => {
+      const applied = await this.#apply(tx, chunk, false)
+      if (applied.whole === 'UNCHANGED') {
+        return { unchanged: applied.unchanged, differences: [] }
+      }
+      const sourceId = this.#job.plan.stageColumns.find(
+        (column) => column.field === 'externalId' && column.role === 'value',
+      )?.name
+      const differences = await tx.query<Difference>(
+        `select s.row_number as row, ${sourceId === undefined ? 'null::text' : `s.${sourceId}`} as "sourceId",
+           coalesce(v.outcome, 'CREATED') as outcome, coalesce(c.before, '{}') as before, coalesce(c.after, '{}') as after
+         from stage s left join verdict v on v.row_number = s.row_number
+           left join run_change c on c.row_number = s.row_number and c.record_type = ${text(this.#job.plan.recordType.name)}
+         where coalesce(v.outcome, 'CREATED') <> 'UNCHANGED' order by 1`,
+      )
+      return { unchanged: applied.unchanged, differences }
     })
   }
 
@@ -348,9 +489,9 @@ class Rehearsal {
     const met =
       applied.whole === 'UNCHANGED' && (await one<{ n: number }>(tx, 'select count(*)::int as n from hit')).n === 0
         ? `select m.row_number, m.record_id, null::bigint as made_by, m.version from (${namedRecords(this.#job.plan)}) m`
-        : `select h.row_number, case when h.n = 1 and r.created_run_id is distinct from $4 then h.record_id end as record_id,
+        : `select h.row_number, case when h.n = 1 and not coalesce(r.created_run_id = any ($8), false) then h.record_id end as record_id,
              case when h.n = 1 and r.created_run_id = $4 then r.created_row end as made_by,
-             case when h.n > 1 then -2 when r.created_run_id = $4 then -1 else coalesce(c.version, r.version) end as version
+             case when h.n > 1 then -2 when r.created_run_id = any ($8) then -1 else coalesce(c.version, r.version) end as version
            from hit h left join ${table} r on r.tenant_id = $1 and r.id = h.record_id left join shadowed c on c.id = h.record_id
            where h.row_number between $2 and $3`
     // A record that the rehearsal made up has an id of this moment: it is told by the row that makes it.
@@ -387,7 +528,7 @@ class Rehearsal {
            from rows where version is not null)
        select encode(sha256(convert_to(coalesce(string_agg(concat_ws(' ', row_number, outcome, record_id, made_by, version, before, after), E'\\n'
          order by row_number) filter (where outcome <> 'CREATED' or version is not null), '')
-         || (select coalesce(string_agg(concat_ws(' ', row_number, path, record_id, outcome, after), E'\\n' order by row_number, path), '') from related), 'UTF8')), 'hex') as digest from rows`,
+         || (select coalesce(string_agg(concat_ws(' ', row_number, path, record_id, outcome, after), E'\\n' order by row_number, path), '') from related), 'UTF8')), 'hex') as digest from rows where $8::uuid[] is not null`,
       [
         tx.tenantId,
         chunk.firstRow,
@@ -396,14 +537,19 @@ class Rehearsal {
         listed,
         chunk.from.byte,
         applied.whole === 'UNCHANGED' ? 'UNCHANGED' : 'CREATED',
+        this.#together,
       ],
     )
     return `${digest.digest}\n${chunk.read} ${chunk.failed.map((row) => row.row).join(' ')}\n${JSON.stringify(issues)}\n`
   }
 }
 
-/** SQL for the changes `values` in which `column` says `row 7` for a record that row 7 of the file makes; `$1` tenant, `$4` run. */
+/**
+ * SQL for the changes `values` in which `column` says `row 7` for a record that row 7 of the file makes, and `row 7 (contact)`
+ * where another import that is planned together with it does; `$1` tenant, `$4` run, `$8` those imports.
+ */
 function byRow(table: string, values: string, column: string): string {
-  return `(select case when made.created_row is null then x.v else jsonb_set(x.v, '{${column}}', to_jsonb('row ' || made.created_row)) end
-    from (select ${values} as v) x left join ${table} made on made.tenant_id = $1 and made.id = (x.v ->> '${column}')::uuid and made.created_run_id = $4)`
+  return `(select case when made.created_row is null then x.v else jsonb_set(x.v, '{${column}}', to_jsonb('row ' || made.created_row
+      || case when made.created_run_id = $4 then '' else ' (${table})' end)) end
+    from (select ${values} as v) x left join ${table} made on made.tenant_id = $1 and made.id = (x.v ->> '${column}')::uuid and made.created_run_id = any ($8))`
 }

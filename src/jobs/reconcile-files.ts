@@ -13,6 +13,7 @@ const KNOWN_KEYS = `
   select storage_key from source_file where tenant_id = $1 and purged_at is null
   union all select storage_key from run_file where tenant_id = $1
   union all select storage_key from run_bundle_rows where tenant_id = $1
+  union all select storage_key from migration_page where tenant_id = $1
   union all select storage_key from upload_part where tenant_id = $1
   union all select storage_key from quarantined_file where tenant_id = $1`
 

@@ -1,4 +1,5 @@
 /** A worker process: shows that it lives, sends jobs for runs that are due, works them, and keeps house. */
+
 import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,6 +10,7 @@ import { Lane, type LaneOptions } from '../db/lane.js'
 import { type Listener, listen } from '../db/listen.js'
 import { roleUrl, WORKER_ROLE } from '../db/roles.js'
 import { createLog } from '../log.js'
+import { type OpenVendor, openVendor } from '../runs/vendors.js'
 import { advanceRun } from './advance-run.js'
 import { bringForward, heldByLiving, PRESENCE_LOCKS } from './claim.js'
 import { laneOptions, SharedLane, type WorkerContext } from './context.js'
@@ -154,6 +156,7 @@ async function startWorking(options: {
     presence,
     files: options.files,
     fileRetentionDays: config.fileRetentionDays,
+    openVendor: (tenantId, integrationId) => openVendorOn(databaseUrl, config, tenantId, integrationId),
     bundles: bundleSecrets(config),
     chunkRows: config.chunkRows,
     chunksInFlight: config.chunksInFlight,
@@ -205,6 +208,37 @@ async function startWorking(options: {
       await queue.stop()
       await controlLane.close()
     },
+  }
+}
+
+/** An integration with a connection of its own to the database: it keeps its budget while the caller is in a transaction. */
+async function openVendorOn(
+  databaseUrl: string,
+  config: Config,
+  tenantId: string,
+  integrationId: string,
+): Promise<OpenVendor> {
+  const lane = await Lane.open(laneOptions(databaseUrl, 'portage vendors'))
+  const shared = new SharedLane(lane)
+  try {
+    const vendor = await openVendor(
+      {
+        source: { transaction: (tenant, work) => shared.use((own) => own.transaction(tenant, work)) },
+        settings: config,
+      },
+      tenantId,
+      integrationId,
+    )
+    return {
+      ...vendor,
+      close: async () => {
+        await vendor.close()
+        await lane.close()
+      },
+    }
+  } catch (error) {
+    await lane.close()
+    throw error
   }
 }
 

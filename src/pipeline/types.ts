@@ -165,6 +165,11 @@ export interface ImportOptions {
   /** Null: CREATE where fields of related records are mapped, otherwise FAIL_ROW. */
   readonly onMissingRelation: OnMissingRelation | null
   readonly minConfidence: number
+  /**
+   * Of imports that belong to a migration: cells of references tell the object before the id, `Contact/0035e0`, and this is
+   * what stands before it in the source system of its records, e.g. `salesforce/00D5e0/`. Absent or null for others.
+   */
+  readonly referenceBase?: string | null
   readonly defaultOwnerEmail: string | null
 }
 

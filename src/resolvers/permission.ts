@@ -42,6 +42,8 @@ export const permissionTable = {
   // Owners are named by e-mail wherever records are shown.
   'Query.members': ['RECORD_READ', 'SETTINGS_MANAGE'],
   'Query.integrations': integrations,
+  'Query.migration': ['MIGRATION_RUN'],
+  'Query.migrations': ['MIGRATION_RUN'],
   'Mutation.fileUpload': ['IMPORT_RUN'],
   // Its bytes, too: see `server/uploads-ranged`.
   'Mutation.uploadBegin': ['IMPORT_RUN'],
@@ -78,6 +80,12 @@ export const permissionTable = {
   // At our own page for browsers the cookie of the sign-in stands for it: see `server/oauth-callback`.
   'Mutation.integrationComplete': ['INTEGRATION_MANAGE'],
   'Mutation.integrationRevoke': ['INTEGRATION_MANAGE'],
+  'Mutation.migrationCreate': ['MIGRATION_RUN'],
+  'Mutation.migrationMappingUpdate': ['MIGRATION_RUN'],
+  'Mutation.migrationStage': ['MIGRATION_RUN'],
+  'Mutation.migrationPromote': ['MIGRATION_RUN'],
+  'Mutation.migrationVerify': ['MIGRATION_RUN'],
+  'Mutation.migrationSyncDelta': ['MIGRATION_RUN'],
   'Mutation.memberSave': ['SETTINGS_MANAGE'],
   'Mutation.apiKeyCreate': ['SETTINGS_MANAGE'],
   'Mutation.apiKeyRevoke': ['SETTINGS_MANAGE'],
@@ -112,6 +120,7 @@ export const controlPermissions = {
   EXPORT: ['EXPORT_RUN'],
   BUNDLE_EXPORT: ['BUNDLE_RUN'],
   BUNDLE_IMPORT: ['BUNDLE_RUN'],
+  MIGRATION: ['MIGRATION_RUN'],
 } as const satisfies Readonly<Record<string, Needed>>
 
 /** The error for a caller who lacks `permission`. */

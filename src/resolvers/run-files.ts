@@ -59,6 +59,7 @@ export async function runFiles(context: ApiContext, run: RunRow): Promise<RunFil
     case 'BUNDLE_IMPORT':
       return bundleFiles(context, run)
     case 'ROLLBACK':
+    case 'MIGRATION':
       return []
     default:
       return run satisfies never

@@ -14,6 +14,7 @@ import { IntegrationResolver, IntegrationUsageResolver } from './integrations.js
 import { ColumnMappingResolver, MappingResolver } from './mapping.js'
 import { MappingTemplateResolver, OfferedTemplateResolver } from './mapping-templates.js'
 import { MemberResolver } from './members.js'
+import { MigrationResolver, MigrationsResolver } from './migrations.js'
 import { NodeResolver } from './node.js'
 import { ImportPlanResolver, PlannedRowResolver, PlanResolver, PlanRunResolver } from './plan.js'
 import { FilePreviewResolver } from './preview.js'
@@ -43,6 +44,8 @@ const resolvers: NonEmptyArray<Function> = [
   ExportRunResolver,
   ExportTemplateResolver,
   MappingTemplateResolver,
+  MigrationResolver,
+  MigrationsResolver,
   OfferedTemplateResolver,
   ColumnMappingResolver,
   ImportResolver,

@@ -13,6 +13,7 @@ import type {
   ExportRunRow,
   FieldChangeView,
   ImportRunRow,
+  MigrationRunRow,
   RelatedView,
   RollbackRunRow,
   RunRow,
@@ -99,6 +100,7 @@ export type RunView =
       readonly recordType: keyof typeof RecordTypeEnum
       readonly mapping: Mapping
     })
+  | (MigrationRunRow & { readonly __typename: 'Migration'; readonly run: MigrationRunRow })
   | (RollbackRunRow & { readonly __typename: 'RollbackRun'; readonly run: RollbackRunRow })
   | (Omit<ExportRunRow, 'recordType'> & {
       readonly __typename: 'ExportRun'
@@ -113,6 +115,7 @@ export type RunView =
     })
 
 export type BundleRunView = Extract<RunView, { __typename: 'BundleRun' }>
+export type MigrationView = Extract<RunView, { __typename: 'Migration' }>
 export type ImportRunView = Extract<RunView, { __typename: 'ImportRun' }>
 export type ExportRunView = Extract<RunView, { __typename: 'ExportRun' }>
 export type RollbackRunView = Extract<RunView, { __typename: 'RollbackRun' }>
@@ -143,6 +146,8 @@ export function showRun(context: ApiContext, run: RunRow): RunView {
     case 'BUNDLE_EXPORT':
     case 'BUNDLE_IMPORT':
       return { ...run, __typename: 'BundleRun', id, run, recordTypes: run.recordTypes.map(recordTypeEnum) }
+    case 'MIGRATION':
+      return { ...run, __typename: 'Migration', id, run }
     case 'ROLLBACK':
       return { ...run, __typename: 'RollbackRun', id, run, ofRunId: encodeId('run', run.ofRunId) }
     default:

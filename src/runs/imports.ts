@@ -36,6 +36,8 @@ export interface NewImport {
   readonly options: ImportOptions
   /** ALWAYS: it starts by itself; otherwise it is planned first. */
   readonly confirmation: 'ASK' | 'IF_NO_ERRORS' | 'ALWAYS'
+  /** The migration that it belongs to, which decides when it is planned and when it starts; absent for none. */
+  readonly migrationRunId?: string
 }
 
 /** Creates an import and wakes a worker, both or neither. Answers the run's id. */
@@ -51,8 +53,8 @@ export async function createImport(tx: Tx, input: NewImport): Promise<string> {
   const id = newId()
   await tx.query(
     `insert into run (tenant_id, id, kind, status, created_by, record_type, source_file_id, source_options, mapping, options,
-                      confirmation, bytes_total, mapping_template_id, mapping_template_version)
-     values ($1, $2, 'IMPORT', 'ANALYZING', $3, $4, $5, $6::jsonb, $7::jsonb, $8::jsonb, $9, $10, $11, $12)`,
+                      confirmation, bytes_total, mapping_template_id, mapping_template_version, migration_run_id)
+     values ($1, $2, 'IMPORT', 'ANALYZING', $3, $4, $5, $6::jsonb, $7::jsonb, $8::jsonb, $9, $10, $11, $12, $13)`,
     [
       tx.tenantId,
       id,
@@ -66,6 +68,7 @@ export async function createImport(tx: Tx, input: NewImport): Promise<string> {
       file.byte_size,
       input.template?.id ?? null,
       input.template?.version ?? null,
+      input.migrationRunId ?? null,
     ],
   )
   await noteSchema(tx, id)

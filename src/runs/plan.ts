@@ -89,12 +89,13 @@ interface Locked {
   readonly status: RunStatus
   readonly plan_hash: string | null
   readonly plan_rules: string | null
+  readonly migration_run_id: string | null
 }
 
 async function lockImport(tx: Tx, runId: string): Promise<Locked> {
   const run = await first<Locked>(
     tx,
-    'select kind, status, plan_hash, plan_rules from run where tenant_id = $1 and id = $2 for update',
+    'select kind, status, plan_hash, plan_rules, migration_run_id from run where tenant_id = $1 and id = $2 for update',
     [tx.tenantId, runId],
   )
   if (run === null || run.kind !== 'IMPORT') {
@@ -148,6 +149,11 @@ export async function confirmPlan(
   input: { readonly runId: string; readonly planHash: string | null; readonly rules: string },
 ): Promise<void> {
   const run = await lockImport(tx, input.runId)
+  if (run.migration_run_id !== null) {
+    throw new Refusal('INVALID_STATE', 'This import belongs to a migration: promote that, and it starts in its turn.', [
+      'runId',
+    ])
+  }
   if (run.status !== 'AWAITING_CONFIRMATION') {
     throw new Refusal(
       'INVALID_STATE',

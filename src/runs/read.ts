@@ -13,6 +13,7 @@ import type {
   FieldChangeView,
   ImportRowView,
   IssueGroupView,
+  MigrationStage,
   OnRollbackConflict,
   Page,
   PageRequest,
@@ -27,6 +28,7 @@ import type {
   RunKind,
   RunRow,
   StatusReason,
+  VerificationReport,
 } from './types.js'
 
 /** Other imports of the family of the run `r`. */
@@ -47,10 +49,12 @@ const columns = `r.id, r.kind, r.status, r.status_reason, r.created_by, r.create
      and exists (select from run_row x where ${closedBy}))) as reversible,
   coalesce((select f.status not in ('ROLLING_BACK', 'ROLLED_BACK', 'ROLLED_BACK_WITH_CONFLICTS') from run f
     where f.tenant_id = r.tenant_id and f.id = r.root_run_id), true) as root_stands,
-  e.spec, e.snapshot_at, e.template_id, b.record_types as bundle_types, b.bundle_id, b.snapshot_at as bundle_snapshot_at`
+  e.spec, e.snapshot_at, e.template_id, b.record_types as bundle_types, b.bundle_id, b.snapshot_at as bundle_snapshot_at,
+  m.integration_id, m.stage, m.verification, m.schedule, m.time_zone, m.next_due_at`
 
 const source = `run r left join run_export e on e.tenant_id = r.tenant_id and e.run_id = r.id
-  left join run_bundle b on b.tenant_id = r.tenant_id and b.run_id = r.id`
+  left join run_bundle b on b.tenant_id = r.tenant_id and b.run_id = r.id
+  left join run_migration m on m.tenant_id = r.tenant_id and m.run_id = r.id`
 
 interface Stored {
   readonly id: string
@@ -63,6 +67,12 @@ interface Stored {
   readonly bundle_types: RecordTypeName[] | null
   readonly bundle_id: string | null
   readonly bundle_snapshot_at: Date | null
+  readonly integration_id: string | null
+  readonly stage: MigrationStage | null
+  readonly verification: VerificationReport | null
+  readonly schedule: string | null
+  readonly time_zone: string | null
+  readonly next_due_at: Date | null
   readonly created_by: string
   readonly created_at: Date
   readonly started_at: Date | null
@@ -141,6 +151,23 @@ function toRun(tenantId: string, row: Stored): RunRow {
       bundleId: row.bundle_id,
       snapshotAt: row.bundle_snapshot_at,
       reversible: row.reversible,
+    }
+  }
+  if (row.kind === 'MIGRATION') {
+    if (row.integration_id === null || row.stage === null) {
+      throw new Error(`migration ${row.id} lacks what the table requires of it`)
+    }
+    const { created, updated, deleted } = row.counts
+    return {
+      ...base,
+      kind: 'MIGRATION',
+      integrationId: row.integration_id,
+      stage: row.stage,
+      verification: row.verification,
+      schedule: row.schedule,
+      timeZone: row.time_zone,
+      nextDueAt: row.next_due_at,
+      reversible: created + updated + deleted > 0,
     }
   }
   if (row.record_type === null || row.source_file_id === null || row.options === null) {
@@ -259,6 +286,9 @@ function neededFor(kind: RunKind, action: RunAction): Permission {
   if ((kind === 'BUNDLE_EXPORT' || kind === 'BUNDLE_IMPORT') && action !== 'ROLL_BACK') {
     return 'BUNDLE_RUN'
   }
+  if (kind === 'MIGRATION') {
+    return action === 'ROLL_BACK' ? 'ROLLBACK_RUN' : 'MIGRATION_RUN'
+  }
   return kind === 'ROLLBACK' && action !== 'DOWNLOAD' ? 'ROLLBACK_RUN' : permissionFor[action]
 }
 
@@ -271,7 +301,14 @@ export function availableActions(run: RunRow, permissions: ReadonlySet<Permissio
     }
     switch (action) {
       case 'ROLL_BACK':
-        return run.kind === 'BUNDLE_IMPORT' ? run.reversible : run.kind === 'IMPORT' && run.reversible && !run.retrying
+        return run.kind === 'BUNDLE_IMPORT' || run.kind === 'MIGRATION'
+          ? run.reversible
+          : run.kind === 'IMPORT' && run.reversible && !run.retrying
+      case 'MAP':
+      case 'PLAN':
+      case 'CONFIRM':
+        // A migration is mapped, staged and promoted by operations of its own.
+        return run.kind === 'IMPORT'
       case 'RETRY_FAILED':
         return run.kind === 'IMPORT' && failed > 0 && run.rootStands && !run.retrying
       case 'DOWNLOAD':

@@ -3,7 +3,7 @@ import type { ColumnEvidence, ColumnMapping, ImportOptions, MappingConflict, Sou
 import type { RecordFilter, RecordOrder, RecordTypeName } from '../records/types.js'
 import type { RunStatus } from './status.js'
 
-export type RunKind = 'IMPORT' | 'ROLLBACK' | 'EXPORT' | 'BUNDLE_EXPORT' | 'BUNDLE_IMPORT'
+export type RunKind = 'IMPORT' | 'ROLLBACK' | 'EXPORT' | 'BUNDLE_EXPORT' | 'BUNDLE_IMPORT' | 'MIGRATION'
 
 export type RowOutcome =
   | 'CREATED'
@@ -178,7 +178,50 @@ export interface BundleRunRow extends RunBase {
   readonly reversible: boolean
 }
 
-export type RunRow = ImportRunRow | RollbackRunRow | ExportRunRow | BundleRunRow
+export interface MigrationRunRow extends RunBase {
+  readonly kind: 'MIGRATION'
+  readonly integrationId: string
+  readonly stage: MigrationStage
+  /** The newest proof; null before there is one. */
+  readonly verification: VerificationReport | null
+  readonly schedule: string | null
+  readonly timeZone: string | null
+  readonly nextDueAt: Date | null
+  /** Whether an import of it wrote something that a rollback would undo. */
+  readonly reversible: boolean
+}
+
+export type MigrationStage =
+  | 'DRAFT'
+  | 'DISCOVERING'
+  | 'AWAITING_MAPPING'
+  | 'EXTRACTING'
+  | 'STAGING'
+  | 'AWAITING_REVIEW'
+  | 'PROMOTING'
+  | 'VERIFYING'
+  | 'READY_FOR_DELTA'
+  | 'COMPLETED'
+
+/** One check of a proof. Counts and values stand as text, as people compare them. */
+export interface VerificationCheck {
+  readonly name: string
+  /** Null for a check of the migration as a whole. */
+  readonly object: string | null
+  readonly expected: string
+  readonly actual: string
+  readonly passed: boolean
+  readonly detail: string | null
+}
+
+export interface VerificationReport {
+  readonly passed: boolean
+  readonly checks: readonly VerificationCheck[]
+  /** ISO 8601 UTC. */
+  readonly createdAt: string
+}
+
+export type RunRow = ImportRunRow | RollbackRunRow | ExportRunRow | BundleRunRow | MigrationRunRow
 
 /** One page of a list: `cursor` of each item is opaque; `hasNext`/`hasPrevious` as in Relay. */
 export interface Page<T> {

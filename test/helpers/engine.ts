@@ -29,6 +29,8 @@ import type { TestDatabase } from './database.js'
 export interface EngineOptions {
   readonly chunkRows?: number
   readonly chunksInFlight?: number
+  /** Stands in for the CRMs of integrations. */
+  readonly openVendor?: WorkerContext['openVendor']
 }
 
 export interface ImportRequest {
@@ -84,6 +86,7 @@ export class Engine {
       presence,
       files,
       fileRetentionDays: 30,
+      openVendor: options.openVendor ?? (() => Promise.reject(new Error('nobody is there'))),
       bundles: bundleSecrets({ secret: new Secret('a secret of tests, 32 characters at least'), bundleKeys: [] }),
       chunkRows: options.chunkRows ?? 1000,
       chunksInFlight: options.chunksInFlight ?? 2,
@@ -134,6 +137,12 @@ export class Engine {
       }
     }
     throw new Error(`run ${runId} does not come to an end: ${JSON.stringify(await this.run(tenantId, runId))}`)
+  }
+
+  /** Advances a run once, if there is something to do for it now. */
+  async step(tenantId: string, runId: string): Promise<void> {
+    await this.oracle.query("update run_wakeup set due_at = now() - interval '1 second' where run_id = $1", [runId])
+    await advanceRun(this.context, { tenantId, runId })
   }
 
   async import(tenantId: string, request: ImportRequest): Promise<ImportRunRow> {

@@ -297,7 +297,7 @@ test('knows every table that holds keys of the store', async () => {
   const here = await place()
   assert.deepEqual(
     rows.map(({ name }) => name),
-    ['quarantined_file', 'run_bundle_rows', 'run_file', 'source_file', 'upload_part'],
+    ['migration_page', 'quarantined_file', 'run_bundle_rows', 'run_file', 'source_file', 'upload_part'],
     'reconcile-files.ts would remove files of a table that it does not ask',
   )
   const part = await stored(here, 1000)

@@ -16,7 +16,10 @@ let world: World
 let ada: Actor
 
 before(async () => {
-  world = await World.start({ worker: false, settings: { NODE_ENV: 'production', PORTAGE_MASTER_KEYS: `k1:${'A'.repeat(43)}` } })
+  world = await World.start({
+    worker: false,
+    settings: { NODE_ENV: 'production', PORTAGE_MASTER_KEYS: `k1:${'A'.repeat(43)}` },
+  })
   ada = await world.actor(await world.tenant())
 })
 after(() => world.close())

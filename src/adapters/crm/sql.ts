@@ -82,6 +82,23 @@ export interface ChunkSql {
 }
 
 /**
+ * What the cell of a reference by external id names, as SQL over the cell: an id of the row's own source system or, in an
+ * import of a migration, one of the object that the cell tells before it.
+ */
+export function referenceIdentity(
+  plan: Pick<WritePlan, 'referenceBase'>,
+  cell: string,
+  system: string,
+): { readonly system: string; readonly id: string } {
+  return plan.referenceBase == null
+    ? { system, id: cell }
+    : {
+        system: `(${text(plan.referenceBase)} || split_part(${cell}, '/', 1))`,
+        id: `substr(${cell}, strpos(${cell}, '/') + 1)`,
+      }
+}
+
+/**
  * `rehearsed`: in a session where shadows stand in for the tables that a chunk writes (see `shadow.ts`). Then nothing real is
  * locked, and the glance at rows that change nothing goes to the real table, past the shadow's own records.
  */
@@ -190,6 +207,7 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
     })
 
   function linkSql(field: FieldDefinition, to: string, key: string, value: string): string {
+    const named = referenceIdentity(plan, value, system)
     const conditions =
       to === 'member'
         ? `r.${key} = ${value} and r.active`
@@ -203,9 +221,9 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
           ? `select r.id from ${to} r where r.tenant_id = ${tenant} and ${conditions} limit 2${keyShare}`
           : // A record is known by every identity that it has.
             `select r.id from (
-               select i.id from ${to} i where i.tenant_id = ${tenant} and i.${snake(key)} = ${value} and i.deleted_at is null and i.source_system = ${system}
+               select i.id from ${to} i where i.tenant_id = ${tenant} and i.${snake(key)} = ${named.id} and i.deleted_at is null and i.source_system = ${named.system}
                union select i.record_id from record_identity i
-               where i.tenant_id = ${tenant} and i.record_type = ${text(to)} and i.source_system = ${system} and i.external_id = ${value}) k
+               where i.tenant_id = ${tenant} and i.record_type = ${text(to)} and i.source_system = ${named.system} and i.external_id = ${named.id}) k
              join ${to} r on r.tenant_id = ${tenant} and r.id = k.id and r.deleted_at is null limit 2${keyShare}`
     return `insert into link (row_number, field, record_id, n)
       select f.row_number, ${text(field.name)}, (array_agg(f.id))[1], count(*) from (

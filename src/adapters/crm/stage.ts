@@ -25,6 +25,16 @@ export interface WritePlan {
   readonly defaultOwnerId: string | null
   /** What a row gets whose record is not what it was when the import was planned; null where no plan binds the run. */
   readonly onDrift: 'SKIP_ROW' | 'APPLY' | 'FAIL_RUN' | null
+  /**
+   * Of an import of a migration, whose cells name a record of another object as `Contact/0035e0`: what stands before the
+   * object's name in the source system of its records. Absent or null: an external id is one of the row's own source system.
+   */
+  readonly referenceBase?: string | null
+  /**
+   * Imports that were planned together with this one, itself included, in whose plans records may stand that another of them
+   * makes. Absent: this one alone.
+   */
+  readonly plannedWith?: readonly string[]
   /** Fields of which no two records may have the same value; each is staged and has an index. Absent for none. */
   readonly unique?: readonly UniqueRule[]
 }
@@ -57,6 +67,10 @@ export function stageDdl(plan: WritePlan, related: readonly WritePlan[] = []): s
     'create temporary table expected (row_number bigint primary key, record_id uuid, version int, outcome text) on commit delete rows',
   ]
 }
+
+/** Takes away what `stageDdl` has made, for the next run in the session. */
+export const stageDrop =
+  'drop table pg_temp.stage, pg_temp.hit, pg_temp.link, pg_temp.verdict, pg_temp.kin, pg_temp.expected'
 
 export function stageCopy(plan: WritePlan): string {
   const columns = [

@@ -10,7 +10,7 @@ import { encodeId, newId } from '../../ids.js'
 import type { Issue, IssueCode, IssueSeverity } from '../../pipeline/types.js'
 import { ID_FIELD } from '../../records/index.js'
 import type { RecordTypeName } from '../../records/types.js'
-import { type ChunkSql, open, stretch, text } from './sql.js'
+import { type ChunkSql, open, referenceIdentity, stretch, text } from './sql.js'
 import { fieldNamed, stageCopy, type WritePlan } from './stage.js'
 
 /** A chunk as the reader hands it over. */
@@ -562,7 +562,8 @@ class ChunkWriter {
    * dealt with as `onDrift` says. Rows that failed or were skipped in the plan do so again, for that is what was approved.
    */
   async #keepToPlan(from: number, to: number, pass: number, onDrift: 'SKIP_ROW' | 'APPLY' | 'FAIL_RUN'): Promise<void> {
-    const params = [...this.#params(from, to, pass), this.#plan.runId]
+    const mates = this.#plan.plannedWith ?? null
+    const params = [...this.#params(from, to, pass), mates ?? [this.#plan.runId]]
     const { table } = this.#plan.recordType
     const drifted = await this.#tx.query<{
       row: number
@@ -579,11 +580,18 @@ class ChunkWriter {
          when e.version is null then h.row_number is not null
          when e.version = ${SEVERAL_RECORDS} then coalesce(h.n, 0) < 2
          when h.n is distinct from 1 then true
-         when e.version = ${OWN_RECORD} then r.created_run_id is distinct from $6 or r.version <> r.pristine_version
+         when e.version = ${OWN_RECORD} then not coalesce(r.created_run_id = any ($6), false) or (r.version <> r.pristine_version${
+           mates === null
+             ? ''
+             : ` and not exists (
+           -- Imports that were planned together are no drift to one another.
+           select from (select max(c.after_version) as last from run_change c
+             where c.tenant_id = $1 and c.run_id = any ($6) and c.record_id = h.record_id) c where c.last = r.version)`
+         })
          else h.record_id <> e.record_id or (r.version <> e.version and not exists (
            -- Earlier rows of the same run are no drift: the record stood at the planned version before the first of them.
            select from (select min(c.before_version) as first, max(c.after_version) as last from run_change c
-             where c.tenant_id = $1 and c.run_id = $6 and c.record_id = h.record_id) c
+             where c.tenant_id = $1 and c.run_id = any ($6) and c.record_id = h.record_id) c
            where c.first = e.version and c.last = r.version)) end
        order by 1`,
       params,
@@ -664,10 +672,17 @@ class ChunkWriter {
       `select from expected e join run_change c on c.tenant_id = $1 and c.run_id = $2 and c.row_number = e.row_number
        where e.version <> ${SEVERAL_RECORDS} and c.row_number between $3 and $4 and c.record_type = $5 and c.before_version <> coalesce(
          (select max(p.after_version) from run_change p
-          where p.tenant_id = $1 and p.run_id = $2 and p.record_id = c.record_id and p.row_number < c.row_number),
+          where p.tenant_id = $1 and p.run_id = any ($6) and p.record_id = c.record_id and (p.run_id <> $2 or p.row_number < c.row_number)),
          nullif(e.version, ${OWN_RECORD}), 1)
        limit 1`,
-      [this.#tx.tenantId, this.#plan.runId, firstRow, lastRow, this.#plan.recordType.name],
+      [
+        this.#tx.tenantId,
+        this.#plan.runId,
+        firstRow,
+        lastRow,
+        this.#plan.recordType.name,
+        this.#plan.plannedWith ?? [this.#plan.runId],
+      ],
     )
     if (between.length > 0) {
       throw raced()
@@ -1136,11 +1151,14 @@ class ChunkWriter {
       systemColumn === undefined
         ? text(this.#plan.sourceSystem)
         : `coalesce(s.${systemColumn}, ${text(this.#plan.sourceSystem)})`
+    const named = referenceIdentity(this.#plan, 'x.value', system)
+    const byExternalId = `x.key = 'externalId'`
     for (const [name, waiting] of Map.groupBy(this.#pending, (relation) => relation.field)) {
       const field = fieldNamed(this.#plan.recordType, name)
       await this.#tx.query(
         `insert into pending_relation (tenant_id, record_type, record_id, field, run_id, row_number, to_type, key, value, source_system, was)
-         select distinct on (r.id) $1, $2, r.id, $3, $4, x.row_number, $5, x.key, x.value, ${system}, r.${field.column}
+         select distinct on (r.id) $1, $2, r.id, $3, $4, x.row_number, $5, x.key,
+           case when ${byExternalId} then ${named.id} else x.value end, case when ${byExternalId} then ${named.system} else ${system} end, r.${field.column}
          from unnest($6::bigint[], $7::text[], $8::text[]) as x (row_number, key, value)
            join stage s on s.row_number = x.row_number left join verdict v on v.row_number = s.row_number
            cross join lateral (select id, ${field.column} from ${this.#plan.recordType.table} r

@@ -1,0 +1,294 @@
+/**
+ * The proof of a migration: every row of every file that was read is held against the records as they stand, the numbers
+ * against what the service counts, and a random sample is read from the service once more.
+ */
+import { createInterface } from 'node:readline'
+import type { VendorObject, VendorRow } from '../adapters/vendor.js'
+import { one, withTenant } from '../db/tx.js'
+import { VERIFICATION_DETAILS_MAX, VERIFICATION_SAMPLE_RECORDS } from '../limits.js'
+import { recordTypes } from '../records/index.js'
+import { type MigrationObjectRow, migrationPasses } from '../runs/migrations.js'
+import type { PlanCounts, VerificationCheck, VerificationReport } from '../runs/types.js'
+import { compareImport, type Difference } from './plan-import.js'
+import type { MigrationWork } from './run-migration.js'
+
+/** Null when the worker was asked to stop: the proof is made anew by whoever goes on. */
+export async function verifyMigration(work: MigrationWork): Promise<VerificationReport | null> {
+  const checks: VerificationCheck[] = []
+  for (const object of work.objects) {
+    if (work.context.stopping.aborted) {
+      return null
+    }
+    checks.push(...(await verifyObject(work, object)))
+  }
+  return { passed: checks.every(({ passed }) => passed), checks, createdAt: new Date().toISOString() }
+}
+
+interface Child {
+  readonly importRunId: string
+  readonly sourceFileId: string
+  readonly pass: number
+  readonly planned: PlanCounts | null
+  readonly created: number
+  readonly updated: number
+  readonly unchanged: number
+  readonly skipped: number
+  readonly failed: number
+}
+
+async function verifyObject(
+  work: MigrationWork,
+  object: MigrationObjectRow<VendorObject>,
+): Promise<VerificationCheck[]> {
+  const { context, claim, migration, adapter } = work
+  const sourceSystem = `${adapter.system}/${migration.account?.id ?? ''}/${object.object}`
+  const children = await childrenOf(work, object.object)
+  const checks: VerificationCheck[] = []
+  const check = (
+    name: string,
+    expected: string | number,
+    actual: string | number,
+    detail: string | null = null,
+  ): void => {
+    checks.push({
+      name,
+      object: object.object,
+      expected: String(expected),
+      actual: String(actual),
+      passed: String(expected) === String(actual),
+      detail,
+    })
+  }
+
+  // What staging said against what happened.
+  for (const child of children.filter(({ planned }) => planned !== null)) {
+    const said = (['created', 'updated', 'unchanged', 'skipped', 'failed'] as const).map((name) => [
+      `${name} ${child.planned?.[name] ?? 0}`,
+      `${name} ${child[name]}`,
+    ])
+    check('staging', said.map(([planned]) => planned).join(', '), said.map(([, done]) => done).join(', '))
+  }
+
+  // Every row of every file, a record's newest reading alone.
+  let rows = 0
+  let proven = 0
+  let refused = 0
+  const differing = new Map<string, { n: number; examples: string[] }>()
+  const note = (what: string, { row, sourceId }: Difference): void => {
+    const one = differing.get(what) ?? { n: 0, examples: [] }
+    one.n += 1
+    if (one.examples.length < VERIFICATION_DETAILS_MAX) {
+      one.examples.push(sourceId ?? `row ${row}`)
+    }
+    differing.set(what, one)
+  }
+  for (const child of children.toReversed()) {
+    const failed = await failedRows(work, child.importRunId)
+    const later = await readSince(work, object.object, child.pass)
+    const sum = await compareImport(
+      context,
+      { ...claim, runId: child.importRunId, kind: 'IMPORT' },
+      work.lost,
+      (difference) => {
+        if (failed.has(difference.row)) {
+          refused += 1
+        } else if (difference.sourceId !== null && later.has(difference.sourceId)) {
+          proven += 1
+        } else if (difference.outcome === 'CREATED') {
+          note('missing', difference)
+        } else {
+          const fields = Object.keys(difference.after)
+          for (const field of fields.length === 0 ? [difference.outcome.toLowerCase()] : fields) {
+            note(field, difference)
+          }
+        }
+      },
+    )
+    rows += sum.rows
+    proven += sum.unchanged
+    refused += sum.unreadable
+  }
+  check(
+    'rows',
+    rows - refused,
+    proven,
+    refused === 0
+      ? null
+      : `${refused} rows failed when they were imported: they are among the failed rows of the import.`,
+  )
+  for (const [what, { n, examples }] of differing) {
+    const about = what === 'missing' ? 'missing records' : `field ${what}`
+    check(about, 0, n, `For example ${examples.join(', ')}.`)
+  }
+
+  // Numbers: of the service, of the file, of the records here.
+  const here = await recordsHere(work, object, sourceSystem)
+  check(
+    'records',
+    rows === 0 ? here.known : here.expected - refused,
+    here.known,
+    'Records known here by this object of the service.',
+  )
+  check('orphans', 0, here.orphans, 'Records of this object here that no file of the migration has.')
+  if (object.sampleSize === null && object.filter === null && object.descriptor !== null) {
+    const counted = await adapter.count(work.api, object.descriptor, work.lost)
+    if (counted.exact) {
+      // Records made since the window was closed come with the next pass.
+      const since = counted.count - here.expected
+      check(
+        'source count',
+        counted.count - Math.max(0, since),
+        here.expected,
+        since > 0 ? `${since} records are newer than this pass.` : null,
+      )
+    }
+  }
+  checks.push(...(await sampleAgain(work, object)))
+  return checks
+}
+
+async function childrenOf({ context, claim }: MigrationWork, object: string): Promise<Child[]> {
+  return context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, (tx) =>
+      tx.query<Child>(
+        `select p.import_run_id as "importRunId", p.source_file_id as "sourceFileId", p.pass, r.plan_counts as planned,
+           r.created::float8 as created, r.updated::float8 as updated, r.unchanged::float8 as unchanged,
+           r.skipped::float8 as skipped, r.failed::float8 as failed
+         from migration_pass p join run r on r.tenant_id = p.tenant_id and r.id = p.import_run_id
+         where p.tenant_id = $1 and p.run_id = $2 and p.object = $3 and p.kind = 'CHANGED'
+           and r.status in ('COMPLETED', 'COMPLETED_WITH_ERRORS') order by p.pass`,
+        [tx.tenantId, claim.runId, object],
+      ),
+    ),
+  )
+}
+
+async function failedRows({ context, claim }: MigrationWork, importId: string): Promise<Set<number>> {
+  const rows = await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, (tx) =>
+      tx.query<{ row: number }>(
+        `select row_number as row from run_row where tenant_id = $1 and run_id = $2 and outcome in ('FAILED', 'SKIPPED')`,
+        [tx.tenantId, importId],
+      ),
+    ),
+  )
+  return new Set(rows.map(({ row }) => row))
+}
+
+/** Records that a later pass has read again or found gone. */
+async function readSince({ context, claim }: MigrationWork, object: string, pass: number): Promise<Set<string>> {
+  const rows = await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, (tx) =>
+      tx.query<{ external_id: string }>(
+        'select distinct external_id from migration_row where tenant_id = $1 and run_id = $2 and object = $3 and pass > $4',
+        [tx.tenantId, claim.runId, object, pass],
+      ),
+    ),
+  )
+  return new Set(rows.map(({ external_id }) => external_id))
+}
+
+/** Records of the object that are here, those that the files of all passes have, and those here that no file has. */
+async function recordsHere(
+  { context, claim }: MigrationWork,
+  { object, recordType }: MigrationObjectRow,
+  sourceSystem: string,
+): Promise<{ readonly known: number; readonly expected: number; readonly orphans: number }> {
+  const { table } = recordTypes[recordType]
+  return context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, (tx) =>
+      one<{ known: number; expected: number; orphans: number }>(
+        tx,
+        `with here as materialized (
+           select external_id from ${table} where tenant_id = $1 and source_system = $4 and external_id is not null and deleted_at is null
+           union select i.external_id from record_identity i join ${table} r on r.tenant_id = i.tenant_id and r.id = i.record_id and r.deleted_at is null
+           where i.tenant_id = $1 and i.record_type = $5 and i.source_system = $4),
+         newest as materialized (
+           select distinct on (external_id) external_id, deleted from migration_row
+           where tenant_id = $1 and run_id = $2 and object = $3 order by external_id, pass desc),
+         there as materialized (select external_id from newest where not deleted)
+         select (select count(*) from here)::float8 as known, (select count(*) from there)::float8 as expected,
+           (select count(*) from here h where not exists (select from there t where t.external_id = h.external_id))::float8 as orphans`,
+        [tx.tenantId, claim.runId, object, sourceSystem, recordType],
+      ),
+    ),
+  )
+}
+
+/** Reads random records of the newest file from the service once more: what it says now is what was read. */
+async function sampleAgain(
+  work: MigrationWork,
+  object: MigrationObjectRow<VendorObject>,
+): Promise<VerificationCheck[]> {
+  const { context, claim, adapter, api, lost, migration } = work
+  const passes = await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, async (tx) => {
+      const all = await migrationPasses(tx, claim.runId)
+      return all.filter(
+        (pass) => pass.object === object.object && pass.kind === 'CHANGED' && pass.pass === migration.pass,
+      )
+    }),
+  )
+  const pass = passes[0]
+  if (pass === undefined || object.descriptor === null) {
+    return []
+  }
+  const { ids, key } = await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, async (tx) => ({
+      ids: await tx.query<{ external_id: string }>(
+        `select external_id from migration_row where tenant_id = $1 and run_id = $2 and object = $3 and pass = $4 and not deleted
+         order by random() limit $5`,
+        [tx.tenantId, claim.runId, object.object, migration.pass, VERIFICATION_SAMPLE_RECORDS],
+      ),
+      key: await one<{ key: string }>(
+        tx,
+        'select storage_key as key from source_file where tenant_id = $1 and id = $2',
+        [tx.tenantId, pass.sourceFileId],
+      ),
+    })),
+  )
+  const wanted = new Set(ids.map(({ external_id }) => external_id))
+  const fields = object.descriptor.fields.map(({ name }) => name).filter((name) => !name.startsWith('portage.'))
+  const again = new Map(
+    (await adapter.read(api, object.descriptor, [...wanted], fields, lost)).map((row) => [row.externalId, row]),
+  )
+  const differing: string[] = []
+  let compared = 0
+  for await (const line of createInterface({ input: context.files.read(key.key), crlfDelay: Infinity })) {
+    const before: unknown = JSON.parse(line)
+    const id = adapter.idOf(object.descriptor, before)
+    const now = id === null ? undefined : again.get(id)
+    if (id === null || now === undefined || !wanted.has(id)) {
+      continue
+    }
+    if (now.updatedAt !== null && migration.windowUntil !== null && now.updatedAt >= migration.windowUntil) {
+      // Changed since: it comes with the next pass.
+      wanted.delete(id)
+      continue
+    }
+    compared += 1
+    differing.push(...difference(id, before, now))
+  }
+  const gone = [...wanted].filter((id) => !again.has(id))
+  return [
+    {
+      name: 'sample',
+      object: object.object,
+      expected: `${wanted.size} the same`,
+      actual: `${compared - new Set(differing.map((text) => text.split(':')[0])).size} the same`,
+      passed: differing.length === 0 && gone.length === 0,
+      detail:
+        differing.length + gone.length === 0
+          ? `${compared} random records were read from the service again, field by field.`
+          : [...differing, ...gone.map((id) => `${id}: gone`)].slice(0, VERIFICATION_DETAILS_MAX).join('; '),
+    },
+  ]
+}
+
+/** Fields in which a record is not what it was when it was read. */
+function difference(id: string, before: unknown, now: VendorRow): string[] {
+  const was = before as Readonly<Record<string, unknown>>
+  return Object.entries(now.data)
+    .filter(([name, value]) => name in was && JSON.stringify(was[name]) !== JSON.stringify(value))
+    .map(([name]) => `${id}: ${name}`)
+}
