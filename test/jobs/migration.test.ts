@@ -336,7 +336,7 @@ for (const [what, damage] of [
   ],
   [
     'a record too many',
-    `insert into lead (tenant_id, id, title, source_system, external_id) select tenant_id, gen_random_uuid(), 'Extra', source_system, '77' from lead where tenant_id = $1 and external_id = '3'`,
+    `insert into lead (tenant_id, id, title, contact_id, source_system, external_id) select tenant_id, gen_random_uuid(), 'Extra', contact_id, source_system, '77' from lead where tenant_id = $1 and external_id = '3'`,
   ],
 ] as const) {
   test(`the proof tells of ${what}`, async () => {
