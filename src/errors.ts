@@ -52,7 +52,6 @@ export type RefusalCode =
   | 'BUNDLE_TAMPERED'
   | 'CONSENT_REQUIRED'
   | 'PASSPHRASE_WRONG'
-  | 'INTEGRATION_NOT_CONNECTED'
 
 /** An expected refusal that the caller can act on. Thrown below the resolvers, answered by them as a UserError. */
 export class Refusal extends Error {

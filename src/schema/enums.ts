@@ -88,7 +88,14 @@ export const MappingConflictCode = enumOf('MappingConflictCode', [
   'TEMPLATE_DRIFT',
 ])
 
-export const RunKindEnum = enumOf('RunKind', ['IMPORT', 'EXPORT', 'ROLLBACK', 'BUNDLE_EXPORT', 'BUNDLE_IMPORT'])
+export const RunKindEnum = enumOf('RunKind', [
+  'MIGRATION',
+  'IMPORT',
+  'EXPORT',
+  'ROLLBACK',
+  'BUNDLE_EXPORT',
+  'BUNDLE_IMPORT',
+])
 
 export const RunStatusEnum = enumOf('RunStatus', runStatuses)
 
