@@ -15,6 +15,8 @@ export interface OAuthWays {
   readonly rotate: boolean
   /** Null: access tokens live until they are ended. */
   readonly tokenSeconds: number | null
+  /** A refresh token that was not used for so long is good for nothing; absent: it lives for ever. */
+  readonly refreshIdleMs?: number
   /** Characters of an access token, about. */
   readonly tokenLength?: number
   /** The answer to a good request for tokens; `refreshToken` null: the one before stays. */
@@ -34,6 +36,8 @@ interface Grant {
   /** Access tokens with the time of their end. */
   readonly access: Map<string, number>
   revoked: boolean
+  /** When the refresh token was given or used last. */
+  usedAt: number
 }
 
 interface Code {
@@ -151,7 +155,7 @@ export class OAuthServer implements SimulatedOAuth {
       return json(400, { error: 'unsupported_grant_type', error_description: 'grant type not supported' })
     }
     const token = form.get('refresh_token') ?? ''
-    const grant = this.#grants.find((candidate) => candidate.refreshToken === token && !candidate.revoked)
+    const grant = this.#grants.find((candidate) => candidate.refreshToken === token && this.#lives(candidate))
     if (grant === undefined) {
       this.denials++
       // A token that was used before is in wrong hands or was sent twice: nobody may go on with what came of it.
@@ -162,6 +166,7 @@ export class OAuthServer implements SimulatedOAuth {
       return this.#ways.denied()
     }
     this.refreshes++
+    grant.usedAt = this.#now()
     if (this.#ways.rotate) {
       grant.used.add(token)
       grant.refreshToken = this.#secret(40)
@@ -189,8 +194,18 @@ export class OAuthServer implements SimulatedOAuth {
     }
   }
 
+  #lives({ revoked, usedAt }: Grant): boolean {
+    return !revoked && this.#now() - usedAt <= (this.#ways.refreshIdleMs ?? Number.POSITIVE_INFINITY)
+  }
+
   #grant(): Grant {
-    const grant = { refreshToken: this.#secret(40), used: new Set<string>(), access: new Map(), revoked: false }
+    const grant: Grant = {
+      refreshToken: this.#secret(40),
+      used: new Set<string>(),
+      access: new Map(),
+      revoked: false,
+      usedAt: this.#now(),
+    }
     this.#grants.push(grant)
     return grant
   }

@@ -149,6 +149,11 @@ export class Description {
     return [...this.#operations.keys()]
   }
 
+  /** What it says the operation costs, in tokens; null: nothing. */
+  costOf(operationId: string): number | null {
+    return this.#operations.get(operationId)?.['x-token-cost'] ?? null
+  }
+
   /** Null: it says nothing about this answer. */
   schemaOf(operationId: string, status: number): Schema | null {
     const content = this.#operations.get(operationId)?.responses?.[String(status)]?.content ?? {}
