@@ -457,7 +457,7 @@ test('goes wrong in every common way when it is told to', async () => {
 
 /** Everything that an honest reader of lists, searches and associations learns. */
 async function learned(hubspot: Account): Promise<unknown> {
-  const names = 'city,jobtitle,phone,budget_max,move_in_date,hubspot_owner_id,createdate'
+  const names = 'firstname,city,jobtitle,phone,budget_max,move_in_date,hubspot_owner_id,createdate'
   const rows = await all(hubspot.ask, `/crm/v3/objects/contacts?properties=${names}`, 8)
   const times = await all(hubspot.ask, '/crm/v3/objects/calls?properties=hs_timestamp', 8)
   const archived = await all(hubspot.ask, '/crm/v3/objects/contacts?archived=true', 8)

@@ -870,7 +870,7 @@ export class HubspotService implements Service {
       case 'DUPLICATED_ROW':
         return rows.flatMap((row, at) => (chosen(at) ? [row, row] : [row]))
       case 'TRUNCATED_TEXT':
-        return each((name, value) => (types.get(name) === 'string' && value.length > 8 ? value.slice(0, -4) : value))
+        return each((name, value) => (types.get(name) === 'string' && value.length > 4 ? value.slice(0, -3) : value))
       case 'CHANGED_VALUE':
         return each((name, value) =>
           types.get(name) === 'number' ? String(Number(value) + 1) : types.get(name) === 'string' ? `${value}x` : value,
