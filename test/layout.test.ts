@@ -77,7 +77,17 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   schema: ['records'],
   jobs: ['runs', 'pipeline', 'records', 'adapters', 'access', 'db', 'events', ...surroundings],
   // Integrations hold sealed tokens, and get new ones from the vendor.
-  runs: ['db', 'events', 'records', 'adapters/http', 'adapters/oauth', 'adapters/vendor', 'access/secrets', 'config'],
+  runs: [
+    'db',
+    'events',
+    'records',
+    'adapters/http',
+    'adapters/oauth',
+    'adapters/vendor',
+    'adapters/pipedrive',
+    'access/secrets',
+    'config',
+  ],
   events: ['db', 'log'],
   // What stands for a character in HTML is one table, wherever HTML comes from.
   pipeline: ['records', 'adapters/files/html-entities'],
@@ -91,6 +101,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'adapters/http': [],
   'adapters/oauth': ['adapters/http'],
   'adapters/vendor': ['adapters/http'],
+  'adapters/pipedrive': ['adapters/http', 'adapters/vendor'],
   access: ['db', 'records', 'config'],
   db: ['log', 'migrations'],
   cli: ['access', 'db', 'adapters/files', ...surroundings],

@@ -12,7 +12,9 @@ export interface OpenVendor {
 }
 
 /** Loaded where they are needed: most workers never speak to most of them. */
-const adapters: Readonly<Partial<Record<CrmSystem, () => Promise<VendorAdapter>>>> = {}
+const adapters: Readonly<Partial<Record<CrmSystem, () => Promise<VendorAdapter>>>> = {
+  pipedrive: async () => (await import('../adapters/pipedrive/index.js')).pipedrive,
+}
 
 /** Opens an integration. Refuses INTEGRATION_NOT_CONNECTED. */
 export async function openVendor(door: IntegrationDoor, tenantId: string, integrationId: string): Promise<OpenVendor> {
