@@ -57,6 +57,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'adapters/antivirus',
     // The page that browsers come back to from a CRM.
     'runs/integrations',
+    'runs/vendors',
     ...surroundings,
   ],
   resolvers: [

@@ -20,6 +20,7 @@ import {
   isRequiredArgument,
 } from 'graphql'
 import { decodeId, encodeId, type IdKind } from '../src/ids.js'
+import { populated, type SmallCrm } from './helpers/small-crm.js'
 import { SocketClient } from './server/socket-client.js'
 import { type Actor, dataOf, type GraphQLAnswer, World } from './server/world.js'
 
@@ -42,6 +43,8 @@ interface Ids {
   readonly template: string
   readonly export: string
   readonly exportTemplate: string
+  readonly integration: string
+  readonly migration: string
   readonly rule: string
   readonly customField: string
   readonly pair: string
@@ -51,6 +54,8 @@ interface Ids {
 }
 
 let world: World
+/** The CRMs that tenants move in from, by tenant. */
+const crms = new Map<string, SmallCrm>()
 let schema: GraphQLSchema
 let ada: Actor
 let neighbour: Actor
@@ -60,7 +65,13 @@ let theirs: Ids
 const reached = new Set<string>()
 
 before(async () => {
-  world = await World.start()
+  world = await World.start({
+    settings: { PORTAGE_HUBSPOT_CLIENT_ID: 'app', PORTAGE_HUBSPOT_CLIENT_SECRET: 'a secret of the app' },
+    openVendor: (tenantId) => {
+      const crm = crms.get(tenantId)
+      return crm === undefined ? Promise.reject(new Error('nobody is there')) : Promise.resolve(crm.open())
+    },
+  })
   ada = await world.actor(await world.tenant('Ada'))
   neighbour = await world.actor(await world.tenant(`${CANARY} Ltd`), undefined, `boss-${CANARY}@example.com`)
   own = await populate(ada, 'alpha')
@@ -368,6 +379,7 @@ async function populate(actor: Actor, mark: string): Promise<Ids> {
     rollback,
     bundle,
     ...settled,
+    ...(await populateMigration(actor, mark)),
     member: saved.memberSave.member.id,
     apiKey: made.apiKeyCreate.apiKey.id,
     tenant: ids.viewer.tenantId,
@@ -526,6 +538,87 @@ async function populateExports(actor: Actor, mark: string): Promise<Pick<Ids, 'e
   return { export: exportCreate.exportRun.id, exportTemplate }
 }
 
+/** A connected CRM, and a migration out of it that has been promoted and proven. */
+async function populateMigration(actor: Actor, mark: string): Promise<Pick<Ids, 'integration' | 'migration'>> {
+  const crm = populated(1)
+  for (const record of Object.values(crm.records).flat()) {
+    record.values = Object.fromEntries(
+      Object.entries(record.values).map(([name, value]) => [
+        name,
+        name === 'kind' ? value : name === 'mail' ? `moved-${mark}@example.com` : `${value} ${mark}`,
+      ]),
+    )
+  }
+  crms.set(actor.tenantId, crm)
+  const { rows } = await world.oracle.query<{ id: string }>(
+    `insert into integration (tenant_id, id, system, status, login_origin, account, account_name, api_origin, access_token, connected_at, created_by, scopes)
+     values ($1, uuidv7(), 'hubspot', 'CONNECTED', $2, $2, $2, $2, $2, now(), $2, array[$2]) returning id`,
+    [actor.tenantId, `hub ${mark}`],
+  )
+  const integrationId = rows[0]?.id ?? ''
+  await world.oracle.query(
+    `insert into api_budget (tenant_id, integration_id, lane, tokens, filled_at, day_used, day_limit, day_ends_at)
+     values ($1, $2, 'main', 1, now(), 5, 100000, now() + interval '1 day')`,
+    [actor.tenantId, integrationId],
+  )
+  const begun = await world.ask(
+    actor,
+    'mutation ($input: IntegrationBeginInput!) { integrationBegin(input: $input) { userErrors { message } } }',
+    { input: { system: 'HUBSPOT', redirectUri: `${world.url}/oauth/callback` } },
+  )
+  assert.deepEqual(begun.integrationBegin.userErrors, [])
+  const integration = encodeId('integration', integrationId)
+  const object = (name: string, recordType: string) => ({ object: name, recordType })
+  const created = await world.ask(
+    actor,
+    'mutation ($input: MigrationCreateInput!) { migrationCreate(input: $input) { migration { id } userErrors { message } } }',
+    {
+      input: {
+        integrationId: integration,
+        objects: [
+          object('companies', 'CONTACT'),
+          object('people', 'CONTACT'),
+          object('deals', 'LEAD'),
+          object('calls', 'ACTIVITY'),
+        ],
+        idempotencyKey: `migration ${mark}`,
+      },
+    },
+  )
+  assert.deepEqual(created.migrationCreate.userErrors, [])
+  const migration: string = created.migrationCreate.migration.id
+  assert.equal(await world.rested(actor, migration), 'AWAITING_MAPPING')
+  for (const step of ['migrationStage', 'migrationPromote']) {
+    const answer = await world.ask(
+      actor,
+      `mutation ($input: MigrationInput!) { ${step}(input: $input) { userErrors { message } } }`,
+      { input: { migrationId: migration, idempotencyKey: `${step} ${mark}` } },
+    )
+    assert.deepEqual(answer[step].userErrors, [])
+    await world.rested(actor, migration)
+  }
+  const proven = await world.ask(actor, 'query ($id: ID!) { migration(id: $id) { stage statusReason { message } } }', {
+    id: migration,
+  })
+  assert.equal(proven.migration.stage, 'READY_FOR_DELTA', JSON.stringify(proven))
+  // Pages are there only while an object is read, and what has changed at the source only until somebody has looked.
+  await world.oracle.query(
+    `insert into migration_page (tenant_id, run_id, object, pass, number, storage_key, row_count, byte_size)
+     values ($1, $2, 'people', 9, 1, $3, 1, 1)`,
+    [actor.tenantId, decodeId('run', migration), `page ${mark}`],
+  )
+  await world.oracle.query(
+    "update run_migration set schedule = $3, next_due_at = now() + interval '1 year' where tenant_id = $1 and run_id = $2",
+    [actor.tenantId, decodeId('run', migration), mark],
+  )
+  const conflict = { code: 'TEMPLATE_DRIFT', field: mark, columns: [mark], message: mark, values: [mark], readings: [] }
+  await world.oracle.query(
+    'update migration_object set drift = $3::jsonb, conflicts = $3::jsonb where tenant_id = $1 and run_id = $2',
+    [actor.tenantId, decodeId('run', migration), JSON.stringify([conflict])],
+  )
+  return { integration, migration }
+}
+
 async function simple(
   actor: Actor,
   type: string,
@@ -584,6 +677,9 @@ const queryCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> = {
     `(input: { recordType: CONTACT, templateId: "${ids.exportTemplate}", idempotencyKey: "" })`,
   ],
   exportTemplates: () => [''],
+  integrations: () => [''],
+  migration: (ids) => [`(id: "${ids.migration}")`],
+  migrations: () => ['(first: 1)'],
   runs: () => ['(first: 5)', '(first: 5, kinds: [ROLLBACK])', '(first: 5, kinds: [EXPORT])'],
   rollbackPreview: (ids) => [`(runId: "${ids.import}")`, `(runId: "${ids.pending}")`],
   apiKeys: () => [''],
@@ -659,6 +755,18 @@ const mutationCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> =
     `(input: { bundleRunId: "${ids.bundle}", targetTenantId: "${ids.tenant}" })`,
     `(input: { bundleRunId: "${ids.import}", targetTenantId: "${ids.tenant}" })`,
   ],
+  // Names nothing; the stories of integrations call both.
+  integrationBegin: () => [],
+  integrationComplete: () => [],
+  integrationRevoke: (ids) => [`(input: { integrationId: "${ids.integration}" })`],
+  migrationCreate: (ids) => [
+    `(input: { integrationId: "${ids.integration}", objects: [{ object: "people", recordType: CONTACT }], idempotencyKey: "walk" })`,
+  ],
+  migrationMappingUpdate: (ids) => [`(input: { migrationId: "${ids.migration}", object: "people", mapping: [] })`],
+  migrationStage: (ids) => [`(input: { migrationId: "${ids.migration}", idempotencyKey: "walk Stage" })`],
+  migrationPromote: (ids) => [`(input: { migrationId: "${ids.migration}", idempotencyKey: "walk Promote" })`],
+  migrationVerify: (ids) => [`(input: { migrationId: "${ids.migration}", idempotencyKey: "walk Verify" })`],
+  migrationSyncDelta: (ids) => [`(input: { migrationId: "${ids.migration}", idempotencyKey: "walk SyncDelta" })`],
   // Names somebody by an address: a stranger's address makes a member of one's own.
   memberSave: () => [],
   apiKeyCreate: () => [],
@@ -688,6 +796,8 @@ function nobodys(): Ids {
     template: 'mappingTemplate',
     export: 'run',
     exportTemplate: 'exportTemplate',
+    integration: 'integration',
+    migration: 'run',
     rule: 'businessRule',
     customField: 'customField',
     pair: 'duplicatePair',
@@ -1090,7 +1200,20 @@ async function reachPayloads(): Promise<void> {
       `mutation { apiKeyCreate(input: { name: "", permissions: [] }) { apiKey { id } secret ${errors} } }`,
     ),
   )
+  await reachMigrations(payload, errors)
   payload(await world.ask(ada, `mutation { apiKeyRevoke(input: { id: "${own.apiKey}" }) { apiKey { id } ${errors} } }`))
+}
+
+/** Payloads about connected CRMs; most of them refuse, as nobody is at the other end. */
+async function reachMigrations(payload: (data: unknown) => void, errors: string): Promise<void> {
+  for (const call of [
+    `integrationBegin(input: { system: HUBSPOT, redirectUri: "" }) { integration { id } authorizationUrl ${errors} }`,
+    `integrationComplete(input: { state: "", code: "" }) { integration { id } ${errors} }`,
+    `integrationRevoke(input: { integrationId: "${nobodys().integration}" }) { integration { id } ${errors} }`,
+    `migrationCreate(input: { integrationId: "${own.integration}", objects: [], idempotencyKey: "reach" }) { migration { id } ${errors} }`,
+  ]) {
+    payload(await world.ask(ada, `mutation { ${call} }`))
+  }
 }
 
 async function reachEvents(): Promise<void> {

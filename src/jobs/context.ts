@@ -2,7 +2,7 @@ import type { BundleSecrets } from '../access/bundles.js'
 import type { FileStore } from '../adapters/files/storage.js'
 import { Lane, type LaneOptions } from '../db/lane.js'
 import type { Log } from '../log.js'
-import type { OpenVendor } from '../runs/vendors.js'
+import type { OpenVendorOf } from '../runs/vendors.js'
 
 /** What a job needs of its worker. */
 export interface WorkerContext {
@@ -16,7 +16,7 @@ export interface WorkerContext {
   readonly presence: Lane
   readonly files: FileStore
   /** Opens an integration of a tenant. Refuses INTEGRATION_NOT_CONNECTED. */
-  openVendor(tenantId: string, integrationId: string): Promise<OpenVendor>
+  readonly openVendor: OpenVendorOf
   /** Files that runs make are kept for so many days, as uploaded ones are. */
   readonly fileRetentionDays: number
   /** What signs and opens bundles. */

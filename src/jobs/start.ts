@@ -10,7 +10,7 @@ import { Lane, type LaneOptions } from '../db/lane.js'
 import { type Listener, listen } from '../db/listen.js'
 import { roleUrl, WORKER_ROLE } from '../db/roles.js'
 import { createLog } from '../log.js'
-import { type OpenVendor, openVendor } from '../runs/vendors.js'
+import { type OpenVendor, type OpenVendorOf, openVendor } from '../runs/vendors.js'
 import { advanceRun } from './advance-run.js'
 import { bringForward, heldByLiving, PRESENCE_LOCKS } from './claim.js'
 import { laneOptions, SharedLane, type WorkerContext } from './context.js'
@@ -50,11 +50,16 @@ export interface Started {
   close(): Promise<void>
 }
 
+/** What tests put in the place of things outside. */
+export interface StandIns {
+  readonly openVendor?: OpenVendorOf | undefined
+}
+
 /**
  * Starts a worker. With a slot it waits, ready, until the slot is free: of several workers with one slot, one works. If its
  * presence connection is lost the process cannot know whether it is still in charge of anything, and ends.
  */
-export async function startWorker(config: Config): Promise<Started> {
+export async function startWorker(config: Config, standIns: StandIns = {}): Promise<Started> {
   const log = createLog({ level: config.logLevel, process: 'worker' })
   const databaseUrl = roleUrl(config.databaseUrl ?? '', WORKER_ROLE, config.secret.text('database role portage_worker'))
   const stopping = new AbortController()
@@ -73,7 +78,7 @@ export async function startWorker(config: Config): Promise<Started> {
     if (stopping.signal.aborted) {
       return
     }
-    working = await startWorking({ config, databaseUrl, presence, files, log, stopping: stopping.signal })
+    working = await startWorking({ config, databaseUrl, presence, files, log, stopping: stopping.signal, standIns })
     log.info('working')
   }
   const begun = begin().catch((error: unknown) => {
@@ -145,8 +150,9 @@ async function startWorking(options: {
   readonly files: WorkerContext['files']
   readonly log: WorkerContext['log']
   readonly stopping: AbortSignal
+  readonly standIns: StandIns
 }): Promise<Working> {
-  const { config, databaseUrl, presence, log, stopping } = options
+  const { config, databaseUrl, presence, log, stopping, standIns } = options
   const holder = await takePresence(presence)
   const controlLane = await Lane.open(laneOptions(databaseUrl, laneControlName(holder)))
   const context: WorkerContext = {
@@ -156,7 +162,8 @@ async function startWorking(options: {
     presence,
     files: options.files,
     fileRetentionDays: config.fileRetentionDays,
-    openVendor: (tenantId, integrationId) => openVendorOn(databaseUrl, config, tenantId, integrationId),
+    openVendor:
+      standIns.openVendor ?? ((tenantId, integrationId) => openVendorOn(databaseUrl, config, tenantId, integrationId)),
     bundles: bundleSecrets(config),
     chunkRows: config.chunkRows,
     chunksInFlight: config.chunksInFlight,

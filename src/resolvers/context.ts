@@ -7,6 +7,7 @@ import type { Database, PoolTx } from '../db/database.js'
 import { withTenant } from '../db/tx.js'
 import type { EventFeed } from '../events.js'
 import type { Log } from '../log.js'
+import type { OpenVendorOf } from '../runs/vendors.js'
 import { createLoaders, type Loaders } from './loaders.js'
 
 /** What an API process has open, the same for every request. */
@@ -17,6 +18,7 @@ export interface Services {
   /** Null: files are not looked at for viruses. */
   readonly scanner: Scanner | null
   readonly events: EventFeed
+  readonly openVendor: OpenVendorOf
   readonly log: Log
 }
 

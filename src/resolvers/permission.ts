@@ -6,8 +6,8 @@ import type { ApiContext } from './context.js'
 /** One of these is needed; none: being signed in is enough. The first one is named to who lacks them. */
 export type Needed = readonly Permission[]
 
-const runs: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN', 'EXPORT_RUN', 'BUNDLE_RUN']
-const imports: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN', 'BUNDLE_RUN']
+const runs: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN', 'EXPORT_RUN', 'BUNDLE_RUN', 'MIGRATION_RUN']
+const imports: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN', 'BUNDLE_RUN', 'MIGRATION_RUN']
 const mappings: Needed = ['IMPORT_RUN', 'MAPPING_MANAGE']
 
 // Who migrates has to choose where from.

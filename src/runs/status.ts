@@ -54,6 +54,13 @@ export const transitions: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
   EXPIRED: [],
 }
 
+/** Where a migration may go besides: it rests between its stages, and reads changes again after it has ended. */
+export const migrationTransitions: Readonly<Partial<Record<RunStatus, readonly RunStatus[]>>> = {
+  RUNNING: ['AWAITING_MAPPING', 'AWAITING_CONFIRMATION'],
+  COMPLETED: ['QUEUED'],
+  COMPLETED_WITH_ERRORS: ['QUEUED'],
+}
+
 /** Statuses in which nothing more will happen by itself; the conservation law holds in every one of them. */
 export const endedStatuses: ReadonlySet<RunStatus> = new Set<RunStatus>([
   'COMPLETED',

@@ -11,6 +11,9 @@ export interface OpenVendor {
   close(): Promise<void>
 }
 
+/** How a process opens integrations; tests stand in for the CRMs behind it. */
+export type OpenVendorOf = (tenantId: string, integrationId: string) => Promise<OpenVendor>
+
 /** Loaded where they are needed: most workers never speak to most of them. */
 const adapters: Readonly<Partial<Record<CrmSystem, () => Promise<VendorAdapter>>>> = {
   pipedrive: async () => (await import('../adapters/pipedrive/index.js')).pipedrive,

@@ -9,6 +9,7 @@ import { API_ROLE, roleUrl } from '../db/roles.js'
 import { EventFeed } from '../events.js'
 import { createLog } from '../log.js'
 import type { Services } from '../resolvers/context.js'
+import { type OpenVendorOf, openVendor } from '../runs/vendors.js'
 import { createEngine } from './graphql.js'
 import { createApp, GRAPHQL_PATH, type HttpState } from './http.js'
 import { serveSockets } from './sockets.js'
@@ -24,8 +25,14 @@ const STATEMENT_MS = 30_000
 /** An upload may take so long; anything that takes longer is no client. Milliseconds. */
 const REQUEST_MS = 6 * 3_600_000
 
-/** Starts an API process. Resolves when it answers; the database may still be away, which /readyz tells. */
-export async function startApi(config: Config): Promise<Api> {
+/**
+ * Starts an API process. Resolves when it answers; the database may still be away, which /readyz tells. `standIns`: what tests
+ * put in the place of things outside.
+ */
+export async function startApi(
+  config: Config,
+  standIns: { readonly openVendor?: OpenVendorOf | undefined } = {},
+): Promise<Api> {
   const log = createLog({ level: config.logLevel, process: 'api' })
   const url = roleUrl(config.databaseUrl ?? '', API_ROLE, config.secret.text('database role portage_api'))
   const database = await Database.open({
@@ -44,6 +51,9 @@ export async function startApi(config: Config): Promise<Api> {
     files: await openFileStore(config.store, join(config.dataDir, 'files')),
     events,
     log,
+    openVendor:
+      standIns.openVendor ??
+      ((tenantId, integrationId) => openVendor({ source: database, settings: config }, tenantId, integrationId)),
   }
 
   const http = createServer()

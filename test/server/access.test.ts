@@ -44,6 +44,8 @@ const calls: Readonly<Record<string, string>> = {
   'Query.apiKeys': '{ apiKeys { id } }',
   'Query.members': '{ members { id } }',
   'Query.integrations': '{ integrations { id } }',
+  'Query.migration': `{ migration(id: "${id('run')}") { id } }`,
+  'Query.migrations': '{ migrations(first: 1) { nodes { id } } }',
   'Mutation.fileUpload': '',
   'Mutation.uploadBegin':
     'mutation { uploadBegin(input: { name: "a", byteSize: 0, sha256: "", idempotencyKey: "z" }) { userErrors { code } } }',
@@ -84,6 +86,12 @@ const calls: Readonly<Record<string, string>> = {
   'Mutation.integrationComplete':
     'mutation { integrationComplete(input: { state: "", code: "" }) { userErrors { code } } }',
   'Mutation.integrationRevoke': `mutation { integrationRevoke(input: { integrationId: "${id('integration')}" }) { userErrors { code } } }`,
+  'Mutation.migrationCreate': `mutation { migrationCreate(input: { integrationId: "${id('integration')}", objects: [], idempotencyKey: "m" }) { userErrors { code } } }`,
+  'Mutation.migrationMappingUpdate': `mutation { migrationMappingUpdate(input: { migrationId: "${id('run')}", object: "x", mapping: [] }) { userErrors { code } } }`,
+  'Mutation.migrationStage': `mutation { migrationStage(input: { migrationId: "${id('run')}", idempotencyKey: "m" }) { userErrors { code } } }`,
+  'Mutation.migrationPromote': `mutation { migrationPromote(input: { migrationId: "${id('run')}", idempotencyKey: "m" }) { userErrors { code } } }`,
+  'Mutation.migrationVerify': `mutation { migrationVerify(input: { migrationId: "${id('run')}", idempotencyKey: "m" }) { userErrors { code } } }`,
+  'Mutation.migrationSyncDelta': `mutation { migrationSyncDelta(input: { migrationId: "${id('run')}", idempotencyKey: "m" }) { userErrors { code } } }`,
   'Mutation.memberSave': 'mutation { memberSave(input: { email: "none" }) { userErrors { code } } }',
   'Mutation.apiKeyCreate': 'mutation { apiKeyCreate(input: { name: "", permissions: [] }) { userErrors { code } } }',
   'Mutation.apiKeyRevoke': `mutation { apiKeyRevoke(input: { id: "${id('apiKey')}" }) { userErrors { code } } }`,

@@ -10,6 +10,7 @@ import { createTenant } from '../../src/access/tenants.js'
 import { signToken } from '../../src/access/tokens.js'
 import { type Config, loadConfig } from '../../src/config.js'
 import { startWorker } from '../../src/jobs/start.js'
+import type { OpenVendorOf } from '../../src/runs/vendors.js'
 import { startApi } from '../../src/server/start.js'
 import { freshDatabase, type TestDatabase } from '../helpers/database.js'
 
@@ -17,6 +18,8 @@ export interface WorldOptions {
   /** False: nothing advances runs. Default true. */
   readonly worker?: boolean
   readonly settings?: Readonly<Record<string, string>>
+  /** Stands in for the CRMs of integrations, in both processes. */
+  readonly openVendor?: OpenVendorOf
 }
 
 /** What an operation answers: it has the shape of the query that asked, which a type for all of them cannot tell. */
@@ -75,8 +78,12 @@ export class World {
     const config = loadConfig(environment('api', db.apiUrl))
     const oracle = new pg.Client({ connectionString: db.ownerUrl, options: '-c search_path=portage -c timezone=UTC' })
     await oracle.connect()
-    const api = await startApi(config)
-    const worker = options.worker === false ? null : await startWorker(loadConfig(environment('worker', db.workerUrl)))
+    const { openVendor } = options
+    const api = await startApi(config, { openVendor })
+    const worker =
+      options.worker === false
+        ? null
+        : await startWorker(loadConfig(environment('worker', db.workerUrl)), { openVendor })
     return new World(db, config, dataDir, oracle, [
       async () => worker?.close(),
       () => api.close(),
