@@ -86,6 +86,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'adapters/oauth',
     'adapters/vendor',
     'adapters/pipedrive',
+    'adapters/salesforce',
     'access/secrets',
     'config',
   ],
@@ -103,6 +104,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'adapters/oauth': ['adapters/http'],
   'adapters/vendor': ['adapters/http'],
   'adapters/pipedrive': ['adapters/http', 'adapters/vendor'],
+  // Results of its jobs are CSV, which has one reader.
+  'adapters/salesforce': ['adapters/http', 'adapters/vendor', 'adapters/files/csv'],
   access: ['db', 'records', 'config'],
   db: ['log', 'migrations'],
   cli: ['access', 'db', 'adapters/files', ...surroundings],

@@ -146,8 +146,14 @@ export interface VendorAdapter {
   ): Promise<{ readonly count: number; readonly exact: boolean }>
   /** A pulled stream of pages: the next one is asked for when the one before has been kept. */
   extract(api: VendorApi, request: ExtractRequest): AsyncIterable<ExtractPage>
-  /** How the service tells what was deleted: by itself, or by comparing all ids. */
-  readonly tellsDeletions: (object: VendorObject) => boolean
+  /**
+   * How the service tells what was deleted: by itself, or by comparing all ids. With `window`: whether it still knows what was
+   * deleted since then.
+   */
+  readonly tellsDeletions: (
+    object: VendorObject,
+    window?: { readonly since: string; readonly until: string },
+  ) => boolean
   /** What was deleted since, page by page; only where `tellsDeletions`. */
   deletions(
     api: VendorApi,

@@ -194,9 +194,9 @@ async function deletedSince(one: Extraction): Promise<Deleted> {
   if (descriptor === null || object.sampleSize !== null || object.filter !== null) {
     return { kind: 'ids', ids: [] }
   }
-  if (adapter.tellsDeletions(descriptor)) {
+  const window = { since: object.watermark ?? '', until: migration.windowUntil ?? '' }
+  if (adapter.tellsDeletions(descriptor, window)) {
     const ids: string[] = []
-    const window = { since: object.watermark ?? '', until: migration.windowUntil ?? '' }
     for await (const page of adapter.deletions(api, { object: descriptor, ...window, signal: lost })) {
       ids.push(...page.externalIds.map(({ id }) => id))
     }

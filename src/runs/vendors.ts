@@ -17,6 +17,7 @@ export type OpenVendorOf = (tenantId: string, integrationId: string) => Promise<
 /** Loaded where they are needed: most workers never speak to most of them. */
 const adapters: Readonly<Partial<Record<CrmSystem, () => Promise<VendorAdapter>>>> = {
   pipedrive: async () => (await import('../adapters/pipedrive/index.js')).pipedrive,
+  salesforce: async () => (await import('../adapters/salesforce/index.js')).salesforce,
 }
 
 /** Opens an integration. Refuses INTEGRATION_NOT_CONNECTED. */
