@@ -4,7 +4,7 @@
  * that matters and its shadows end with the session.
  */
 import { createHash } from 'node:crypto'
-import { namedRecords, shadowDdl, shadowRecords, shadowTables } from '../adapters/crm/shadow.js'
+import { shadowDdl, shadowRecords, shadowTables } from '../adapters/crm/shadow.js'
 import { chunkSql, laneSettings, text } from '../adapters/crm/sql.js'
 import { stageDdl, stageDrop, type WritePlan } from '../adapters/crm/stage.js'
 import {
@@ -485,10 +485,10 @@ class Rehearsal {
     const sourceId = this.#job.plan.stageColumns.find(
       (column) => column.field === 'externalId' && column.role === 'value',
     )?.name
-    // The glance that finds a whole chunk unchanged leaves no hits: its records are looked up by the id that names them.
+    // The glance that finds a whole chunk unchanged leaves no hits, but what it met.
     const met =
       applied.whole === 'UNCHANGED' && (await one<{ n: number }>(tx, 'select count(*)::int as n from hit')).n === 0
-        ? `select m.row_number, m.record_id, null::bigint as made_by, m.version from (${namedRecords(this.#job.plan)}) m`
+        ? 'select row_number, record_id, null::bigint as made_by, version from glanced'
         : `select h.row_number, case when h.n = 1 and not coalesce(r.created_run_id = any ($8), false) then h.record_id end as record_id,
              case when h.n = 1 and r.created_run_id = $4 then r.created_row end as made_by,
              case when h.n > 1 then -2 when r.created_run_id = any ($8) then -1 else coalesce(c.version, r.version) end as version

@@ -6,7 +6,7 @@
  */
 import { ID_FIELD, recordTypes } from '../../records/index.js'
 import type { RecordType } from '../../records/types.js'
-import { byId, glanceOf, referenceIdentity, storedValue, tenant, text } from './sql.js'
+import { byId, referenceIdentity, storedValue, tenant, text } from './sql.js'
 import { fieldNamed, type WritePlan } from './stage.js'
 
 /** Where the real tables are. */
@@ -28,6 +28,8 @@ export function shadowDdl(types: readonly RecordType[]): string[] {
     'create index run_change_row on pg_temp.run_change (row_number)',
     // The version at which a record was copied: that of the real one.
     'create temporary table shadowed (id uuid primary key, version int not null)',
+    // Records that rows name and leave as they are, with their versions: see `ChunkSql.unchanged`.
+    'create temporary table glanced (row_number bigint, record_id uuid, version int) on commit delete rows',
     // Rows of the chunk whose record another row may mean: see `ChunkSql.kept`.
     'create temporary table recurring (row_number bigint primary key) on commit delete rows',
   ]
@@ -178,18 +180,4 @@ export function shadowRecords(plan: WritePlan, shadowed: ReadonlySet<string> = n
     }
   }
   return copied
-}
-
-/**
- * Where every row of a stretch named a record by its id or external id and would change nothing of it, so that none was copied:
- * the real records as `row_number`, `record_id`, `version`; `$1` tenant, `$2`-`$3` rows.
- */
-export function namedRecords(plan: WritePlan): string {
-  const glance = glanceOf(plan)
-  if (glance === null) {
-    throw new Error('rows that name no record are not known by one')
-  }
-  return `select s.row_number, r.id as record_id, r.version from stage s cross join lateral (
-      select id, version from ${REAL}.${plan.recordType.table} r where r.tenant_id = ${tenant} and ${glance} and r.deleted_at is null limit 1) r
-    where s.row_number between $2 and $3`
 }

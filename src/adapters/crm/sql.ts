@@ -333,6 +333,13 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
       select row_number, case when after_version = before_version + 1 then 'UPDATED' else 'RACED' end, id from u`
 
   const glance = glanceOf(plan)
+  // A rehearsal notes which records the rows name, and their versions, with the look that finds them unchanged.
+  const [note, noted] = rehearsed
+    ? [
+        'with g as (insert into glanced select s.row_number, r.id, r.version',
+        ' returning 1) select count(*)::int as rows from g',
+      ]
+    : ['select count(*)::int as rows', '']
   const unchanged =
     glance === null ||
     links.length > 0 ||
@@ -341,13 +348,13 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
     // A value that two records have already is told, changed or not.
     (plan.unique ?? []).length > 0
       ? null
-      : `select count(*)::int as rows from stage s cross join lateral (
-          select ${[...new Set([...targets.map((target) => target.column), ...(customTargets.length > 0 ? ['custom_fields'] : []), 'external_id', 'source_system'])].map((column) => `r.${column}`).join(', ')}
+      : `${note} from stage s cross join lateral (
+          select ${[...new Set([...(rehearsed ? ['id', 'version'] : []), ...targets.map((target) => target.column), ...(customTargets.length > 0 ? ['custom_fields'] : []), 'external_id', 'source_system'])].map((column) => `r.${column}`).join(', ')}
           from ${glanced} r
           where r.tenant_id = ${tenant} and ${glance} and r.deleted_at is null${inShadow}
           limit 1) r
         where s.row_number between $2 and $3
-          and ${differences('is not distinct from')}`
+          and ${differences('is not distinct from')}${noted}`
 
   const written = changesNothing
     ? 'h.row_number is null'
@@ -525,7 +532,7 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
  * SQL that is true where the record `r` is surely the one that the row `s` means, and the row brings it no further identity: by the
  * first match rule, the id or the external id. Null where the first rule is another one.
  */
-export function glanceOf(plan: WritePlan): string | null {
+function glanceOf(plan: WritePlan): string | null {
   const valueOf = (field: string): string | null => {
     const found = plan.stageColumns.find(
       (column) => column.field === field && (column.role === 'value' || column.role === 'id'),
