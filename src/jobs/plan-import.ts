@@ -111,29 +111,43 @@ async function planOn(context: WorkerContext, stage: Stage, claim: Claim, lost: 
     stopAtFailure: false,
     keySeed,
   })
+  let beside: Stage | null = null
+  let second: Rehearsal | null = null
   try {
     let told = performance.now()
-    for (;;) {
-      const chunk = await reading.next(lost)
-      if (chunk === null) {
-        break
-      }
-      const planned = await rehearsal.chunk(chunk, recurrence)
+    const count = (chunk: ReadChunk, planned: PlannedChunk): void => {
       hash.update(planned.digest)
       counts.read += chunk.read
       for (const outcome of OUTCOMES) {
         counts[outcome] += planned.counts[outcome]
+      }
+    }
+    for (let chunk = await reading.next(lost); chunk !== null; chunk = await reading.next(lost)) {
+      const planning = rehearsal.chunk(chunk, recurrence)
+      // Chunks that leave everything as it is do not wait for one another.
+      const next = second !== null && rehearsal.untouched ? await reading.next(lost) : null
+      const ahead = next === null || second === null ? null : second.unchanged(next, planning, rehearsal)
+      // If the first one fails, that is told; the other fails with it.
+      ahead?.catch(() => undefined)
+      count(chunk, await planning)
+      if (next !== null) {
+        count(next, (await ahead) ?? (await rehearsal.chunk(next, recurrence)))
       }
       if (context.stopping.aborted) {
         return { kind: 'more', delayMs: 0 }
       }
       if (performance.now() - told > PROGRESS_MS) {
         told = performance.now()
-        await tellProgress(context, claim, counts.read, chunk.next.byte)
+        await tellProgress(context, claim, counts.read, (next ?? chunk).next.byte)
+      }
+      if (beside === null && rehearsal.untouched && job.total - counts.read > 2 * PLAN_CHUNK_ROWS) {
+        beside = await Stage.open(context, laneName(context.holder, claim.runId))
+        second = await beside.rehearse(job)
       }
     }
   } finally {
     await reading.close()
+    await beside?.close()
   }
   if (counts.read !== job.total) {
     throw new FatalError(
@@ -277,6 +291,9 @@ interface PlannedChunk {
   readonly digest: string
 }
 
+/** A chunk that was rehearsed beside another would change something, or the other did. */
+class NotUnchanged extends Error {}
+
 /** A session with the shadows of the records that imports write which are rehearsed in it. */
 class Stage {
   readonly #lane: Lane
@@ -354,6 +371,7 @@ class Rehearsal {
     this.#together = job.plan.plannedWith ?? [job.claim.runId]
     // What earlier imports of the session did to records of the type shows in the shadow alone, where the glance does not look.
     this.#state = { checks: null, unchanging: !shadowed.has(job.plan.recordType.table) }
+    this.#isTouched = shadowed.size > 0
     const made = new Set([job.plan, ...job.related.map(({ plan }) => plan)].map(({ recordType }) => recordType.table))
     this.#references = job.plan.recordType.fields.flatMap(({ column, reference }) => {
       const to = reference?.to ?? 'member'
@@ -380,19 +398,61 @@ class Rehearsal {
     return this.#chunk(chunk, true)
   }
 
+  /**
+   * Rehearses a chunk beside the one before it, which `first` is about in a session of its own: kept if both leave all records
+   * as they are. Null if not: then it is to be rehearsed after the other.
+   */
+  async unchanged(chunk: ReadChunk, before: Promise<unknown>, first: Rehearsal): Promise<PlannedChunk | null> {
+    try {
+      return await withTenant(this.#lane, this.#job.claim.tenantId, async (tx) => {
+        await this.#hold(tx)
+        this.#onlyUnchanged = true
+        const applied = await this.#apply(tx, chunk, true)
+        const digest = await this.#record(tx, chunk, applied)
+        await Promise.race([before, first.#touched.promise])
+        if (!first.untouched) {
+          throw new NotUnchanged()
+        }
+        const { created, updated, unchanged, skipped, deleted } = applied
+        return {
+          counts: { created, updated, unchanged, skipped, failed: chunk.failed.length + applied.failed, deleted },
+          digest,
+        }
+      })
+    } catch (error) {
+      if (error instanceof NotUnchanged) {
+        return null
+      }
+      throw error
+    }
+  }
+
+  /** Whether every chunk so far has left all records as they are: then none has been copied, and the shadows are empty. */
+  get untouched(): boolean {
+    return !this.#isTouched
+  }
+
+  #isTouched = false
+  readonly #touched = Promise.withResolvers<void>()
+  #onlyUnchanged = false
+
+  /** Held until the transaction ends: whoever takes the run over waits for this chunk and then clears it away. */
+  async #hold(tx: LaneTx): Promise<void> {
+    const { claim } = this.#job
+    const ours = await first(
+      tx,
+      "select from run where tenant_id = $1 and id = $2 and fencing_token = $3 and status = 'PLANNING' for share",
+      [claim.tenantId, claim.runId, claim.token],
+    )
+    if (ours === null) {
+      throw new StoppedError('the run was stopped or taken over')
+    }
+  }
+
   /** `asks`: new records are kept only if their keys recur. */
   #chunk(chunk: ReadChunk, asks: boolean): Promise<PlannedChunk> {
-    const { claim } = this.#job
-    return withTenant(this.#lane, claim.tenantId, async (tx) => {
-      // Held until the end: whoever takes the run over waits for this chunk and then clears it away.
-      const ours = await first(
-        tx,
-        "select from run where tenant_id = $1 and id = $2 and fencing_token = $3 and status = 'PLANNING' for share",
-        [claim.tenantId, claim.runId, claim.token],
-      )
-      if (ours === null) {
-        throw new StoppedError('the run was stopped or taken over')
-      }
+    return withTenant(this.#lane, this.#job.claim.tenantId, async (tx) => {
+      await this.#hold(tx)
       const applied = await this.#apply(tx, chunk, asks)
       const digest = await this.#record(tx, chunk, applied)
       const { created, updated, unchanged, skipped, deleted } = applied
@@ -407,6 +467,11 @@ class Rehearsal {
     const turn = (copies: readonly string[], onlyRecurring: boolean): Turn => ({
       beforeMatch: async (unchanged) => {
         if (!unchanged) {
+          if (this.#onlyUnchanged) {
+            throw new NotUnchanged()
+          }
+          this.#isTouched = true
+          this.#touched.resolve()
           for (const copy of copies) {
             await tx.execute(copy, [tx.tenantId, chunk.firstRow, chunk.lastRow])
           }
