@@ -20,6 +20,7 @@ import { Migration20261122000016_export_templates } from '../../migrations/Migra
 import { Migration20261122000017_bundles } from '../../migrations/Migration20261122000017_bundles.js'
 import { Migration20261122000018_integrations } from '../../migrations/Migration20261122000018_integrations.js'
 import { Migration20261122000021_migrations } from '../../migrations/Migration20261122000021_migrations.js'
+import { Migration20261122000024_erasing_searches } from '../../migrations/Migration20261122000024_erasing_searches.js'
 import { FatalError } from '../errors.js'
 import { API_ROLE, OWNER_ROLE, WORKER_ROLE } from './roles.js'
 
@@ -43,6 +44,7 @@ const migrations = [
   Migration20261122000017_bundles,
   Migration20261122000018_integrations,
   Migration20261122000021_migrations,
+  Migration20261122000024_erasing_searches,
 ]
 
 /** PostgreSQL 18 brought `RETURNING old.*, new.*`, which before-images are taken with. */

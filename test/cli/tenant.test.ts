@@ -156,7 +156,15 @@ test('a tenant that is erased leaves no row and no byte, and its neighbour is as
   assert.deepEqual(await remains(leaver.tenantId), { rows: {}, files: 0 })
   assert.deepEqual(await mentions(leaver.tenantId), [])
   assert.deepEqual(await mentions(name), [])
-  assert.deepEqual(await remains(neighbour.tenantId), before)
+  // What waits for a worker is worked off meanwhile.
+  const settled = ({
+    rows: { duplicate_search: _search, run_wakeup: _wakeup, ...rows },
+    files,
+  }: Awaited<ReturnType<typeof remains>>) => ({
+    rows,
+    files,
+  })
+  assert.deepEqual(settled(await remains(neighbour.tenantId)), settled(before))
   const tomb = await world.oracle.query<{ finished_at: Date | null }>(
     'select finished_at from tenant_tombstone where tenant_id = $1',
     [leaver.tenantId],
