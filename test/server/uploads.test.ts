@@ -169,9 +169,11 @@ test('a file flows into the store while it comes, and waits nowhere else', async
   request.write(head)
   const files = join(world.dataDir, 'files')
   const kept = bytesKept(files)
+  // Keys that the service has made for itself.
+  const besides = bytesKept() - kept
   request.write(Buffer.alloc(1_000_000, 'a,b\n'))
   await until(() => bytesKept(files) > kept)
-  assert.equal(bytesKept(), bytesKept(files), 'no copy of it elsewhere')
+  assert.equal(bytesKept() - bytesKept(files), besides, 'no copy of it elsewhere')
   request.write(Buffer.alloc(1_000_000, 'a,b\n'))
   request.end(tail)
   const { data } = JSON.parse(await text(await response))
