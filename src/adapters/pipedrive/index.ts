@@ -33,6 +33,9 @@ const IDS_PER_REQUEST = 100
 /** Ids that lack between two neighbours before it is looked whether the service left a page out. */
 const GAP_IDS = 400
 
+/** Ids of a gap that are read one after the other. Where more is left out, the list is good for nothing. */
+const GAP_READ_IDS_MAX = 10_000
+
 /** Requests that look into gaps at most, of one list; lists of accounts that delete much have many. */
 const GAP_REQUESTS_MAX = 40
 
@@ -164,7 +167,8 @@ async function* extract(api: VendorApi, request: ExtractRequest): AsyncGenerator
     const asked: List = { ...list, version: kind.version, query: queryOf(kind, list, since, filter) }
     try {
       for await (const { rows, next } of pagesOf(api, asked, signal, state.place ?? {})) {
-        const gaps = ordered && filter === null ? await gapsOf(api, kind, asked, state, rows, signal) : NO_GAPS
+        const gaps =
+          ordered && filter === null ? await gapsOf(api, kind, asked, state, rows, next === null, signal) : NO_GAPS
         const last = Math.max(state.last ?? 0, ...rows.map((row) => Number(row.id)))
         const passed = since !== null && (list.newestFirst ? beforeWindow(rows, since) : pastWindow(rows, window.until))
         state =
@@ -265,8 +269,8 @@ interface Gaps {
 const NO_GAPS: Gaps = { rows: [], requests: 0, problems: [] }
 
 /**
- * Looks into large gaps between ids that follow one another: usually these records were deleted long ago, but a page that the
- * service left out looks the same. What is there after all is read by its ids.
+ * Looks into large gaps between ids that follow one another, and behind the last one: usually these records were deleted long
+ * ago, but a page that the service left out looks the same. What is there after all is read by its ids.
  */
 async function gapsOf(
   api: VendorApi,
@@ -274,28 +278,38 @@ async function gapsOf(
   list: List,
   state: State,
   rows: readonly Received[],
+  atEnd: boolean,
   signal: AbortSignal,
 ): Promise<Gaps> {
   const found: Received[] = []
   let requests = 0
   let before = state.last
+  const readAll = async (from: number, to: number): Promise<void> => {
+    if (to - from >= GAP_READ_IDS_MAX) {
+      throw vendorUnavailable(`Pipedrive’s list of ${kind.name} leaves out records between ${from} and ${to}.`)
+    }
+    for (let start = from; start <= to; start += IDS_PER_REQUEST) {
+      requests += 1
+      const some = Array.from({ length: Math.min(IDS_PER_REQUEST, to - start + 1) }, (_, at) => start + at)
+      found.push(...(await among(api, kind, list, some, signal)))
+    }
+  }
   for (const row of rows) {
     const id = Number(row.id)
-    if (before !== null && id - before > GAP_IDS) {
-      const all = { from: before + 1, to: id - 1 }
-      if (state.probes + requests < GAP_REQUESTS_MAX) {
-        requests += 1
-        const there = await among(api, kind, list, spread(all.from, all.to), signal)
-        if (there.length > 0) {
-          for (let start = all.from; start <= all.to && requests < GAP_REQUESTS_MAX * 2; start += IDS_PER_REQUEST) {
-            requests += 1
-            const some = Array.from({ length: Math.min(IDS_PER_REQUEST, all.to - start + 1) }, (_, at) => start + at)
-            found.push(...(await among(api, kind, list, some, signal)))
-          }
-        }
+    if (before !== null && id - before > GAP_IDS && state.probes + requests < GAP_REQUESTS_MAX) {
+      requests += 1
+      if ((await among(api, kind, list, spread(before + 1, id - 1), signal)).length > 0) {
+        await readAll(before + 1, id - 1)
       }
     }
     before = Math.max(before ?? 0, id)
+  }
+  if (atEnd) {
+    requests += 1
+    const highest = (await byIdOrder(api, list, 1, 'desc', signal)).rows[0] ?? 0
+    if (highest > (before ?? 0)) {
+      await readAll((before ?? 0) + 1, highest)
+    }
   }
   const problems = found.map((row) => ({
     externalId: idOf(row),
@@ -303,6 +317,20 @@ async function gapsOf(
     message: 'Pipedrive’s list left the record out; it was read by its id.',
   }))
   return { rows: found, requests, problems }
+}
+
+/** Ids at one end of a list. */
+async function byIdOrder(
+  api: VendorApi,
+  list: List,
+  limit: number,
+  direction: 'asc' | 'desc',
+  signal: AbortSignal,
+): Promise<{ readonly rows: readonly number[]; readonly more: boolean }> {
+  const query = { limit, sort_by: 'id', sort_direction: direction }
+  const { body } = await askFor(api, { method: 'GET', path: list.path, query, cost: list.cost, signal })
+  const rows = (Array.isArray(body.data) ? (body.data as readonly Json[]) : []).map((row) => Number(idOf(row)))
+  return { rows, more: (body.additional_data?.next_cursor ?? '') !== '' }
 }
 
 /** Ids all over a gap, as many as one request takes. */
@@ -418,17 +446,11 @@ async function countOf(api: VendorApi, list: List, signal: AbortSignal): Promise
   if (list.version === 1) {
     return { count: await lastOffset(api, list, signal), exact: true }
   }
-  const page = async (limit: number, sort_direction: 'asc' | 'desc') => {
-    const query = { limit, sort_by: 'id', sort_direction }
-    const { body } = await askFor(api, { method: 'GET', path: list.path, query, cost: list.cost, signal })
-    const rows = (Array.isArray(body.data) ? (body.data as readonly Json[]) : []).map((row) => Number(idOf(row)))
-    return { rows, more: (body.additional_data?.next_cursor ?? '') !== '' }
-  }
-  const first = await page(PAGE_ROWS, 'asc')
-  if (!first.more) {
+  const first = await byIdOrder(api, list, PAGE_ROWS, 'asc', signal)
+  const [highest = 0] = (await byIdOrder(api, list, 1, 'desc', signal)).rows
+  if (!first.more && highest === (first.rows.at(-1) ?? 0)) {
     return { count: first.rows.length, exact: true }
   }
-  const [highest = 0] = (await page(1, 'desc')).rows
   const lowest = first.rows[0] ?? 0
   const span = Math.max(1, (first.rows.at(-1) ?? 0) - lowest + 1)
   const estimate = Math.round(((highest - lowest + 1) * first.rows.length) / span)

@@ -191,6 +191,8 @@ test('reads persons by cursor, until additional data have none or are not there'
     [
       ['/api/v2/persons', 500, 'id', undefined, 10],
       ['/api/v2/persons', 500, 'id', 'abc', 10],
+      // Whether there is more behind what the list says is its end.
+      ['/api/v2/persons', 1, 'id', undefined, 10],
     ],
   )
   assert.equal(found[0]?.rows[0]?.updatedAt, '2026-02-01T00:00:00.000000Z')
@@ -486,35 +488,44 @@ test('tells deleted deals by their status, of the window alone', async () => {
   assert.deepEqual([lists()[0]?.query?.status, lists()[0]?.query?.updated_since], ['deleted', '2026-03-02T07:58:00Z'])
 })
 
-test('finds a page that the service left out', async () => {
+test('finds a page that the service left out, in the middle or at the end', async () => {
   const persons = await described('persons')
   const row = (id: number) => ({ id, update_time: '2026-02-01T00:00:00Z' })
   const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => row(from + index))
-  const { api, lists } = account((_path, { cursor, ids: asked }) => {
-    if (typeof asked === 'string') {
-      return list(
-        asked
-          .split(',')
-          .map(Number)
-          .filter((id) => id > 0 && id <= 1500)
-          .map(row),
-      )
-    }
-    return cursor === undefined ? list(range(1, 500), 'third') : list(range(1001, 1500))
-  })
-  const found = await pages(api, persons)
+  /** Ids up to 1500 without those of the gap, in pages that the list has. */
+  const company = (there: (id: number) => boolean, ...told: readonly (readonly [number, number])[]) =>
+    account((_path, { cursor, ids: asked, sort_direction }) => {
+      if (typeof asked === 'string') {
+        return list(
+          asked
+            .split(',')
+            .map(Number)
+            .filter((id) => id > 0 && id <= 5500 && there(id))
+            .map(row),
+        )
+      }
+      if (sort_direction === 'desc') {
+        return list([row(there(5500) ? 5500 : 1500)])
+      }
+      const at = Number(cursor ?? 0)
+      const [from, to] = told[at] ?? [1, 0]
+      return list(range(from, to), at + 1 < told.length ? String(at + 1) : undefined)
+    })
+  const some = (id: number) => id <= 1500
+  const dropped = company(some, [1, 500], [1001, 1500])
+  const found = await pages(dropped.api, persons)
   assert.equal(new Set(ids(found)).size, 1500)
   assert.equal(
     found.flatMap(({ problems }) => problems).filter(({ code }) => code === 'LEFT_OUT_BY_SERVICE').length,
     500,
   )
-  assert.equal(lists().length, 2 + 1 + 5)
+  assert.equal(dropped.lists().length, 2 + 1 + 5 + 1)
+  const ended = company(some, [1, 500], [501, 1000])
+  assert.equal(new Set(ids(await pages(ended.api, persons))).size, 1500)
   // A gap in which there is nothing costs one request.
-  const honest = account((_path, { cursor, ids: asked }) =>
-    asked !== undefined ? list([]) : cursor === undefined ? list(range(1, 500), 'next') : list(range(5001, 5500)),
-  )
+  const honest = company((id) => id <= 500 || id > 5000, [1, 500], [5001, 5500])
   assert.equal(new Set(ids(await pages(honest.api, persons))).size, 1000)
-  assert.equal(honest.lists().length, 3)
+  assert.equal(honest.lists().length, 2 + 1 + 1)
 })
 
 test('begins a list anew when its cursor is not known any more, and gives up on one that leads in a circle', async () => {
@@ -546,7 +557,9 @@ test('knows who it is, what time it is there, and how many records there are', a
   }))
   assert.deepEqual(await pipedrive.check(api, signal), { id: '123', name: 'Acme Homes', apiVersion: 'v2' })
   assert.equal(await pipedrive.clock(api, signal), '2026-03-02T08:59:50.000000Z')
-  const small = account(() => list([{ id: 1 }, { id: 9 }]))
+  const small = account((_path, { sort_direction }) =>
+    list(sort_direction === 'desc' ? [{ id: 9 }] : [{ id: 1 }, { id: 9 }]),
+  )
   assert.deepEqual(await pipedrive.count(small.api, await described('persons'), signal), { count: 2, exact: true })
   const notes = account((_path, { start }) => list(Number(start) < 12_345 ? [{ id: 1 }] : null))
   assert.deepEqual(await pipedrive.count(notes.api, await described('notes'), signal), { count: 12_345, exact: true })
