@@ -46,6 +46,9 @@ export async function startJob(api: VendorApi, soql: string, all: boolean, signa
     repeatable: false,
     signal,
   })
+  if (typeof value?.id !== 'string') {
+    throw vendorUnavailable('Salesforce’s answer to a new job has no id.')
+  }
   return value
 }
 

@@ -220,8 +220,8 @@ async function* readWindow(reading: Reading, window: Window): AsyncGenerator<Ext
   const soql = select(fields, object.name, conditions(object, window, request.filter, isChange(request)))
   const bulk = !BULK_REFUSES.has(object.name)
   if (state.how === null) {
-    // How much a pass over changes has is told by its first REST page, which mostly is the only one.
-    const much = bulk && (!fitsAddress(soql) || (!isChange(request) && (object.recordCount ?? REST_ROWS) >= REST_ROWS))
+    // How much there is where nobody has counted, as of changes, is told by the first REST page, which mostly is the only one.
+    const much = bulk && (!fitsAddress(soql) || (!isChange(request) && (object.recordCount ?? 0) >= REST_ROWS))
     state.how = much ? 'BULK' : 'REST'
   }
   if (state.how === 'REST') {
