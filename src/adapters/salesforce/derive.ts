@@ -132,6 +132,17 @@ async function links({ api, object, signal }: Derivation, data: Values): Promise
     if (id === null || id === undefined) {
       continue
     }
+    const person = data['Account.PersonContactId'] ?? null
+    if (
+      person !== null &&
+      data.AccountId !== null &&
+      data.AccountId !== undefined &&
+      lengthened(id) === lengthened(data.AccountId)
+    ) {
+      // A person account: the person is here as a contact, once.
+      found.contact ??= `Contact/${lengthened(person)}`
+      continue
+    }
     const name = await directoryOf(api).objectOf(id, signal)
     const place =
       name === 'Contact' || name === 'Account'

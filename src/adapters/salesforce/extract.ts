@@ -408,7 +408,11 @@ async function* readIds(reading: Reading, ids: readonly string[]): AsyncGenerato
     try {
       const fields = fieldsOf(reading)
       const records = await byIds(api, request.object.name, some, fields, isAll(request), request.signal)
-      const { rows, problems } = await rowsOf(reading, records)
+      // An account that is a person is no record of its own, whoever refers to it.
+      const standing = records.filter(
+        ({ IsPersonAccount }) => request.object.name !== 'Account' || IsPersonAccount !== true,
+      )
+      const { rows, problems } = await rowsOf(reading, standing)
       state.ids += some.length
       yield page(reading, rows, problems)
     } catch (error) {

@@ -238,7 +238,13 @@ const LINKS: Places = {
   'portage.lead': to('lead.externalId', 'The lead that it is about, or else the opportunity.'),
   'portage.property': to('property.externalId', 'The property that it is about.'),
   'portage.other': none('What it is about besides; an activity here has one contact, one lead and one property.'),
-  ...without('Linked as records (portage.contact, portage.lead, portage.property).', 'WhoId', 'WhatId', 'AccountId'),
+  ...without(
+    'Linked as records (portage.contact, portage.lead, portage.property).',
+    'WhoId',
+    'WhatId',
+    'AccountId',
+    'Account.PersonContactId',
+  ),
   Subject: to('subject'),
   Description: to('body'),
   ...without(

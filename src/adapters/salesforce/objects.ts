@@ -111,9 +111,10 @@ function objectOf(
 ): VendorObject {
   const native = NATIVE.find(({ name }) => name === description.name)
   const fields = description.fields.filter(({ type }) => !UNREADABLE.has(type)).map(fieldOf)
-  // Who a person account is stands with the account, and an opportunity only names that.
+  // Who a person account is stands with the account, and these only name that.
   const person: readonly VendorField[] =
-    description.name === 'Opportunity' && account?.fields.some(({ name }) => name === 'PersonContactId') === true
+    ['Opportunity', 'Task', 'Event'].includes(description.name) &&
+    account?.fields.some(({ name }) => name === 'PersonContactId') === true
       ? [
           {
             name: 'Account.PersonContactId',

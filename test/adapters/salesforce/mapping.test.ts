@@ -66,6 +66,13 @@ test('links of tasks name the object by the id, the person before what else it i
   assert.deepEqual(await links(null, 'a0C5e000000AbCdAAK'), [null, null, null, 'Invoice__c/a0C5e000000AbCdAAK'])
   assert.deepEqual(await links(null, 'zzz5e000000AbCdAAK'), [null, null, null, 'Unknown/zzz5e000000AbCdAAK'])
   assert.deepEqual(await links(null, null), [null, null, null, null])
+  const household = object('Task', 'Id WhatId:REFERENCE AccountId:REFERENCE Account.PersonContactId')
+  const { contact } = await derived(household, {
+    WhatId: ACCOUNT,
+    AccountId: ACCOUNT,
+    Account: { PersonContactId: PERSON },
+  })
+  assert.equal(contact, `Contact/${PERSON}`, 'a person account')
   const owned = await derived(task, { OwnerId: '0055e000000AbCd' })
   assert.equal(owned.ownerEmail, 'agent@agency.example', 'an owner with a short id')
   assert.equal((await derived(task, { OwnerId: '00G5e000000AbCdAAK' })).ownerEmail, null, 'a queue')
