@@ -27,6 +27,19 @@ export interface PipedriveSimulator extends Simulator {
   readonly tokensUsed: number
 }
 
+/** What lists can be narrowed down by. */
+const FILTERS = [
+  'owner_id',
+  'person_id',
+  'org_id',
+  'deal_id',
+  'lead_id',
+  'pipeline_id',
+  'stage_id',
+  'done',
+  'organization_id',
+]
+
 const V2 = new Set(['persons', 'organizations', 'deals', 'activities'])
 const V1 = new Set(['leads', 'notes'])
 
@@ -530,6 +543,7 @@ class Company implements Service {
     const withDeleted = object === 'deals' && statuses?.includes('deleted') === true
     const cursor = cursorOf(query)
     const lie = this.#around.lie()
+    const matches = this.#matcher(table, query, statuses)
     const fits = (index: number): boolean => {
       if (object === 'deals' && archived !== isArchived(object, index) && !(withDeleted && table.isGone(index))) {
         return false
@@ -548,7 +562,7 @@ class Company implements Service {
       if (lie === 'UNTOLD_DELETION' && place.deletedAt !== null && withDeleted) {
         return false
       }
-      return this.#matches(table, index, query, statuses)
+      return matches(index)
     }
     // One more than asked for tells whether there is a next page.
     const found: number[] = []
@@ -718,28 +732,21 @@ class Company implements Service {
     }
   }
 
-  #matches(table: Table, index: number, query: URLSearchParams, statuses: readonly string[] | null): boolean {
-    const wanted = [
-      'owner_id',
-      'person_id',
-      'org_id',
-      'deal_id',
-      'lead_id',
-      'pipeline_id',
-      'stage_id',
-      'done',
-      'organization_id',
-    ]
-      .map((name) => [name, query.get(name)] as const)
-      .filter((pair): pair is readonly [string, string] => pair[1] !== null)
-    if (wanted.length === 0 && statuses === null) {
-      return true
-    }
-    const row = table.row(index)
-    return (
-      wanted.every(([name, value]) => JSON.stringify(row[name]).replaceAll('"', '') === value) &&
-      (statuses === null || statuses.some((status) => status === row.status))
+  /** Made once for a page: a list by offsets asks it of every record before the page. */
+  #matcher(table: Table, query: URLSearchParams, statuses: readonly string[] | null): (index: number) => boolean {
+    const wanted = FILTERS.map((name) => [name, query.get(name)] as const).filter(
+      (pair): pair is readonly [string, string] => pair[1] !== null,
     )
+    if (wanted.length === 0 && statuses === null) {
+      return () => true
+    }
+    return (index) => {
+      const row = table.row(index)
+      return (
+        wanted.every(([name, value]) => JSON.stringify(row[name]).replaceAll('"', '') === value) &&
+        (statuses === null || statuses.some((status) => status === row.status))
+      )
+    }
   }
 
   #offsets(object: string, archived: boolean, query: URLSearchParams): SimAnswer {
@@ -756,11 +763,12 @@ class Company implements Service {
     }
     const since = archived ? null : momentOf(query, 'updated_since')
     const lie = this.#around.lie()
+    const matches = this.#matcher(table, query, null)
     const fits = (index: number): boolean =>
       (object !== 'leads' || isArchived(object, index) === archived) &&
       (since === null || (table.place(index)?.updatedAt ?? 0) >= since) &&
       !(lie === 'UNTOLD_CHANGE' && since !== null && (table.place(index)?.version ?? 0) > 0 && index % 3 === 0) &&
-      this.#matches(table, index, query, null)
+      matches(index)
     const all = field === 'update_time' ? table.byChange(since ?? undefined) : table.byId()
     const ordered = direction.toUpperCase() === 'DESC' ? [...all].reverse() : all
     const dropped = lie === 'DROPPED_PAGE' && start > 0 ? limit : 0
