@@ -15,6 +15,7 @@ import type {
   VendorProblem,
   VendorRow,
 } from '../vendor.js'
+import { cleaned } from './clean.js'
 import { derived, type Owners, type Received } from './derive.js'
 import { describe } from './fields.js'
 import { mappingOf } from './mapping.js'
@@ -480,6 +481,12 @@ async function lastOffset(api: VendorApi, { path, cost }: List, signal: AbortSig
   return above
 }
 
+/** What a person should know of a row. */
+interface Notes {
+  readonly further: string | null
+  readonly isCleaned: boolean
+}
+
 function pageOf(
   kind: PipedriveObject,
   object: VendorObject,
@@ -488,7 +495,8 @@ function pageOf(
   state: Json,
   problems: readonly VendorProblem[],
 ): ExtractPage {
-  const told = rows.flatMap((row): readonly (VendorRow & { readonly further: string | null })[] => {
+  const told = rows.flatMap((received): readonly (VendorRow & Notes)[] => {
+    const row = cleaned(received) as Received
     const externalId = idOf(row)
     if (externalId === null) {
       return []
@@ -506,14 +514,26 @@ function pageOf(
         data: row,
         derived: columns,
         further: further.length === 0 ? null : further.join('; '),
+        isCleaned: row !== received,
       },
     ]
   })
   return {
-    rows: told.map(({ further: _further, ...row }) => row),
+    rows: told.map(({ further: _further, isCleaned: _isCleaned, ...row }) => row),
     state,
     problems: [
       ...problems,
+      ...told.flatMap(({ externalId, isCleaned }) =>
+        isCleaned
+          ? [
+              {
+                externalId,
+                code: 'CHARACTERS_REMOVED',
+                message: 'It held NUL or halves of characters, which were left out.',
+              },
+            ]
+          : [],
+      ),
       ...told.flatMap(({ externalId, further }) =>
         further === null
           ? []

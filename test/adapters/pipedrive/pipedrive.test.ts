@@ -266,6 +266,21 @@ test('takes apart what persons consist of', async () => {
   )
 })
 
+test('leaves out what no database takes, and says so', async () => {
+  const notes = await described('notes')
+  const rows = [
+    { id: 1, content: 'a\u0000b \ud83d c \udc00 🏡', person: { name: 'x\u0000' } },
+    { id: 2, content: 'fine 🏡' },
+  ]
+  const [page] = await pages(account(() => list(rows)).api, notes)
+  assert.deepEqual(page?.rows[0]?.data, { id: 1, content: 'ab  c  🏡', person: { name: 'x' } })
+  assert.equal(page?.rows[1]?.data, rows[1])
+  assert.deepEqual(
+    page?.problems.map(({ externalId, code }) => [externalId, code]),
+    [['1', 'CHARACTERS_REMOVED']],
+  )
+})
+
 test('keeps rows of which everything but the id is null or something else', async () => {
   for (const name of ['organizations', 'persons', 'leads', 'deals', 'activities', 'notes']) {
     const object = await described(name)

@@ -62,8 +62,16 @@ async function read(
   }
 }
 
+/** The truth, without what no database takes: NUL and halves of characters. */
 const whole = (rows: Iterable<{ readonly [field: string]: unknown }>) =>
-  new Map([...rows].map((row) => [String(row.id), JSON.stringify(row)]))
+  new Map(
+    [...rows].map((row) => [
+      String(row.id),
+      JSON.stringify(row)
+        .replaceAll('\\u0000', '')
+        .replaceAll(/\\ud[89a-f][0-9a-f]{2}/g, ''),
+    ]),
+  )
 const data = (rows: ReadonlyMap<string, VendorRow>) =>
   new Map([...rows].map(([id, row]) => [id, JSON.stringify(row.data)]))
 const sorted = (rows: ReadonlyMap<string, string>) => [...rows].sort(([one], [other]) => (one < other ? -1 : 1))
