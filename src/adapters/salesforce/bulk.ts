@@ -55,7 +55,10 @@ export async function startJob(api: VendorApi, soql: string, all: boolean, signa
 /** Null: the job is gone. */
 export async function lookAtJob(api: VendorApi, id: string, signal: AbortSignal): Promise<QueryJob | null> {
   try {
-    const { value } = await api.json<QueryJob>({ method: 'GET', path: `${DATA}/jobs/query/${id}`, signal })
+    const { value } = await api.json<QueryJob | null>({ method: 'GET', path: `${DATA}/jobs/query/${id}`, signal })
+    if (typeof value?.state !== 'string') {
+      throw vendorUnavailable('Salesforce’s answer does not say how far a job is.')
+    }
     return value
   } catch (error) {
     if (error instanceof VendorRefused && error.reason === 'gone') {
@@ -95,6 +98,10 @@ export async function resultPage(
     signal,
   })
   const next = headers['sforce-locator']?.trim() ?? ''
+  if (next === '') {
+    // The end is told by a word; a page of a proxy tells nothing.
+    throw cut('no locator')
+  }
   const count = /^\d+$/.test(headers['sforce-numberofrecords'] ?? '') ? Number(headers['sforce-numberofrecords']) : null
   let nuls = 0
   async function* withoutNul(): AsyncGenerator<Uint8Array> {
@@ -109,8 +116,7 @@ export async function resultPage(
     }
   }
   return {
-    // The end is told by the word.
-    locator: next === '' || next === 'null' ? null : next,
+    locator: next === 'null' ? null : next,
     expected: count,
     nuls: () => nuls,
     rows: () => table(withoutNul(), columns, count),
@@ -142,6 +148,9 @@ async function* table(
     if (rows.length > 0) {
       yield rows
     }
+  }
+  if (order === null) {
+    throw cut('no header')
   }
   if (expected !== null && read !== expected) {
     throw cut(`${read} records instead of ${expected}`)

@@ -1,5 +1,5 @@
 /** What is asked once for all objects: who the users are, and which object an id belongs to. */
-import { VendorRefused } from '../http/errors.js'
+import { VendorRefused, vendorUnavailable } from '../http/errors.js'
 import type { VendorApi } from '../vendor.js'
 import { pages } from './query.js'
 import { DATA, lengthened, select } from './soql.js'
@@ -90,11 +90,14 @@ export class Directory {
   }
 
   async #readObjects(signal: AbortSignal): Promise<readonly GlobalObject[]> {
-    const { value } = await this.#api.json<{ readonly sobjects: readonly GlobalObject[] }>({
+    const { value } = await this.#api.json<{ readonly sobjects: readonly GlobalObject[] } | null>({
       method: 'GET',
       path: `${DATA}/sobjects`,
       signal,
     })
+    if (!Array.isArray(value?.sobjects)) {
+      throw vendorUnavailable('Salesforce’s answer does not list its objects.')
+    }
     return value.sobjects
   }
 

@@ -1,6 +1,6 @@
 /** Which of Salesforce's objects can be moved in, and what is known of their fields. */
 import type { FieldKind, RecordTypeName } from '../../records/types.js'
-import { VendorRefused } from '../http/errors.js'
+import { VendorRefused, vendorUnavailable } from '../http/errors.js'
 import type { VendorApi, VendorField, VendorObject } from '../vendor.js'
 import { derivedFields } from './derive.js'
 import { directoryOf, type GlobalObject, isPropertyLike } from './directory.js'
@@ -185,7 +185,7 @@ async function describeTogether(
   try {
     const { value } = await api.json<{
       readonly results: readonly { readonly statusCode: number; readonly result: Described }[]
-    }>({
+    } | null>({
       method: 'POST',
       path: `${DATA}/composite/batch`,
       json: {
@@ -195,6 +195,9 @@ async function describeTogether(
       repeatable: true,
       signal,
     })
+    if (value?.results?.length !== names.length) {
+      throw vendorUnavailable('Salesforce’s answer describes fewer objects than were asked for.')
+    }
     return value.results.filter(({ statusCode }) => statusCode === 200).map(({ result }) => result)
   } catch (error) {
     if (error instanceof VendorRefused) {
@@ -212,7 +215,14 @@ async function describeEach(
   const found: Described[] = []
   for (const name of names) {
     try {
-      const { value } = await api.json<Described>({ method: 'GET', path: `${DATA}/sobjects/${name}/describe`, signal })
+      const { value } = await api.json<Described | null>({
+        method: 'GET',
+        path: `${DATA}/sobjects/${name}/describe`,
+        signal,
+      })
+      if (!Array.isArray(value?.fields)) {
+        throw vendorUnavailable(`Salesforce’s answer does not describe ${name}.`)
+      }
       found.push(value)
     } catch (error) {
       // What this sign-in may not see does not exist for it.
@@ -239,7 +249,7 @@ async function recordCounts(
       query: { sObjects: names.join(',') },
       signal,
     })
-    return new Map(value.sObjects.map(({ name, count }) => [name, count]))
+    return new Map((value?.sObjects ?? []).map(({ name, count }) => [name, count]))
   } catch (error) {
     if (error instanceof VendorRefused) {
       return new Map()

@@ -1,5 +1,5 @@
 /** Salesforce's REST queries: pages of at most 2,000 records, followed by the addresses that it gives. */
-import { VendorRefused } from '../http/errors.js'
+import { VendorRefused, vendorUnavailable } from '../http/errors.js'
 import type { Json, VendorApi } from '../vendor.js'
 import { DATA, literal, select } from './soql.js'
 
@@ -37,12 +37,23 @@ export async function query(api: VendorApi, soql: string, all: boolean, signal: 
     headers: { 'sforce-query-options': 'batchSize=2000' },
     signal,
   })
-  return value
+  return wholePage(value)
 }
 
 /** The page behind, at the address that the page before gave. */
 export async function nextPage(api: VendorApi, address: string, signal: AbortSignal): Promise<QueryPage> {
   const { value } = await api.json<QueryPage>({ method: 'GET', path: address, signal })
+  return wholePage(value)
+}
+
+/** An answer without what it is about is a fault of the way: taken for an end, it would be a gap. */
+function wholePage(value: QueryPage | null): QueryPage {
+  if (!Array.isArray(value?.records) || typeof value.done !== 'boolean' || typeof value.totalSize !== 'number') {
+    throw vendorUnavailable('Salesforce’s answer to a query has no records.')
+  }
+  if (!value.done && value.nextRecordsUrl === undefined) {
+    throw vendorUnavailable('Salesforce says that there is more, and not where.')
+  }
   return value
 }
 

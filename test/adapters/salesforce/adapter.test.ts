@@ -183,6 +183,9 @@ test('an answer that is cut off or has other columns is thrown, and not taken fo
   const cases: readonly (readonly [string, Scripted])[] = [
     ['fewer rows', { ...csv([line(1)], 'null'), headers: { 'sforce-locator': 'null', 'sforce-numberofrecords': '2' } }],
     ['an open quote', { csv: `${HEADER}\n${line(1).slice(0, -40)}`, headers: { 'sforce-locator': 'null' } }],
+    ['nothing at all', { csv: '' }],
+    ['a page of a proxy', { csv: '<html>Please wait</html>' }],
+    ['no header', { csv: '', headers: { 'sforce-locator': 'null' } }],
     ['another header', { csv: 'Id,Other\n"1","2"\n', headers: { 'sforce-locator': 'null' } }],
     ['a break', { ...csv([line(1), line(2)], 'null'), breaksAt: 150 }],
   ]
@@ -192,6 +195,24 @@ test('an answer that is cut off or has other columns is thrown, and not taken fo
     )
     await assert.rejects(all(salesforce.extract(api, asked(many(CONTACT)))), /not whole|broke/, what)
   }
+})
+
+test('an empty answer is never taken for an end, wherever it comes', async () => {
+  const empty: Scripted = { json: null }
+  const pages: readonly Scripted[] = [
+    empty,
+    { json: { records: [] } },
+    { json: { totalSize: 1, done: false, records: [] } },
+  ]
+  for (const page of pages) {
+    const api = new ScriptedApi(() => page)
+    await assert.rejects(all(salesforce.extract(api, asked({ ...CONTACT, recordCount: 1 }))), /Salesforce/)
+    await assert.rejects(salesforce.count(api, CONTACT, signal), /Salesforce/)
+  }
+  await assert.rejects(salesforce.discover(new ScriptedApi(() => empty), signal), /list its objects/)
+  await assert.rejects(all(salesforce.extract(new ScriptedApi(() => empty), asked(many(CONTACT)))), /no id/)
+  const job = new ScriptedApi((_, text) => (text.startsWith('POST') ? { json: { id: '750' } } : empty))
+  await assert.rejects(all(salesforce.extract(job, asked(many(CONTACT)))), /how far/)
 })
 
 test('a job, a locator or a page that is gone starts anew, but not for ever', async () => {
