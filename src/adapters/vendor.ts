@@ -147,6 +147,11 @@ export interface VendorAdapter {
   /** A pulled stream of pages: the next one is asked for when the one before has been kept. */
   extract(api: VendorApi, request: ExtractRequest): AsyncIterable<ExtractPage>
   /**
+   * Whether a reading of all records looks by itself for what the service's pages leave out, so that listing all ids once
+   * more where the service has no exact number says nothing new. Absent: no.
+   */
+  readonly readsWhole?: (object: VendorObject) => boolean
+  /**
    * How the service tells what was deleted: by itself, or by comparing all ids. With `window`: whether it still knows what was
    * deleted since then.
    */

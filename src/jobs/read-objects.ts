@@ -128,7 +128,7 @@ async function complete(one: Extraction): Promise<ReadingEnd> {
   }
   const counted = await adapter.count(api, descriptor, lost)
   const known = await knownIds(one)
-  if (counted.exact && counted.count === known.size) {
+  if (counted.exact ? counted.count === known.size : adapter.readsWhole?.(descriptor) === true) {
     return { kind: 'done' }
   }
   const missing = new Set<string>()

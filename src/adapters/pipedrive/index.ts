@@ -37,6 +37,9 @@ const GAP_IDS = 400
 /** Ids of a gap that are read one after the other. Where more is left out, the list is good for nothing. */
 const GAP_READ_IDS_MAX = 10_000
 
+/** Requests that look for records one by one at most, of a list that was caught leaving out some. */
+const WARY_REQUESTS_MAX = 3000
+
 /** Requests that look into gaps at most, of one list; lists of accounts that delete much have many. */
 const GAP_REQUESTS_MAX = 40
 
@@ -55,9 +58,13 @@ interface State {
   readonly probes: number
   /** How often the list was begun anew because its cursor was not known any more. */
   readonly restarts: number
+  /** Ids that lack between those of the list, some of many. */
+  readonly lacking: readonly number[]
+  /** The list was caught leaving out records: it is asked for each id that lacks. */
+  readonly isWary: boolean
 }
 
-const BEGINNING: State = { list: 0, place: null, last: null, probes: 0, restarts: 0 }
+const BEGINNING: State = { list: 0, place: null, last: null, probes: 0, restarts: 0, lacking: [], isWary: false }
 
 /** E-mails of users, by sign-in that is open: asked for once in a slice of work. */
 const owners = new WeakMap<VendorApi, Promise<Owners>>()
@@ -98,6 +105,8 @@ export const pipedrive: VendorAdapter = {
     return { count, exact }
   },
   extract,
+  // Gaps between ids are looked into, and what lies behind the last one.
+  readsWhole: (object) => known(object).version === 2,
   tellsDeletions: ({ name }) => name === 'deals',
   deletions,
   async *listIds(api, object, signal) {
@@ -166,6 +175,9 @@ async function* extract(api: VendorApi, request: ExtractRequest): AsyncGenerator
   for (let list = kind.lists[state.list]; list !== undefined; list = kind.lists[state.list]) {
     const ordered = kind.version === 2 && since === null
     const asked: List = { ...list, version: kind.version, query: queryOf(kind, list, since, filter) }
+    /** The list begins anew. */
+    let again = false
+    const number = state.list
     try {
       for await (const { rows, next } of pagesOf(api, asked, signal, state.place ?? {})) {
         const gaps =
@@ -175,10 +187,20 @@ async function* extract(api: VendorApi, request: ExtractRequest): AsyncGenerator
         state =
           next === null || passed
             ? { ...BEGINNING, list: state.list + 1 }
-            : { ...state, place: next, last: ordered ? last : null, probes: state.probes + gaps.requests }
+            : {
+                ...state,
+                place: next,
+                last: ordered ? last : null,
+                probes: state.probes + gaps.requests,
+                lacking: gaps.lacking,
+              }
+        if (gaps.isCaught) {
+          state = { ...BEGINNING, list: number, isWary: true }
+          again = true
+        }
         const kept = since === null ? rows : rows.filter((row) => within(row, since, window.until))
         yield pageOf(kind, object, [...kept, ...gaps.rows], users, asJson(state), gaps.problems)
-        if (passed) {
+        if (passed || again) {
           break
         }
       }
@@ -264,14 +286,18 @@ function within(row: Received, since: string, until: string): boolean {
 interface Gaps {
   readonly rows: readonly Received[]
   readonly requests: number
+  readonly lacking: readonly number[]
+  /** Of the ids that lack, some are there after all. */
+  readonly isCaught: boolean
   readonly problems: readonly VendorProblem[]
 }
 
-const NO_GAPS: Gaps = { rows: [], requests: 0, problems: [] }
+const NO_GAPS: Gaps = { rows: [], requests: 0, lacking: [], isCaught: false, problems: [] }
 
 /**
  * Looks into large gaps between ids that follow one another, and behind the last one: usually these records were deleted long
- * ago, but a page that the service left out looks the same. What is there after all is read by its ids.
+ * ago, but a page that the service left out looks the same. What is there after all is read by its ids. Of the many small gaps
+ * some ids are asked for at the end: if one is there, the list is read again and asked for each.
  */
 async function gapsOf(
   api: VendorApi,
@@ -283,6 +309,7 @@ async function gapsOf(
   signal: AbortSignal,
 ): Promise<Gaps> {
   const found: Received[] = []
+  const lacking: number[] = []
   let requests = 0
   let before = state.last
   const readAll = async (from: number, to: number): Promise<void> => {
@@ -303,7 +330,28 @@ async function gapsOf(
         await readAll(before + 1, id - 1)
       }
     }
+    for (let lack = (before ?? id) + 1; lack < id && id - lack <= GAP_IDS; lack++) {
+      lacking.push(lack)
+    }
     before = Math.max(before ?? 0, id)
+  }
+  let isCaught = false
+  if (state.isWary) {
+    for (let start = 0; start < lacking.length; start += IDS_PER_REQUEST) {
+      const some = lacking.slice(start, start + IDS_PER_REQUEST)
+      const there = await among(api, kind, list, some, signal)
+      // A list that leaves out records may leave them out here, too: each one that lacks is asked for alone.
+      const known = new Set(there.map(idOf))
+      const alone = some.map(String).filter((id) => !known.has(id))
+      requests += 1 + alone.length
+      if (state.probes + requests > WARY_REQUESTS_MAX) {
+        throw vendorUnavailable(`Pipedrive’s list of ${kind.name} leaves out records, more than can be looked for.`)
+      }
+      found.push(...there, ...(await oneByOne(api, kind, alone, signal)))
+    }
+  } else if (atEnd && state.lacking.length + lacking.length > 0) {
+    requests += 1
+    isCaught = (await among(api, kind, list, someOf([...state.lacking, ...lacking]), signal)).length > 0
   }
   if (atEnd) {
     requests += 1
@@ -317,7 +365,13 @@ async function gapsOf(
     code: 'LEFT_OUT_BY_SERVICE',
     message: 'Pipedrive’s list left the record out; it was read by its id.',
   }))
-  return { rows: found, requests, problems }
+  return { rows: found, requests, lacking: someOf([...state.lacking, ...lacking]), isCaught, problems }
+}
+
+/** As many as one request can ask for, spread over all. */
+function someOf(ids: readonly number[]): readonly number[] {
+  const every = Math.max(1, ids.length / IDS_PER_REQUEST)
+  return Array.from({ length: Math.min(ids.length, IDS_PER_REQUEST) }, (_, at) => ids[Math.floor(at * every)] ?? 0)
 }
 
 /** Ids at one end of a list. */
@@ -349,7 +403,8 @@ async function among(
 ): Promise<readonly Received[]> {
   const query = { ids: ids.join(','), limit: IDS_PER_REQUEST, include_fields: kind.include }
   const rows = await listOf(api, { method: 'GET', path, query, cost, signal })
-  return rows.filter((row) => !isGone(row))
+  // Archived records belong to the other list, whatever this one answers by ids.
+  return rows.filter((row) => !isGone(row) && (row.is_archived !== true || path.endsWith('/archived')))
 }
 
 /** Records by their ids: a hundred in one request where Pipedrive can do that. What is gone is left out. */

@@ -184,7 +184,14 @@ test('keeps a list whole where the service lies about its pages', async () => {
   await using pd = await company({ counts: { persons: 2300 } })
   const object = pd.object('persons')
   const truth = new Set(whole(pd.simulator.rows('persons')).keys())
-  for (const lie of ['DROPPED_PAGE', 'REPEATED_PAGE', 'PAGE_WITHOUT_ROWS', 'EARLY_END', 'SILENT_CAP'] as const) {
+  for (const lie of [
+    'DROPPED_PAGE',
+    'REPEATED_PAGE',
+    'PAGE_WITHOUT_ROWS',
+    'EARLY_END',
+    'SILENT_CAP',
+    'DROPPED_ROW',
+  ] as const) {
     pd.simulator.lie(lie)
     const rows = await read(pd.api, object)
     assert.deepEqual(new Set(rows.keys()), truth, lie)
