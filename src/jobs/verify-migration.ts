@@ -3,6 +3,7 @@
  * against what the service counts, and a random sample is read from the service once more.
  */
 import { createInterface } from 'node:readline'
+import { isDeepStrictEqual } from 'node:util'
 import type { VendorObject, VendorRow } from '../adapters/vendor.js'
 import { one, withTenant } from '../db/tx.js'
 import { VERIFICATION_DETAILS_MAX, VERIFICATION_SAMPLE_RECORDS } from '../limits.js'
@@ -74,7 +75,6 @@ async function verifyObject(
   let proven = 0
   let refused = 0
   /** Refused, and not read again by a later pass. */
-  let lacking = 0
   const differing = new Map<string, { n: number; examples: string[] }>()
   const note = (what: string, { row, sourceId }: Difference): void => {
     const one = differing.get(what) ?? { n: 0, examples: [] }
@@ -94,7 +94,6 @@ async function verifyObject(
       (difference) => {
         if (failed.has(difference.row)) {
           refused += 1
-          lacking += difference.sourceId !== null && later.has(difference.sourceId) ? 0 : 1
         } else if (difference.sourceId !== null && later.has(difference.sourceId)) {
           proven += 1
         } else if (difference.outcome === 'CREATED') {
@@ -110,7 +109,6 @@ async function verifyObject(
     rows += sum.rows
     proven += sum.unchanged
     refused += sum.unreadable
-    lacking += sum.unreadable
   }
   check(
     'rows',
@@ -127,12 +125,7 @@ async function verifyObject(
 
   // Numbers: of the service, of the file, of the records here.
   const here = await recordsHere(work, object, sourceSystem)
-  check(
-    'records',
-    rows === 0 ? here.known : here.expected - lacking,
-    here.known,
-    'Records known here by this object of the service.',
-  )
+  check('records', here.due, here.known, 'Of the records that were read, those whose rows did not fail.')
   check('orphans', 0, here.orphans, 'Records of this object here that no file of the migration has.')
   if (object.sampleSize === null && object.filter === null && object.descriptor !== null) {
     const counted = await adapter.count(work.api, object.descriptor, work.lost)
@@ -192,16 +185,19 @@ async function readSince({ context, claim }: MigrationWork, object: string, pass
   return new Set(rows.map(({ external_id }) => external_id))
 }
 
-/** Records of the object that are here, those that the files of all passes have, and those here that no file has. */
+/**
+ * In numbers: records that were read and are there still (`expected`), those of them that are here (`known`), those that have
+ * to be here because no row of theirs failed (`due`), and records of the object here that were never read (`orphans`).
+ */
 async function recordsHere(
   { context, claim }: MigrationWork,
   { object, recordType }: MigrationObjectRow,
   sourceSystem: string,
-): Promise<{ readonly known: number; readonly expected: number; readonly orphans: number }> {
+): Promise<{ readonly expected: number; readonly known: number; readonly due: number; readonly orphans: number }> {
   const { table } = recordTypes[recordType]
   return context.control.use((lane) =>
     withTenant(lane, claim.tenantId, (tx) =>
-      one<{ known: number; expected: number; orphans: number }>(
+      one<{ expected: number; known: number; due: number; orphans: number }>(
         tx,
         `with here as materialized (
            select external_id from ${table} where tenant_id = $1 and source_system = $4 and external_id is not null and deleted_at is null
@@ -210,9 +206,20 @@ async function recordsHere(
          newest as materialized (
            select distinct on (external_id) external_id, deleted from migration_row
            where tenant_id = $1 and run_id = $2 and object = $3 order by external_id, pass desc),
-         there as materialized (select external_id from newest where not deleted)
-         select (select count(*) from here)::float8 as known, (select count(*) from there)::float8 as expected,
-           (select count(*) from here h where not exists (select from there t where t.external_id = h.external_id))::float8 as orphans`,
+         refused as materialized (
+           select x.source_id as external_id from migration_pass p
+             join run_row x on x.tenant_id = p.tenant_id and x.run_id = p.import_run_id and x.outcome in ('FAILED', 'SKIPPED')
+           where p.tenant_id = $1 and p.run_id = $2 and p.object = $3),
+         there as materialized (
+           select n.external_id, h.external_id is not null as known,
+             exists (select from refused f where f.external_id = n.external_id) as refused
+           from newest n left join here h on h.external_id = n.external_id where not n.deleted)
+         select count(*)::float8 as expected, (count(*) filter (where known))::float8 as known,
+           -- A row can fail before it is known what names its record.
+           (count(*) filter (where known) + greatest(0, count(*) filter (where not known and not refused)
+             - (select count(*) from refused where external_id is null)))::float8 as due,
+           (select count(*) from here h where not exists (select from there t where t.external_id = h.external_id))::float8 as orphans
+         from there`,
         [tx.tenantId, claim.runId, object, sourceSystem, recordType],
       ),
     ),
@@ -289,24 +296,24 @@ async function sampleAgain(
   ]
 }
 
+/** A value without what says nothing: the first line of a file has a null for every field. */
+function stated(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) {
+    return value ?? undefined
+  }
+  if (Array.isArray(value)) {
+    return value.map(stated)
+  }
+  const members = Object.entries(value)
+    .map(([name, member]) => [name, stated(member)] as const)
+    .filter(([, member]) => member !== undefined)
+  return members.length === 0 ? undefined : Object.fromEntries(members)
+}
+
 /** Fields in which a record is not what it was when it was read. */
 function difference(id: string, before: unknown, now: VendorRow): string[] {
   const was = before as Readonly<Record<string, unknown>>
   return Object.entries(now.data)
-    .filter(
-      ([name, value]) => name in was && JSON.stringify(withoutEmpty(was[name])) !== JSON.stringify(withoutEmpty(value)),
-    )
+    .filter(([name, value]) => name in was && !isDeepStrictEqual(stated(was[name]), stated(value)))
     .map(([name]) => `${id}: ${name}`)
-}
-
-/** The first line of a file has every name there is (`assemble`): an object of nothing but nulls was null, or not there. */
-function withoutEmpty(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return value
-  }
-  const members = Object.entries(value).flatMap(([name, member]) => {
-    const inner = withoutEmpty(member)
-    return inner === null || inner === undefined ? [] : [[name, inner] as const]
-  })
-  return members.length === 0 ? null : Object.fromEntries(members)
 }
