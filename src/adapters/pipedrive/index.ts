@@ -403,8 +403,9 @@ async function among(
 ): Promise<readonly Received[]> {
   const query = { ids: ids.join(','), limit: IDS_PER_REQUEST, include_fields: kind.include }
   const rows = await listOf(api, { method: 'GET', path, query, cost, signal })
-  // Archived records belong to the other list, whatever this one answers by ids.
-  return rows.filter((row) => !isGone(row) && (row.is_archived !== true || path.endsWith('/archived')))
+  // By ids both lists answer archived records and others alike; each record is left to the list that has it.
+  const foreign = !path.endsWith('/archived')
+  return rows.filter((row) => !isGone(row) && row.is_archived !== foreign)
 }
 
 /** Records by their ids: a hundred in one request where Pipedrive can do that. What is gone is left out. */

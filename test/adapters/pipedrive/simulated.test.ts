@@ -92,7 +92,7 @@ test('reads everything there is, just as it is', async () => {
 })
 
 test('reads it in hardly more requests than there are pages', async () => {
-  const counts = { persons: 10_000, activities: 10_000, leads: 3000, notes: 3000 }
+  const counts = { persons: 10_000, activities: 10_000, leads: 3000, notes: 3000, deals: 3000 }
   await using pd = await company({ counts, nasty: false, validate: false })
   for (const [name, count] of Object.entries(counts)) {
     const before = pd.api.sent()
@@ -103,9 +103,9 @@ test('reads it in hardly more requests than there are pages', async () => {
     }
     assert.ok(rows >= count, name)
     const least = pipedrive.callsFor(pd.object(name), count)
-    // Of a small account the one request for users and the look behind the end weigh more.
+    // Of a small account the request for users and the two looks for what a list leaves out weigh more.
     assert.ok(
-      pd.api.sent() - before <= least * 1.05 + 2,
+      pd.api.sent() - before <= least * 1.05 + 5,
       `${name}: ${pd.api.sent() - before} requests for ${least} pages`,
     )
   }
