@@ -1,4 +1,5 @@
 /** What people type, parsed. */
+import { stat } from 'node:fs/promises'
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 
 /** Typed wrongly: the message says what, and the command's help follows. */
@@ -98,4 +99,17 @@ export function matchRules(texts: readonly string[]): string[][] {
     }
     return fields
   })
+}
+
+/** The size in bytes of a file that a command was given; UsageError where there is none. */
+export async function sizeOf(path: string): Promise<number> {
+  const stats = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(
+      error.code === 'ENOENT' ? `There is no file "${path}".` : `"${path}" cannot be read: ${error.message}.`,
+    )
+  })
+  if (!stats.isFile()) {
+    throw new UsageError(`"${path}" is not a file.`)
+  }
+  return stats.size
 }

@@ -6,7 +6,7 @@ import { basename } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Api, ApiError, throwUserErrors, type UserError } from './api.js'
-import { choice, only, parse, UsageError } from './arguments.js'
+import { choice, only, parse, sizeOf, UsageError } from './arguments.js'
 import type { Connect } from './commands.js'
 import { bytes, clean, counted, type Io } from './io.js'
 import { followToRest, watchRun } from './watch.js'
@@ -55,7 +55,7 @@ export async function bundle(args: readonly string[], connect: Connect, io: Io):
   }
   if (action === 'import') {
     const path = only(rest, 'FILE')
-    const { size } = await stat(path)
+    const size = await sizeOf(path)
     const onDuplicate = choice('--on-duplicate', values['on-duplicate'], [
       'UPDATE',
       'FILL_BLANKS',

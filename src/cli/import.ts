@@ -1,9 +1,8 @@
 /** `portage import`: upload, show what becomes what, start, watch, report. */
 import { randomUUID } from 'node:crypto'
-import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { type Api, throwUserErrors, type UserError } from './api.js'
-import { type Assignment, assignments, choice, matchRules, only, parse, UsageError } from './arguments.js'
+import { type Assignment, assignments, choice, matchRules, only, parse, sizeOf, UsageError } from './arguments.js'
 import { readingOptions, readingSaid } from './inspect.js'
 import { bytes, clean, counted, type Io, table } from './io.js'
 import { planAndAsk } from './plan.js'
@@ -153,18 +152,6 @@ export async function importFile(
   return values.plan
     ? planAndAsk(api, runId, io, { yes: values.yes, json: values.json })
     : watchRun(api, runId, io, values.json)
-}
-
-async function sizeOf(path: string): Promise<number> {
-  const stats = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw new UsageError(
-      error.code === 'ENOENT' ? `There is no file "${path}".` : `"${path}" cannot be read: ${error.message}.`,
-    )
-  })
-  if (!stats.isFile()) {
-    throw new UsageError(`"${path}" is not a file.`)
-  }
-  return stats.size
 }
 
 type Chosen = SuggestedColumn & { readonly format?: string }

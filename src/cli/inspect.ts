@@ -1,5 +1,4 @@
 /** `portage inspect`: what a file is and how it would be read, without a server; with `--rows` all that is in it. */
-import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { rowsOf, withAllColumns } from '../adapters/files/convert.js'
 import type { Detection } from '../adapters/files/detection.js'
@@ -7,7 +6,7 @@ import { type InspectRequest, inspectFile } from '../adapters/files/inspect.js'
 import { localBytes } from '../adapters/files/local-bytes.js'
 import { noSourceOptions } from '../adapters/files/sniff.js'
 import type { SourceOptions } from '../pipeline/types.js'
-import { only, parse, UsageError, whole } from './arguments.js'
+import { only, parse, sizeOf, whole } from './arguments.js'
 import type { Io } from './io.js'
 
 /** Options that say how a file is read: of `inspect`, and of `import`. */
@@ -78,16 +77,4 @@ const WRITE_LENGTH = 64 * 1024
 
 function namesOf(detection: Detection): string[] {
   return detection.columns.map((column) => column.name)
-}
-
-async function sizeOf(path: string): Promise<number> {
-  const stats = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw new UsageError(
-      error.code === 'ENOENT' ? `There is no file "${path}".` : `"${path}" cannot be read: ${error.message}.`,
-    )
-  })
-  if (!stats.isFile()) {
-    throw new UsageError(`"${path}" is not a file.`)
-  }
-  return stats.size
 }
