@@ -509,3 +509,9 @@ export const VERIFICATION_DETAILS_MAX = 10
 
 /** Records of each object that the proof of a migration reads from the service once more. */
 export const VERIFICATION_SAMPLE_RECORDS = 50
+
+/** The proof of a migration as a file. Bytes; what is in it is limited by its objects and their examples. */
+export const REPORT_BYTES_MAX = 16 * 1024 ** 2
+
+/** Looking at the objects of a connected CRM while somebody waits. Milliseconds. */
+export const DISCOVER_MS_MAX = 25_000

@@ -607,9 +607,16 @@ async function populateMigration(actor: Actor, mark: string): Promise<Pick<Ids, 
      values ($1, $2, 'people', 9, 1, $3, 1, 1)`,
     [actor.tenantId, decodeId('run', migration), `page ${mark}`],
   )
+  const scheduled = await world.ask(
+    actor,
+    'mutation ($input: MigrationScheduleInput!) { migrationScheduleSet(input: $input) { userErrors { message } } }',
+    { input: { migrationId: migration, schedule: '0 6 1 1 *', timeZone: 'Europe/Berlin' } },
+  )
+  assert.deepEqual(scheduled.migrationScheduleSet.userErrors, [])
   await world.oracle.query(
-    "update run_migration set schedule = $3, next_due_at = now() + interval '1 year' where tenant_id = $1 and run_id = $2",
-    [actor.tenantId, decodeId('run', migration), mark],
+    `update run_migration set next_due_at = null, schedule_disabled = jsonb_build_object('code', 'X', 'message', $3::text, 'retryable', false)
+     where tenant_id = $1 and run_id = $2`,
+    [actor.tenantId, decodeId('run', migration), `disabled ${mark}`],
   )
   const conflict = { code: 'TEMPLATE_DRIFT', field: mark, columns: [mark], message: mark, values: [mark], readings: [] }
   await world.oracle.query(
@@ -678,6 +685,7 @@ const queryCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> = {
   ],
   exportTemplates: () => [''],
   integrations: () => [''],
+  integrationObjects: (ids) => [`(integrationId: "${ids.integration}")`],
   migration: (ids) => [`(id: "${ids.migration}")`],
   migrations: () => ['(first: 1)'],
   runs: () => ['(first: 5)', '(first: 5, kinds: [ROLLBACK])', '(first: 5, kinds: [EXPORT])'],
@@ -759,6 +767,7 @@ const mutationCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> =
   integrationBegin: () => [],
   integrationComplete: () => [],
   integrationRevoke: (ids) => [`(input: { integrationId: "${ids.integration}" })`],
+  migrationScheduleSet: (ids) => [`(input: { migrationId: "${ids.migration}", schedule: "0 6 1 1 *" })`],
   migrationCreate: (ids) => [
     `(input: { integrationId: "${ids.integration}", objects: [{ object: "people", recordType: CONTACT }], idempotencyKey: "walk" })`,
   ],

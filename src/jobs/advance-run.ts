@@ -17,7 +17,7 @@ import { planImport } from './plan-import.js'
 import { bundleOf, rollBackBundle } from './roll-back-bundle.js'
 import { rollBackRun } from './roll-back-run.js'
 import { runBundleExport } from './run-bundle-export.js'
-import { cancelBundleImport, runBundleImport } from './run-bundle-import.js'
+import { cancelWhole, runBundleImport } from './run-bundle-import.js'
 import { runExport } from './run-export.js'
 import { runImport } from './run-import.js'
 import { runMigration } from './run-migration.js'
@@ -53,12 +53,8 @@ export async function advanceRun(context: WorkerContext, payload: AdvanceRunPayl
 }
 
 async function work(context: WorkerContext, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {
-  if (claim.status === 'CANCELING' && claim.kind === 'BUNDLE_IMPORT') {
-    return cancelBundleImport(context, claim)
-  }
   if (claim.status === 'CANCELING') {
-    await cancel(context, claim)
-    return { kind: 'done' }
+    return cancel(context, claim)
   }
   if (claim.attempts > MAX_ATTEMPTS) {
     throw new FatalError(
@@ -94,7 +90,10 @@ async function work(context: WorkerContext, claim: Claim, lost: AbortSignal): Pr
   return runImport(context, claim, lost)
 }
 
-async function cancel(context: WorkerContext, claim: Claim): Promise<void> {
+async function cancel(context: WorkerContext, claim: Claim): Promise<SliceEnd> {
+  if (claim.kind === 'BUNDLE_IMPORT' || claim.kind === 'MIGRATION') {
+    return cancelWhole(context, claim)
+  }
   await context.control.use((lane) =>
     withTenant(lane, claim.tenantId, async (tx) => {
       const run = await tx.query<{ of_run_id: string | null }>(
@@ -114,6 +113,7 @@ async function cancel(context: WorkerContext, claim: Claim): Promise<void> {
       }
     }),
   )
+  return { kind: 'done' }
 }
 
 /** Decides what an error means for the run: nothing (it was stopped or taken over), another attempt, or its end. */
@@ -172,10 +172,7 @@ async function stopped(context: WorkerContext, claim: Claim): Promise<SliceEnd> 
       ]),
     ),
   )
-  if (rows[0]?.status === 'CANCELING') {
-    await cancel(context, claim)
-  }
-  return { kind: 'done' }
+  return rows[0]?.status === 'CANCELING' ? cancel(context, claim) : { kind: 'done' }
 }
 
 function renewLease(context: WorkerContext, claim: Claim, lost: AbortController): { stop(): void } {

@@ -10,6 +10,7 @@ import { purgeUploads } from './purge-uploads.js'
 import { reconcileFiles } from './reconcile-files.js'
 import { FileRemover } from './remove-files.js'
 import { tidyIntegrations } from './tidy-integrations.js'
+import { tidyMigrations } from './tidy-migrations.js'
 
 /** Idempotency keys are kept at least so long; the API promises 24 hours. */
 const IDEMPOTENCY_HOURS = 48
@@ -47,6 +48,7 @@ export async function keepHouse(
       }
       try {
         await purgeEvents(lane, tenant.id, cutoffs.events)
+        await tidyMigrations(lane, remover, tenant.id)
         await purgeTenant(lane, remover, tenant.id)
         await purgeUploads(lane, remover, tenant.id)
         await tidyIntegrations(lane, tenant.id, config.masterKeys, log)

@@ -1,4 +1,4 @@
-/** Undoes a bundle: has its imports rolled back, the last one first, and looks on. */
+/** Undoes a bundle or a migration: has its imports rolled back, the last one first, and looks on. */
 import { first, one, type Tx, withTenant } from '../db/tx.js'
 import { runsEnded } from '../metrics.js'
 import { foldRollbacks, toUndo } from '../runs/bundle-rollback.js'
@@ -12,12 +12,12 @@ import { type SliceEnd, StoppedError } from './slice.js'
 /** How often the rollback of a bundle looks how far its own rollbacks have come. Milliseconds. */
 const LOOK_MS = 250
 
-/** The bundle that a rollback is about; null where it is about an import. */
+/** The bundle or migration that a rollback is about; null where it is about an import. */
 export async function bundleOf(context: WorkerContext, claim: Claim): Promise<string | null> {
   const row = await inControl(context, claim, (tx) =>
     first<{ id: string }>(
       tx,
-      `select b.id from run r join run b on b.tenant_id = r.tenant_id and b.id = r.of_run_id and b.kind = 'BUNDLE_IMPORT'
+      `select b.id from run r join run b on b.tenant_id = r.tenant_id and b.id = r.of_run_id and b.kind in ('BUNDLE_IMPORT', 'MIGRATION')
        where r.tenant_id = $1 and r.id = $2`,
       [claim.tenantId, claim.runId],
     ),

@@ -20,6 +20,7 @@ import type { ColumnMapping, ImportOptions, SourceOptions } from '../pipeline/ty
 import type { RecordType, RecordTypeName } from '../records/types.js'
 import { createBundlePart, foldParts, keepSources, partsOf, welcomeHome } from '../runs/bundles.js'
 import { endRun } from '../runs/control.js'
+import { openImportsOf } from '../runs/migration-parts.js'
 import type { StatusReason } from '../runs/types.js'
 import { saidOf } from './analyze-import.js'
 import type { Claim } from './claim.js'
@@ -88,10 +89,14 @@ export async function runBundleImport(context: WorkerContext, claim: Claim, lost
   return { kind: 'done' }
 }
 
-/** Ends a bundle that a person has canceled, once its imports have ended. */
-export async function cancelBundleImport(context: WorkerContext, claim: Claim): Promise<SliceEnd> {
-  const parts = await inControl(context, claim, (tx) => partsOf(tx, claim.runId))
-  if (parts.some(({ finished }) => !finished)) {
+/** Ends a bundle or a migration that a person has canceled, once its imports have ended. */
+export async function cancelWhole(context: WorkerContext, claim: Claim): Promise<SliceEnd> {
+  const open = await inControl(context, claim, async (tx) =>
+    claim.kind === 'MIGRATION'
+      ? openImportsOf(tx, claim.runId)
+      : (await partsOf(tx, claim.runId)).filter(({ finished }) => !finished),
+  )
+  if (open.length > 0) {
     return { kind: 'more', delayMs: LOOK_MS }
   }
   await inControl(context, claim, (tx) =>

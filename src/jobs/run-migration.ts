@@ -9,6 +9,7 @@ import { FatalError, Refusal } from '../errors.js'
 import type { ColumnMapping, ImportOptions, MappingConflict } from '../pipeline/types.js'
 import { endRun } from '../runs/control.js'
 import { createImport } from '../runs/imports.js'
+import { sumMigration } from '../runs/migration-parts.js'
 import {
   dropStaged,
   enterStage,
@@ -21,21 +22,22 @@ import {
   pauseMigration,
   restMigration,
   startStaged,
-  sumMigration,
 } from '../runs/migrations.js'
 import { requestPlan } from '../runs/plan.js'
 import type { RunStatus } from '../runs/status.js'
 import type { MigrationStage, StatusReason } from '../runs/types.js'
+import type { OpenVendor } from '../runs/vendors.js'
 import { systemNames } from '../systems.js'
 import { type Claim, claimHeld, laneName } from './claim.js'
 import type { WorkerContext } from './context.js'
+import { keepReport, storeReport } from './migration-report.js'
 import { planTogether } from './plan-import.js'
 import { readObjects } from './read-objects.js'
 import { SLICE_MS, type SliceEnd, StoppedError } from './slice.js'
 import { verifyMigration } from './verify-migration.js'
 
 /** How long a migration that waits for its imports waits at most until it looks again, if nothing wakes it. Milliseconds. */
-const LOOK_AGAIN_MS = 5000
+const LOOK_AGAIN_MS = 1000
 
 /** What every step of the work on a migration needs. */
 export interface MigrationWork {
@@ -46,14 +48,16 @@ export interface MigrationWork {
   readonly objects: readonly MigrationObjectRow<VendorObject>[]
   readonly adapter: VendorAdapter
   readonly api: VendorApi
+  /** What so many requests would mean for the budget of the account; absent where nobody knows. */
+  readonly estimate: OpenVendor['estimate']
 }
 
 export async function runMigration(context: WorkerContext, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {
   const { migration, objects } = await load(context, claim)
   try {
     const vendor = await context.openVendor(claim.tenantId, migration.integrationId)
-    const { adapter, api } = vendor
-    const work: MigrationWork = { context, claim, lost, migration, objects, adapter, api }
+    const { adapter, api, estimate } = vendor
+    const work: MigrationWork = { context, claim, lost, migration, objects, adapter, api, estimate }
     try {
       return await pursue(work)
     } catch (error) {
@@ -141,6 +145,7 @@ async function discover(work: MigrationWork): Promise<SliceEnd> {
       return { object: object.object, descriptor, mapping: mapping ?? [], expected: count }
     }),
   )
+  const message = `The objects have been looked at. ${await costOf(work, looked)} Check where their fields go, then stage the migration.`
   await inTenant(context, claim, async (tx) => {
     await tx.query('update run_migration set account = $3::jsonb where tenant_id = $1 and run_id = $2', [
       tx.tenantId,
@@ -156,11 +161,35 @@ async function discover(work: MigrationWork): Promise<SliceEnd> {
     }
     await restMigration(tx, run(claim), 'AWAITING_MAPPING', {
       code: 'MAPPING_NEEDED',
-      message: 'The objects have been looked at. Check where their fields go, then stage the migration.',
+      message,
       retryable: true,
     })
   })
   return { kind: 'done' }
+}
+
+/** What reading the objects will ask of the service, for people. */
+async function costOf(
+  { adapter, estimate, objects }: MigrationWork,
+  looked: readonly { readonly object: string; readonly descriptor: VendorObject; readonly expected: number }[],
+): Promise<string> {
+  let records = 0
+  let calls = 0
+  for (const { object, descriptor, expected } of looked) {
+    const sample = objects.find((one) => one.object === object)?.sampleSize ?? null
+    const wanted = sample === null ? expected : Math.min(sample, expected)
+    records += wanted
+    calls += adapter.callsFor(descriptor, wanted)
+  }
+  const number = (n: number): string => n.toLocaleString('en')
+  const about = `Reading their ${number(records)} records takes at least ${number(calls)} requests.`
+  const { remaining, days } = (await estimate?.(calls)) ?? { remaining: null, days: 1 }
+  if (remaining === null) {
+    return about
+  }
+  return days === 1
+    ? `${about} That is within today's budget, of which ${number(remaining)} are left.`
+    : `${about} Today's budget has ${number(remaining)} left: it will take ${days} days, and the migration pauses by itself in between.`
 }
 
 /** Reads what the pass in hand has not read yet. Null when all of it is here. */
@@ -371,11 +400,13 @@ async function createChildren(work: MigrationWork, most = Infinity): Promise<boo
         kind === 'CHANGED'
           ? {
               ...migration.options,
+              // It is the migration as a whole that is undone.
+              allOrNothing: false,
               operation: 'UPSERT',
               sourceSystem,
               referenceBase: `${adapter.system}/${account.id}/`,
             }
-          : { ...migration.options, operation: 'DELETE', sourceSystem, matchOn: [['externalId']] }
+          : { ...migration.options, allOrNothing: false, operation: 'DELETE', sourceSystem, matchOn: [['externalId']] }
       const runId = await createImport(tx, {
         actor,
         sourceFileId,
@@ -519,8 +550,10 @@ async function prove(work: MigrationWork): Promise<SliceEnd> {
   if (report === null) {
     return { kind: 'more', delayMs: 0 }
   }
-  await inTenant(context, claim, async (tx) => {
+  const file = await storeReport(work, report)
+  const replaced = await inTenant(context, claim, async (tx) => {
     await sumMigration(tx, claim.runId)
+    const before = await keepReport(tx, claim, file, context.fileRetentionDays)
     await tx.query(
       `update run_migration set verification = $3::jsonb, stage = 'READY_FOR_DELTA' where tenant_id = $1 and run_id = $2`,
       [tx.tenantId, claim.runId, JSON.stringify(report)],
@@ -548,7 +581,17 @@ async function prove(work: MigrationWork): Promise<SliceEnd> {
     if (!ended) {
       throw new StoppedError('the migration was stopped or taken over')
     }
+    return before
+  }).catch(async (error: unknown) => {
+    // Unless the answer of the commit was lost, nobody knows of the file; then the purge of the store finds it.
+    if (error instanceof StoppedError) {
+      await context.files.delete(file.key)
+    }
+    throw error
   })
+  for (const key of replaced) {
+    await context.files.delete(key)
+  }
   return { kind: 'done' }
 }
 

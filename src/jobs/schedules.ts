@@ -1,5 +1,5 @@
 /**
- * Starts the exports of templates whose time has come. What is due stands in the template: taking it, creating the run and
+ * Starts the exports of templates, and the passes of migrations, whose time has come. What is due stands in the template: taking it, creating the run and
  * writing down when it is due next are one transaction, so a due time is one run however many workers look and whenever one dies.
  * What was missed while no worker was there is made up for by one run.
  */
@@ -14,13 +14,15 @@ import type { Log } from '../log.js'
 import { endRun } from '../runs/control.js'
 import { type ExportTemplateRow, setNext, takeDue, templateFileName } from '../runs/export-templates.js'
 import { createExport, defaultExportFormat } from '../runs/exports.js'
+import { isAtRest, setNextPass, takeDueMigration, whyDisabled } from '../runs/migration-schedules.js'
+import { askOfMigration } from '../runs/migrations.js'
 import type { StatusReason } from '../runs/types.js'
 import { laneOptions } from './context.js'
 
 /** How often a worker looks whether a template is due, in milliseconds. */
 const LOOK_MS = 1000
 
-/** Templates that one look starts; the rest is for the next one. */
+/** Templates, and migrations, that one look starts; the rest is for the next one. */
 const STARTED_AT_ONCE = 100
 
 /** A template that could not be started for a fault of ours is left alone for so long, in milliseconds. */
@@ -70,6 +72,47 @@ export async function startDueExports(lane: Lane, { now, log, resting }: DueOpti
     }
   }
   return started
+}
+
+/** Has migrations whose time has come read changes, and answers how many schedules were followed, those disabled among them. */
+export async function startDueMigrations(lane: Lane, { now, log, resting }: DueOptions = {}): Promise<number> {
+  const due = await lane.session<{ tenant_id: string; id: string; now: Date }>(
+    `select tenant_id, run_id as id, coalesce($1::timestamptz, clock_timestamp()) as now from run_migration
+     where next_due_at <= coalesce($1::timestamptz, clock_timestamp())
+       and ${stands} order by next_due_at, run_id limit ${STARTED_AT_ONCE}`,
+    [now ?? null],
+  )
+  let followed = 0
+  for (const { tenant_id: tenantId, id, now: at } of due) {
+    if ((resting?.get(id) ?? 0) > Date.now()) {
+      continue
+    }
+    try {
+      followed += (await withTenant(lane, tenantId, (tx) => startPass(tx, id, at))) ? 1 : 0
+      resting?.delete(id)
+    } catch (error) {
+      if (lane.broken !== null) {
+        throw error
+      }
+      resting?.set(id, Date.now() + FAULT_REST_MS)
+      log?.warn({ tenantId, runId: id, err: error }, 'a scheduled pass could not be started and will be tried again')
+    }
+  }
+  return followed
+}
+
+async function startPass(tx: Tx, id: string, now: Date): Promise<boolean> {
+  const migration = await takeDueMigration(tx, id, now)
+  if (migration === null) {
+    return false
+  }
+  const permissions = await permissionsNow(tx, migration.owner)
+  const disabled = whyDisabled(migration, permissions?.includes('MIGRATION_RUN') === true)
+  if (disabled === null && isAtRest(migration)) {
+    await askOfMigration(tx, id, 'DELTA')
+  }
+  await setNextPass(tx, migration, now, disabled)
+  return true
 }
 
 async function start(tx: Tx, id: string, now: Date): Promise<boolean> {
@@ -149,7 +192,8 @@ export function startScheduler(options: {
   const wanted = async (): Promise<boolean> =>
     (
       await presence.session<{ id: string }>(
-        `select id from export_template where next_run_at <= clock_timestamp() and ${stands} limit ${STARTED_AT_ONCE}`,
+        `(select id from export_template where next_run_at <= clock_timestamp() and ${stands} limit ${STARTED_AT_ONCE})
+         union all (select run_id from run_migration where next_due_at <= clock_timestamp() and ${stands} limit ${STARTED_AT_ONCE})`,
       )
     ).some(({ id }) => (resting.get(id) ?? 0) <= Date.now())
   const look = async (): Promise<void> => {
@@ -159,6 +203,7 @@ export function startScheduler(options: {
     const lane = await Lane.open(laneOptions(databaseUrl, 'portage schedules'))
     try {
       await startDueExports(lane, { log, resting })
+      await startDueMigrations(lane, { log, resting })
     } finally {
       await lane.close()
     }

@@ -1,8 +1,9 @@
 import 'reflect-metadata'
-import { Arg, Ctx, FieldResolver, Mutation, Query, Resolver, Root } from 'type-graphql'
+import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql'
 import { Refusal } from '../errors.js'
 import { Hidden } from '../hidden.js'
 import { decodeId, encodeId } from '../ids.js'
+import { DISCOVER_MS_MAX } from '../limits.js'
 import { budgetUses } from '../runs/api-budget.js'
 import {
   beginIntegration,
@@ -14,10 +15,12 @@ import {
   listIntegrations,
   revokeIntegration,
 } from '../runs/integrations.js'
+import { listObjects } from '../runs/vendors.js'
 import type { Typed } from '../schema/common.js'
 import type { CrmSystemEnum } from '../schema/enums.js'
 import {
   ApiUsage,
+  CrmObject,
   Integration,
   IntegrationBeginInput,
   IntegrationBeginPayload,
@@ -28,7 +31,8 @@ import {
 import type { CrmSystem } from '../systems.js'
 import { type ApiContext, inTenant } from './context.js'
 import { requirePermission } from './permission.js'
-import { settled } from './refusals.js'
+import { asked, settled } from './refusals.js'
+import { recordTypeEnum } from './views.js'
 
 /** A code that is longer is none of a CRM's. Characters. */
 const CODE_LENGTH_MAX = 4096
@@ -56,6 +60,33 @@ export class IntegrationResolver {
     requirePermission(context, 'Query.integrations')
     const rows = await inTenant(context, listIntegrations)
     return rows.map(showIntegration)
+  }
+
+  @Query(() => [CrmObject], {
+    complexity: 50,
+    description: 'What there is to move in, as the CRM says it now: this asks it.',
+  })
+  integrationObjects(
+    @Ctx() context: ApiContext,
+    @Arg('integrationId', () => ID) integrationId: string,
+  ): Promise<CrmObject[]> {
+    requirePermission(context, 'Query.integrationObjects')
+    return asked(async () => {
+      const signal = AbortSignal.any([context.signal, AbortSignal.timeout(DISCOVER_MS_MAX)])
+      const id = decodeId('integration', integrationId)
+      if ((await inTenant(context, (tx) => findIntegration(tx, id))) === null) {
+        throw new Refusal('NOT_FOUND', 'There is no integration with this id.', ['integrationId'])
+      }
+      const objects = await listObjects(context.services.openVendor, context.caller.tenantId, id, signal)
+      return objects.map(({ suggestedRecordType, fields, ...object }) => ({
+        ...object,
+        suggestedRecordType: suggestedRecordType === null ? null : recordTypeEnum(suggestedRecordType),
+        fields: fields.map(({ options, ...field }) => ({
+          ...field,
+          options: options?.map(({ value }) => value) ?? null,
+        })),
+      }))
+    })
   }
 
   @Mutation(() => IntegrationBeginPayload, {

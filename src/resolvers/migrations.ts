@@ -12,6 +12,7 @@ import type { ColumnMapping, MappingConflict } from '../pipeline/types.js'
 import { fieldOf, isMappable } from '../records/index.js'
 import { defaultImportOptions } from '../runs/imports.js'
 import { findIntegration } from '../runs/integrations.js'
+import { scheduleMigration } from '../runs/migration-schedules.js'
 import {
   askOfMigration,
   createMigration,
@@ -33,6 +34,7 @@ import {
   MigrationMappingUpdateInput,
   MigrationObjectType,
   MigrationPayload,
+  MigrationScheduleInput,
   VerificationReportType,
 } from '../schema/migrations.js'
 import type { ImportRun, RowCounts } from '../schema/runs.js'
@@ -209,6 +211,27 @@ export class MigrationsResolver {
     requirePermission(context, 'Mutation.migrationSyncDelta')
     return ask(context, input, 'DELTA')
   }
+
+  @Mutation(() => MigrationPayload, {
+    description:
+      'Has changes read by themselves, as the caller, from the next time on at which the migration is READY_FOR_DELTA. A time at which a pass is under way is passed over; what was missed is made up for once.',
+  })
+  migrationScheduleSet(
+    @Ctx() context: ApiContext,
+    @Arg('input', () => MigrationScheduleInput) input: MigrationScheduleInput,
+  ): Promise<object> {
+    requirePermission(context, 'Mutation.migrationScheduleSet')
+    const { actor, identity, permissions } = context.caller
+    return settled({ migration: null }, async () => {
+      const id = decodeId('run', input.migrationId)
+      return inTenant(context, async (tx) => {
+        const owner = { actor, keyId: identity.keyId, permissions: [...permissions] }
+        const asked = { schedule: input.schedule ?? null, timeZone: input.timeZone ?? null, owner }
+        await scheduleMigration(tx, id, asked, new Date())
+        return shown(context, tx, id)
+      })
+    })
+  }
 }
 
 function checkObjects({ objects }: MigrationCreateInput): void {
@@ -309,6 +332,7 @@ export class MigrationResolver {
             conflicts: open ? object.conflicts : object.conflicts.map(withoutValues),
             unmappedRequiredFields: [],
           },
+          expected: object.expected,
           extracted: object.extracted,
           watermark: object.watermark,
           importRun: shownImports.at(-1) ?? null,

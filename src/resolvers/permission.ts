@@ -42,6 +42,7 @@ export const permissionTable = {
   // Owners are named by e-mail wherever records are shown.
   'Query.members': ['RECORD_READ', 'SETTINGS_MANAGE'],
   'Query.integrations': integrations,
+  'Query.integrationObjects': integrations,
   'Query.migration': ['MIGRATION_RUN'],
   'Query.migrations': ['MIGRATION_RUN'],
   'Mutation.fileUpload': ['IMPORT_RUN'],
@@ -86,6 +87,7 @@ export const permissionTable = {
   'Mutation.migrationPromote': ['MIGRATION_RUN'],
   'Mutation.migrationVerify': ['MIGRATION_RUN'],
   'Mutation.migrationSyncDelta': ['MIGRATION_RUN'],
+  'Mutation.migrationScheduleSet': ['MIGRATION_RUN'],
   'Mutation.memberSave': ['SETTINGS_MANAGE'],
   'Mutation.apiKeyCreate': ['SETTINGS_MANAGE'],
   'Mutation.apiKeyRevoke': ['SETTINGS_MANAGE'],

@@ -11,7 +11,7 @@ import { first, one } from '../db/tx.js'
 import { recordTypes } from '../records/index.js'
 import { failedRows } from '../runs/read.js'
 import { endedStatuses } from '../runs/status.js'
-import type { ExportRunRow, ImportRunRow, RunRow } from '../runs/types.js'
+import type { ExportRunRow, ImportRunRow, MigrationRunRow, RunRow } from '../runs/types.js'
 import type { RunFile } from '../schema/runs.js'
 import { bundleFiles } from './bundle-files.js'
 import { type ApiContext, inTenant, may } from './context.js'
@@ -42,6 +42,10 @@ export function mayDownload(context: ApiContext, run: RunRow): boolean {
   if (run.kind === 'BUNDLE_EXPORT' || run.kind === 'BUNDLE_IMPORT') {
     return may(context, 'PII_READ') && may(context, 'BUNDLE_RUN')
   }
+  if (run.kind === 'MIGRATION') {
+    // Its proof names records by their ids at the service, and no values.
+    return may(context, 'MIGRATION_RUN')
+  }
   return may(context, 'PII_READ') && (may(context, 'IMPORT_RUN') || may(context, 'ROLLBACK_RUN'))
 }
 
@@ -58,8 +62,9 @@ export async function runFiles(context: ApiContext, run: RunRow): Promise<RunFil
     case 'BUNDLE_EXPORT':
     case 'BUNDLE_IMPORT':
       return bundleFiles(context, run)
-    case 'ROLLBACK':
     case 'MIGRATION':
+      return reportFile(context, run)
+    case 'ROLLBACK':
       return []
     default:
       return run satisfies never
@@ -75,6 +80,24 @@ async function resultFile(context: ApiContext, run: ExportRunRow): Promise<RunFi
   const target = { kind: 'result', tenantId: context.caller.tenantId, object: run.id } as const
   const { url, expiresAt } = makeLink(context.services.config, target, file.name)
   return [{ ...file, kind: 'RESULT', format: run.spec.format.format, url, urlExpiresAt: expiresAt }]
+}
+
+/** The newest proof of a migration, as long as it is kept. */
+async function reportFile(context: ApiContext, run: MigrationRunRow): Promise<RunFile[]> {
+  const file = await inTenant(context, (tx) =>
+    first<{ name: string; byteSize: number; sha256: string }>(
+      tx,
+      `select name, byte_size::float8 as "byteSize", sha256 from run_file
+       where tenant_id = $1 and run_id = $2 and kind = 'REPORT' and expires_at > now()`,
+      [tx.tenantId, run.id],
+    ),
+  )
+  if (file === null) {
+    return []
+  }
+  const target = { kind: 'report', tenantId: context.caller.tenantId, object: run.id } as const
+  const { url, expiresAt } = makeLink(context.services.config, target, file.name)
+  return [{ kind: 'REPORT', ...file, rowCount: null, format: 'JSON', url, urlExpiresAt: expiresAt }]
 }
 
 async function importFiles(context: ApiContext, run: ImportRunRow): Promise<RunFile[]> {

@@ -1,8 +1,11 @@
-/** Undoing a whole bundle: its imports are rolled back one after the other, the last one first. */
+/** Undoing a whole bundle, or a whole migration: its imports are rolled back one after the other, the last one first. */
 import { one, type Tx } from '../db/tx.js'
 import { Refusal } from '../errors.js'
 import type { RecordTypeName } from '../records/types.js'
 import type { RunStatus } from './status.js'
+
+/** Runs that are made of imports. */
+export type WholeKind = 'BUNDLE_IMPORT' | 'MIGRATION'
 
 /** An import that a bundle's rollback has to undo. */
 export interface ToUndo {
@@ -15,7 +18,7 @@ export interface ToUndo {
 }
 
 /**
- * The imports of a bundle, and retries of them, in the order in which they are to be undone; those that wrote nothing and those
+ * The imports of a bundle or a migration, and retries of them, in the order in which they are to be undone; those that wrote nothing and those
  * that were undone before are left out. `rollbackId`: the bundle's own rollback, whose rollbacks are found by being younger.
  */
 export async function toUndo(tx: Tx, bundleRunId: string, rollbackId: string | null): Promise<ToUndo[]> {
@@ -24,10 +27,13 @@ export async function toUndo(tx: Tx, bundleRunId: string, rollbackId: string | n
      from run p join run r on r.tenant_id = p.tenant_id and (r.id = p.id or r.root_run_id = p.id)
        left join lateral (select id, finished_at from run k where k.tenant_id = $1 and k.of_run_id = r.id and k.id > $3::uuid
          order by k.id desc limit 1) k on true
-     where p.tenant_id = $1 and p.bundle_run_id = $2
+       left join migration_pass mp on mp.tenant_id = p.tenant_id and mp.import_run_id = p.id
+       left join migration_object mo on mo.tenant_id = mp.tenant_id and mo.run_id = mp.run_id and mo.object = mp.object
+     where p.tenant_id = $1 and (p.bundle_run_id = $2 or p.migration_run_id = $2)
        and (k.id is not null or r.status <> 'ROLLED_BACK' and (r.created + r.updated + r.deleted > 0
          or exists (select from run_related d where d.tenant_id = $1 and d.run_id = r.id)))
-     order by p.id desc, r.id desc`,
+     -- Of a migration the newest pass first, deletions of a pass before what it brought, and that against the load order.
+     order by mp.pass desc nulls last, mp.kind desc, case mp.kind when 'CHANGED' then -mo.position else mo.position end, p.id desc, r.id desc`,
     [tx.tenantId, bundleRunId, rollbackId ?? 'ffffffff-ffff-ffff-ffff-ffffffffffff'],
   )
 }
@@ -53,13 +59,14 @@ export async function foldRollbacks(tx: Tx, rollbackId: string, rollbackIds: rea
 /** Refuses where a bundle cannot be rolled back just now. Answers how many rows it wrote. */
 export async function checkBundleReversible(
   tx: Tx,
-  run: { readonly id: string; readonly status: RunStatus; readonly ends: boolean },
+  run: { readonly id: string; readonly kind: WholeKind; readonly status: RunStatus; readonly ends: boolean },
 ): Promise<number> {
+  const noun = run.kind === 'MIGRATION' ? 'migration' : 'bundle'
   if (run.status === 'ROLLED_BACK') {
-    throw new Refusal('NOT_REVERSIBLE', 'The bundle has been rolled back already.', ['runId'])
+    throw new Refusal('NOT_REVERSIBLE', `The ${noun} has been rolled back already.`, ['runId'])
   }
   if (!run.ends) {
-    throw new Refusal('INVALID_STATE', `A bundle can be rolled back when it has ended; this one is ${run.status}.`, [
+    throw new Refusal('INVALID_STATE', `A ${noun} can be rolled back when it has ended; this one is ${run.status}.`, [
       'runId',
     ])
   }
@@ -68,18 +75,18 @@ export async function checkBundleReversible(
     `select coalesce(sum(r.created + r.updated + r.deleted) filter (where r.status <> 'ROLLED_BACK'), 0)::float8 as written,
        count(*) filter (where r.finished_at is null or r.status = 'ROLLING_BACK')::float8 as busy
      from run p join run r on r.tenant_id = p.tenant_id and (r.id = p.id or r.root_run_id = p.id)
-     where p.tenant_id = $1 and p.bundle_run_id = $2`,
+     where p.tenant_id = $1 and (p.bundle_run_id = $2 or p.migration_run_id = $2)`,
     [tx.tenantId, run.id],
   )
   if (busy > 0) {
     throw new Refusal(
       'INVALID_STATE',
-      'One of the imports of this bundle is being tried again or rolled back just now. Wait until that has ended.',
+      `One of the imports of this ${noun} is being tried again or rolled back just now. Wait until that has ended.`,
       ['runId'],
     )
   }
   if (written === 0) {
-    throw new Refusal('NOT_REVERSIBLE', 'The bundle wrote nothing, so there is nothing to undo.', ['runId'])
+    throw new Refusal('NOT_REVERSIBLE', `The ${noun} wrote nothing, so there is nothing to undo.`, ['runId'])
   }
   return written
 }

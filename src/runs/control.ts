@@ -2,6 +2,7 @@ import { first, type Tx } from '../db/tx.js'
 import { Refusal } from '../errors.js'
 import { foldParts, forgetHome, partsOf } from './bundles.js'
 import { statusChanged } from './events.js'
+import { closeMigration, openImportsOf, sumMigration, undoesMigration } from './migration-parts.js'
 import { startRollback } from './rollback.js'
 import type { RunStatus } from './status.js'
 import type { RunKind, StatusReason } from './types.js'
@@ -11,6 +12,12 @@ const SERVICE = 'portage'
 
 /** Kinds of runs of which nothing lasts until they end: taken up again, they start from their first row. */
 const startingAgain: ReadonlySet<RunKind> = new Set<RunKind>(['EXPORT', 'BUNDLE_EXPORT'])
+
+const pausedByPerson: StatusReason = {
+  code: 'PAUSED_BY_PERSON',
+  message: 'Paused by a person.',
+  retryable: true,
+}
 
 interface Locked {
   readonly kind: RunKind
@@ -37,6 +44,11 @@ async function lockRun(tx: Tx, runId: string): Promise<Locked> {
 export async function pauseRun(tx: Tx, runId: string): Promise<void> {
   const run = await lockRun(tx, runId)
   if (run.status === 'PAUSED') {
+    // One that would have gone on by itself waits for a person now.
+    await tx.query(
+      `update run set resume_at = null, status_reason = $3::jsonb where tenant_id = $1 and id = $2 and resume_at is not null`,
+      [tx.tenantId, runId, JSON.stringify(pausedByPerson)],
+    )
     return
   }
   if (run.status !== 'QUEUED' && run.status !== 'RUNNING') {
@@ -46,14 +58,14 @@ export async function pauseRun(tx: Tx, runId: string): Promise<void> {
       ['runId'],
     )
   }
-  const reason: StatusReason = { code: 'PAUSED_BY_PERSON', message: 'Paused by a person.', retryable: true }
+  const reason = pausedByPerson
   await tx.query(
-    `update run set status = 'PAUSED', status_reason = $3::jsonb, rows_read = case when $4 then 0 else rows_read end
+    `update run set status = 'PAUSED', resume_at = null, status_reason = $3::jsonb, rows_read = case when $4 then 0 else rows_read end
      where tenant_id = $1 and id = $2`,
     [tx.tenantId, runId, JSON.stringify(reason), startingAgain.has(run.kind)],
   )
   await statusChanged(tx, runId, run.kind, run.status, 'PAUSED', reason)
-  // Of a bundle, the import in hand pauses with it.
+  // Of a bundle and of a migration, the import in hand pauses with it.
   for (const part of await partsInHand(tx, runId, run.kind)) {
     if (part.status === 'QUEUED' || part.status === 'RUNNING') {
       await pauseRun(tx, part.id)
@@ -71,7 +83,7 @@ export async function resumeRun(tx: Tx, runId: string): Promise<void> {
     throw new Refusal('INVALID_STATE', `A run can be resumed while it is PAUSED; this one is ${run.status}.`, ['runId'])
   }
   await tx.query(
-    "update run set status = 'QUEUED', status_reason = null, queued_at = now(), attempts = 0 where tenant_id = $1 and id = $2",
+    "update run set status = 'QUEUED', status_reason = null, resume_at = null, queued_at = now(), attempts = 0 where tenant_id = $1 and id = $2",
     [tx.tenantId, runId],
   )
   await statusChanged(tx, runId, run.kind, 'PAUSED', 'QUEUED', null)
@@ -113,8 +125,11 @@ export async function cancelRun(tx: Tx, runId: string): Promise<void> {
   }
 }
 
-/** Of a bundle that is taken in: its imports that have not ended. */
+/** Of a bundle that is taken in, and of a migration: its imports that have not ended. */
 async function partsInHand(tx: Tx, runId: string, kind: RunKind): Promise<{ id: string; status: RunStatus }[]> {
+  if (kind === 'MIGRATION') {
+    return openImportsOf(tx, runId)
+  }
   return kind === 'BUNDLE_IMPORT' ? (await partsOf(tx, runId)).filter(({ finished }) => !finished) : []
 }
 
@@ -133,6 +148,9 @@ export async function endRun(
 ): Promise<boolean> {
   if (run.kind === 'BUNDLE_IMPORT') {
     await foldParts(tx, run.id)
+  }
+  if (run.kind === 'MIGRATION') {
+    await endParts(tx, run.id, to)
   }
   const ended = await first<{ reverted: number; undo: boolean }>(
     tx,
@@ -158,13 +176,23 @@ export async function endRun(
     return false
   }
   await statusChanged(tx, run.id, run.kind, from, to, reason)
-  if (ended.undo && to !== 'COMPLETED') {
+  if (run.kind === 'MIGRATION' ? await undoesMigration(tx, run.id, to) : ended.undo && to !== 'COMPLETED') {
     await startRollback(tx, { runId: run.id, onConflict: 'KEEP', actor: SERVICE })
   }
   if (run.kind === 'ROLLBACK' && run.ofRunId !== null) {
     await settleParent(tx, run.ofRunId, to, ended.reverted)
   }
   return true
+}
+
+/** What is staged ends with a migration that does not come to its end. */
+async function endParts(tx: Tx, runId: string, to: RunStatus): Promise<void> {
+  if (to === 'FAILED' || to === 'CANCELED') {
+    for (const part of await openImportsOf(tx, runId)) {
+      await cancelRun(tx, part.id)
+    }
+  }
+  await sumMigration(tx, runId)
 }
 
 async function settleParent(tx: Tx, importId: string, ended: RunStatus, reverted: number): Promise<void> {
@@ -188,6 +216,13 @@ async function settleParent(tx: Tx, importId: string, ended: RunStatus, reverted
     to,
   ])
   await statusChanged(tx, importId, parent.kind, 'ROLLING_BACK', to, null)
+  if (parent.kind === 'MIGRATION') {
+    await sumMigration(tx, importId)
+    if (to === 'ROLLED_BACK' || to === 'ROLLED_BACK_WITH_CONFLICTS') {
+      await closeMigration(tx, importId)
+    }
+    return
+  }
   if (parent.kind === 'BUNDLE_IMPORT') {
     await foldParts(tx, importId)
     if (to === 'ROLLED_BACK') {

@@ -347,17 +347,3 @@ export async function startStaged(tx: Tx, importId: string): Promise<void> {
   })
   await tx.query('select wake_run($1)', [importId])
 }
-
-/** Numbers of the migration's run: those of its imports together. */
-export async function sumMigration(tx: Tx, runId: string): Promise<void> {
-  await tx.query(
-    `update run m set (total, rows_read, created, updated, unchanged, skipped, failed, deleted, unprocessed, bytes_read) = (
-       select coalesce(sum(greatest(c.total, run_settled(c))), 0), coalesce(sum(c.rows_read), 0), coalesce(sum(c.created), 0), coalesce(sum(c.updated), 0),
-         coalesce(sum(c.unchanged), 0), coalesce(sum(c.skipped), 0), coalesce(sum(c.failed), 0), coalesce(sum(c.deleted), 0),
-         coalesce(sum(greatest(c.total, run_settled(c)) - run_settled(c)), 0), coalesce(sum(c.bytes_read), 0)
-       from run c join migration_pass p on p.tenant_id = c.tenant_id and p.import_run_id = c.id
-       where c.tenant_id = m.tenant_id and p.run_id = m.id)
-     where m.tenant_id = $1 and m.id = $2`,
-    [tx.tenantId, runId],
-  )
-}

@@ -50,7 +50,7 @@ const columns = `r.id, r.kind, r.status, r.status_reason, r.created_by, r.create
   coalesce((select f.status not in ('ROLLING_BACK', 'ROLLED_BACK', 'ROLLED_BACK_WITH_CONFLICTS') from run f
     where f.tenant_id = r.tenant_id and f.id = r.root_run_id), true) as root_stands,
   e.spec, e.snapshot_at, e.template_id, b.record_types as bundle_types, b.bundle_id, b.snapshot_at as bundle_snapshot_at,
-  m.integration_id, m.stage, m.verification, m.schedule, m.time_zone, m.next_due_at`
+  m.integration_id, m.stage, m.verification, m.schedule, m.time_zone, m.next_due_at, m.schedule_disabled`
 
 const source = `run r left join run_export e on e.tenant_id = r.tenant_id and e.run_id = r.id
   left join run_bundle b on b.tenant_id = r.tenant_id and b.run_id = r.id
@@ -73,6 +73,7 @@ interface Stored {
   readonly schedule: string | null
   readonly time_zone: string | null
   readonly next_due_at: Date | null
+  readonly schedule_disabled: StatusReason | null
   readonly created_by: string
   readonly created_at: Date
   readonly started_at: Date | null
@@ -167,6 +168,7 @@ function toRun(tenantId: string, row: Stored): RunRow {
       schedule: row.schedule,
       timeZone: row.time_zone,
       nextDueAt: row.next_due_at,
+      scheduleDisabled: row.schedule_disabled,
       reversible: created + updated + deleted > 0,
     }
   }
@@ -314,7 +316,9 @@ export function availableActions(run: RunRow, permissions: ReadonlySet<Permissio
       case 'DOWNLOAD':
         return run.kind === 'EXPORT' || run.kind === 'BUNDLE_EXPORT'
           ? run.status === 'COMPLETED'
-          : run.kind === 'IMPORT' && failed + unprocessed > 0
+          : run.kind === 'MIGRATION'
+            ? run.verification !== null
+            : run.kind === 'IMPORT' && failed + unprocessed > 0
       default:
         return true
     }

@@ -4,7 +4,7 @@ import { Refusal } from '../errors.js'
 import { newId } from '../ids.js'
 import { recordTypes } from '../records/index.js'
 import type { RecordType, RecordTypeName } from '../records/types.js'
-import { checkBundleReversible, toUndo } from './bundle-rollback.js'
+import { checkBundleReversible, toUndo, type WholeKind } from './bundle-rollback.js'
 import { currently, hasChildren, identifiedLater, mergedAway, references } from './changes.js'
 import { statusChanged } from './events.js'
 import { type RunStatus, transitions } from './status.js'
@@ -81,15 +81,16 @@ export async function previewRollback(
   tx: Tx,
   runId: string,
 ): Promise<{ willRestore: number; willDelete: number; conflicts: number }> {
-  if (await isBundle(tx, runId)) {
-    await reversibleBundle(tx, runId, '')
+  const whole = await wholeKind(tx, runId)
+  if (whole !== null) {
+    await reversibleWhole(tx, runId, whole, '')
     return previewBundle(tx, runId)
   }
   const run = await reversible(tx, runId, '')
   return previewOfRun(tx, runId, run.record_type)
 }
 
-/** The same of a bundle: what the rollbacks of its imports would do, one after the other. */
+/** The same of a bundle or a migration: what the rollbacks of its imports would do, one after the other. */
 export async function previewBundle(
   tx: Tx,
   bundleRunId: string,
@@ -107,18 +108,20 @@ export async function previewBundle(
   return sum
 }
 
-async function isBundle(tx: Tx, runId: string): Promise<boolean> {
-  return (
-    (await first(tx, `select id from run where tenant_id = $1 and id = $2 and kind = 'BUNDLE_IMPORT'`, [
-      tx.tenantId,
-      runId,
-    ])) !== null
+/** The kind of a run that is made of imports; null for any other. */
+async function wholeKind(tx: Tx, runId: string): Promise<WholeKind | null> {
+  const run = await first<{ kind: WholeKind }>(
+    tx,
+    `select kind from run where tenant_id = $1 and id = $2 and kind in ('BUNDLE_IMPORT', 'MIGRATION')`,
+    [tx.tenantId, runId],
   )
+  return run?.kind ?? null
 }
 
-async function reversibleBundle(
+async function reversibleWhole(
   tx: Tx,
   runId: string,
+  kind: WholeKind,
   lock: string,
 ): Promise<{ readonly status: RunStatus; readonly written: number }> {
   const { status } = await one<{ status: RunStatus }>(
@@ -127,7 +130,7 @@ async function reversibleBundle(
     [tx.tenantId, runId],
   )
   const ends = transitions[status].includes('ROLLING_BACK')
-  return { status, written: await checkBundleReversible(tx, { id: runId, status, ends }) }
+  return { status, written: await checkBundleReversible(tx, { id: runId, kind, status, ends }) }
 }
 
 /** Fields and records that a rollback of the import would keep, because they were changed since. */
@@ -164,7 +167,7 @@ async function previewOfRun(
           )
     if (some) {
       written.push(type)
-      const changed = await previewChanged(tx, runId, type)
+      const changed = await previewChanged(tx, runId, type, undoneBefore)
       willRestore += changed.clean
       conflicts += changed.conflicts
     }
@@ -174,12 +177,17 @@ async function previewOfRun(
 }
 
 /** Records of a type that the run changed and did not make: those that go back whole, and the fields that cannot. */
-function previewChanged(tx: Tx, runId: string, { table }: RecordType): Promise<{ clean: number; conflicts: number }> {
+function previewChanged(
+  tx: Tx,
+  runId: string,
+  { table }: RecordType,
+  undoneBefore: readonly string[],
+): Promise<{ clean: number; conflicts: number }> {
   return one(
     tx,
     `with folded as (
        select c.record_id, jsonb_object_agg(a.key, a.value order by c.row_number) as after,
-         jsonb_object_agg(a.key, c.before -> a.key order by c.row_number desc) as before
+         jsonb_object_agg(a.key, c.before -> a.key order by c.row_number desc) as before, max(c.after_version) as last_version
        from run_change c cross join lateral jsonb_each(c.after) a
        where c.tenant_id = $1 and c.run_id = $2 and c.reverted_at is null and c.record_type = '${table}' group by c.record_id),
      compared as (
@@ -189,10 +197,14 @@ function previewChanged(tx: Tx, runId: string, { table }: RecordType): Promise<{
          cross join lateral (select to_jsonb(r) as j from ${table} r
            where r.tenant_id = $1 and r.id = f.record_id and r.created_run_id is distinct from $2 offset 0) as r
          cross join lateral jsonb_object_keys(f.after) as k (key)
-         cross join lateral (select ${currently} as value) as now
+         -- What stands there once the later imports of the whole are undone.
+         cross join lateral (select coalesce((
+           select x.before -> k.key from run_change x where x.tenant_id = $1 and x.record_id = f.record_id and x.run_id = any ($3::uuid[])
+             and x.run_id <> $2 and x.reverted_at is null and x.before_version >= f.last_version and x.after ? k.key
+           order by x.before_version limit 1), ${currently}) as value) as now
        group by f.record_id)
      select count(*) filter (where conflicts = 0)::float8 as clean, coalesce(sum(conflicts), 0)::float8 as conflicts from compared`,
-    [tx.tenantId, runId],
+    [tx.tenantId, runId, [...undoneBefore]],
   )
 }
 
@@ -208,9 +220,12 @@ function previewCreated(
   const ownChild = (column: string) =>
     `c.created_run_id is not distinct from $2 or c.created_run_id = any ($3::uuid[]) or exists (select from run_change x where x.tenant_id = $1 and x.run_id = $2
        and x.record_id = c.id and x.reverted_at is null and x.after ->> '${column}' = r.id::text)`
+  // Changed since, and not only by imports that are undone before.
+  const edited = `r.version - r.pristine_version <> (select count(*) from run_change x where x.tenant_id = $1 and x.record_id = r.id
+    and x.run_id = any ($3::uuid[]) and x.reverted_at is null and x.before_version >= r.pristine_version)`
   const stays = types.map(
     (type) => `select '${type.name}' as type, r.id from ${type.table} r where ${made('r')} and r.deleted_at is null
-      and (r.version <> r.pristine_version or ${identifiedLater('r', `'${type.name}'`)} or ${hasChildren(type, 'r', '$1', ownChild)})`,
+      and (${edited} or ${identifiedLater('r', `'${type.name}'`)} or ${hasChildren(type, 'r', '$1', ownChild)})`,
   )
   // Reached by their ids alone, whatever the planner believes of a run that was just written.
   const parents = types.flatMap((type) =>
@@ -243,10 +258,11 @@ export async function startRollback(
   tx: Tx,
   input: { readonly runId: string; readonly onConflict: OnRollbackConflict; readonly actor: string },
 ): Promise<string> {
-  const isOfBundle = await isBundle(tx, input.runId)
-  const run = isOfBundle
-    ? { ...(await reversibleBundle(tx, input.runId, 'for update')), record_type: null }
-    : await reversible(tx, input.runId, 'for update')
+  const whole = await wholeKind(tx, input.runId)
+  const run =
+    whole !== null
+      ? { ...(await reversibleWhole(tx, input.runId, whole, 'for update')), record_type: null }
+      : await reversible(tx, input.runId, 'for update')
   const id = newId()
   await tx.query(
     `insert into run (tenant_id, id, kind, status, created_by, record_type, of_run_id, on_conflict, total, queued_at)
@@ -257,7 +273,7 @@ export async function startRollback(
     "update run set status = 'ROLLING_BACK', status_before = $3, kept = 0 where tenant_id = $1 and id = $2",
     [tx.tenantId, input.runId, run.status],
   )
-  await statusChanged(tx, input.runId, isOfBundle ? 'BUNDLE_IMPORT' : 'IMPORT', run.status, 'ROLLING_BACK', null)
+  await statusChanged(tx, input.runId, whole ?? 'IMPORT', run.status, 'ROLLING_BACK', null)
   await statusChanged(tx, id, 'ROLLBACK', null, 'QUEUED', null)
   await tx.query('select wake_run($1)', [id])
   return id

@@ -187,6 +187,8 @@ export interface MigrationRunRow extends RunBase {
   readonly schedule: string | null
   readonly timeZone: string | null
   readonly nextDueAt: Date | null
+  /** Why the schedule stands still; null while it does not. */
+  readonly scheduleDisabled: StatusReason | null
   /** Whether an import of it wrote something that a rollback would undo. */
   readonly reversible: boolean
 }

@@ -111,7 +111,14 @@ export const RunActionEnum = enumOf('RunAction', [
   'DOWNLOAD',
 ])
 
-export const RunFileKind = enumOf('RunFileKind', ['SOURCE', 'FAILED_ROWS', 'UNPROCESSED_ROWS', 'RESULT', 'BUNDLE'])
+export const RunFileKind = enumOf('RunFileKind', [
+  'SOURCE',
+  'FAILED_ROWS',
+  'UNPROCESSED_ROWS',
+  'RESULT',
+  'REPORT',
+  'BUNDLE',
+])
 
 export const RowOutcomeEnum = enumOf('RowOutcome', [
   'CREATED',

@@ -1,7 +1,8 @@
 import 'reflect-metadata'
 import { Field, ID, InputType, ObjectType } from 'type-graphql'
+import type { FieldKind } from '../records/types.js'
 import { Node, Payload } from './common.js'
-import { CrmSystemEnum, IntegrationStatusEnum } from './enums.js'
+import { CrmSystemEnum, FieldKindEnum, IntegrationStatusEnum, RecordTypeEnum } from './enums.js'
 import { DateTime, SafeInt } from './scalars.js'
 
 @ObjectType('Integration', {
@@ -40,6 +41,48 @@ export class ApiUsage {
 
   @Field(() => DateTime, { nullable: true, description: 'When the count begins anew, by ours.' })
   readonly resetsAt!: Date | null
+}
+
+@ObjectType('CrmObjectField')
+export class CrmObjectField {
+  @Field(() => String, { description: 'The column of the rows that are read, as a mapping names it.' })
+  readonly name!: string
+
+  @Field(() => String)
+  readonly label!: string
+
+  @Field(() => FieldKindEnum)
+  readonly kind!: FieldKind
+
+  @Field(() => Boolean, { description: 'Made by the account; false: part of the CRM.' })
+  readonly custom!: boolean
+
+  @Field(() => [String], { description: 'Objects that it can refer to.' })
+  readonly references!: readonly string[]
+
+  @Field(() => [String], { nullable: true, description: 'Values that it may have; null: any of its kind.' })
+  readonly options!: readonly string[] | null
+}
+
+@ObjectType('CrmObject', { description: 'A kind of record of a connected CRM.' })
+export class CrmObject {
+  @Field(() => String, { description: 'As a migration names it.' })
+  readonly name!: string
+
+  @Field(() => String)
+  readonly label!: string
+
+  @Field(() => Boolean)
+  readonly custom!: boolean
+
+  @Field(() => SafeInt, { nullable: true, description: 'Null where it would take reading them all.' })
+  readonly recordCount!: number | null
+
+  @Field(() => [CrmObjectField])
+  readonly fields!: readonly CrmObjectField[]
+
+  @Field(() => RecordTypeEnum, { nullable: true, description: 'What its records would become; null: nothing here.' })
+  readonly suggestedRecordType!: keyof typeof RecordTypeEnum | null
 }
 
 @InputType('IntegrationBeginInput')

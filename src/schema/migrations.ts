@@ -4,7 +4,7 @@ import { connectionOf, Node, Payload } from './common.js'
 import { RecordTypeEnum } from './enums.js'
 import { Integration } from './integrations.js'
 import { ColumnMappingInput, Mapping, MappingConflict } from './mapping.js'
-import { ImportOptionsInput, ImportRun, RowCounts, RunInterface } from './runs.js'
+import { ImportOptionsInput, ImportRun, RowCounts, RunInterface, StatusReasonType } from './runs.js'
 import { DateTime, SafeInt } from './scalars.js'
 
 export const MigrationStageEnum = {
@@ -73,6 +73,12 @@ export class MigrationObjectType {
   @Field(() => Mapping)
   readonly mapping!: Mapping
 
+  @Field(() => SafeInt, {
+    nullable: true,
+    description: 'Records that the service said there are when it was looked at; null before that.',
+  })
+  readonly expected!: number | null
+
   @Field(() => SafeInt, { description: 'Different records read in the newest pass.' })
   readonly extracted!: number
 
@@ -119,6 +125,12 @@ export class Migration {
 
   @Field(() => DateTime, { nullable: true })
   readonly nextRunAt!: Date | null
+
+  @Field(() => StatusReasonType, {
+    nullable: true,
+    description: 'Why the schedule stands still; null while it does not. Setting it again starts it anew.',
+  })
+  readonly scheduleDisabled!: StatusReasonType | null
 }
 
 export const MigrationConnection = connectionOf('Migration', () => Migration, false)

@@ -44,6 +44,7 @@ const calls: Readonly<Record<string, string>> = {
   'Query.apiKeys': '{ apiKeys { id } }',
   'Query.members': '{ members { id } }',
   'Query.integrations': '{ integrations { id } }',
+  'Query.integrationObjects': `{ integrationObjects(integrationId: "${id('integration')}") { name } }`,
   'Query.migration': `{ migration(id: "${id('run')}") { id } }`,
   'Query.migrations': '{ migrations(first: 1) { nodes { id } } }',
   'Mutation.fileUpload': '',
@@ -86,6 +87,7 @@ const calls: Readonly<Record<string, string>> = {
   'Mutation.integrationComplete':
     'mutation { integrationComplete(input: { state: "", code: "" }) { userErrors { code } } }',
   'Mutation.integrationRevoke': `mutation { integrationRevoke(input: { integrationId: "${id('integration')}" }) { userErrors { code } } }`,
+  'Mutation.migrationScheduleSet': `mutation { migrationScheduleSet(input: { migrationId: "${id('run')}" }) { userErrors { code } } }`,
   'Mutation.migrationCreate': `mutation { migrationCreate(input: { integrationId: "${id('integration')}", objects: [], idempotencyKey: "m" }) { userErrors { code } } }`,
   'Mutation.migrationMappingUpdate': `mutation { migrationMappingUpdate(input: { migrationId: "${id('run')}", object: "x", mapping: [] }) { userErrors { code } } }`,
   'Mutation.migrationStage': `mutation { migrationStage(input: { migrationId: "${id('run')}", idempotencyKey: "m" }) { userErrors { code } } }`,
