@@ -40,6 +40,8 @@ interface Ids {
   readonly bundle: string
   readonly planned: string
   readonly pending: string
+  /** An import whose row made a record of another type. */
+  readonly related: string
   readonly template: string
   readonly export: string
   readonly exportTemplate: string
@@ -392,7 +394,10 @@ async function settle(
   mark: string,
   options: object,
 ): Promise<
-  Pick<Ids, 'planned' | 'pending' | 'template' | 'export' | 'exportTemplate' | 'rule' | 'customField' | 'pair'>
+  Pick<
+    Ids,
+    'planned' | 'pending' | 'related' | 'template' | 'export' | 'exportTemplate' | 'rule' | 'customField' | 'pair'
+  >
 > {
   const { customFieldCreate } = await world.ask(
     actor,
@@ -497,6 +502,7 @@ async function settle(
   return {
     planned,
     pending,
+    related,
     template: mappingTemplateSave.mappingTemplate.id,
     ...(await populateExports(actor, mark)),
     rule: businessRuleSave.businessRule.id,
@@ -676,7 +682,7 @@ const queryCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> = {
   businessRules: () => ['', '(recordType: PROPERTY)'],
   possibleDuplicates: (ids) => ['(first: 10)', `(first: 10, runId: "${ids.pending}")`],
   run: (ids) => [`(id: "${ids.import}")`, `(id: "${ids.rollback}")`, `(id: "${ids.waiting}")`, `(id: "${ids.bundle}")`],
-  importRun: (ids) => [ids.import, ids.waiting, ids.planned, ids.pending].map((id) => `(id: "${id}")`),
+  importRun: (ids) => [ids.import, ids.waiting, ids.planned, ids.pending, ids.related].map((id) => `(id: "${id}")`),
   exportRun: (ids) => [`(id: "${ids.export}")`],
   exportPreview: (ids) => [
     '(input: { recordType: CONTACT, idempotencyKey: "" })',
@@ -802,6 +808,7 @@ function nobodys(): Ids {
     bundle: 'run',
     planned: 'run',
     pending: 'run',
+    related: 'run',
     template: 'mappingTemplate',
     export: 'run',
     exportTemplate: 'exportTemplate',

@@ -367,7 +367,9 @@ test('a bundle of another tenant needs a consent for it and its taker, or a pers
   assert.equal(await code(b, null), 'CONSENT_REQUIRED')
   assert.equal(await code(b, await consent(a, other.run.id, b)), 'CONSENT_REQUIRED')
   assert.equal(await code(c, right), 'CONSENT_REQUIRED')
-  assert.equal(await code(b, `${right.slice(0, -2)}AA`), 'CONSENT_REQUIRED')
+  // The last characters of a signature hold bits that mean nothing.
+  const [head, tail] = [right.slice(0, -20), right.slice(-19)]
+  assert.equal(await code(b, `${head}${right.at(-20) === 'A' ? 'B' : 'A'}${tail}`), 'CONSENT_REQUIRED')
   assert.equal(await code(b, 'nonsense'), 'CONSENT_REQUIRED')
   // The neighbour cannot consent to what is not theirs.
   const { viewer } = await world.ask(c, '{ viewer { tenantId } }')
