@@ -95,8 +95,12 @@ async function write(attempt: Attempt): Promise<StoredFile> {
   // However long it takes and however slow the store is: only this worker, or one that takes over, ends the reading.
   const patient = { statementMs: 0, idleInTransactionMs: 0 }
   const options = { ...laneOptions(context.databaseUrl, laneName(context.holder, claim.runId)), ...patient }
-  const lanes = [await Lane.open(options), await Lane.open(options)] as const
-  const [lane, counter] = lanes
+  const lane = await Lane.open(options)
+  const counter = await Lane.open(options).catch(async (error: unknown) => {
+    await lane.close()
+    throw error
+  })
+  const lanes = [lane, counter]
   // A connection in the middle of a COPY would not end politely.
   const cut = (): void => lanes.forEach((each) => each.destroy())
   signal.addEventListener('abort', cut)
