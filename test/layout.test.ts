@@ -85,6 +85,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'adapters/http',
     'adapters/oauth',
     'adapters/vendor',
+    'adapters/hubspot',
     'adapters/pipedrive',
     'adapters/salesforce',
     'access/secrets',
@@ -103,7 +104,9 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'adapters/http': [],
   'adapters/oauth': ['adapters/http'],
   'adapters/vendor': ['adapters/http'],
-  'adapters/pipedrive': ['adapters/http', 'adapters/vendor'],
+  'adapters/clean': ['adapters/vendor'],
+  'adapters/hubspot': ['adapters/clean', 'adapters/http', 'adapters/vendor'],
+  'adapters/pipedrive': ['adapters/clean', 'adapters/http', 'adapters/vendor'],
   // Results of its jobs are CSV, which has one reader.
   'adapters/salesforce': ['adapters/http', 'adapters/vendor', 'adapters/files/csv'],
   access: ['db', 'records', 'config'],

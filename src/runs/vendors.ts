@@ -20,6 +20,7 @@ export type OpenVendorOf = (tenantId: string, integrationId: string) => Promise<
 
 /** Loaded where they are needed: most workers never speak to most of them. */
 const adapters: Readonly<Partial<Record<CrmSystem, () => Promise<VendorAdapter>>>> = {
+  hubspot: async () => (await import('../adapters/hubspot/index.js')).hubspot,
   pipedrive: async () => (await import('../adapters/pipedrive/index.js')).pipedrive,
   salesforce: async () => (await import('../adapters/salesforce/index.js')).salesforce,
 }

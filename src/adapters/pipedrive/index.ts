@@ -3,6 +3,7 @@
  * of a budget that the whole company shares, so as much as possible comes in pages of 500.
  */
 import type { RecordTypeName } from '../../records/types.js'
+import { cleaned } from '../clean.js'
 import { VendorRefused, vendorUnavailable } from '../http/errors.js'
 import type {
   Deletions,
@@ -15,7 +16,6 @@ import type {
   VendorProblem,
   VendorRow,
 } from '../vendor.js'
-import { cleaned } from './clean.js'
 import { derived, type Owners, type Received } from './derive.js'
 import { describe } from './fields.js'
 import { mappingOf } from './mapping.js'

@@ -1,4 +1,4 @@
-import type { Json } from '../vendor.js'
+import type { Json } from './vendor.js'
 
 /** Half of a character that takes two: no text that can be stored has one. */
 const HALF = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
