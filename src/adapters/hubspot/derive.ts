@@ -216,5 +216,10 @@ function dayOf(text: string | null, timeZone: string): string | null {
 }
 
 function asHtml(text: string | null): string | null {
-  return text === null ? null : text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll(/\r?\n|\r/g, '<br>')
+  return text === null
+    ? null
+    : text
+        .replaceAll('&', '&amp;')
+        .replaceAll('<', '&lt;')
+        .replaceAll(/\r?\n|\r/g, '<br>')
 }
