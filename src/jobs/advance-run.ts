@@ -3,8 +3,9 @@
  * the run row says how far it came, and the next claim goes on there.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { withTenant } from '../db/tx.js'
+import { first, withTenant } from '../db/tx.js'
 import { FatalError, RetryableError } from '../errors.js'
+import type { RecordTypeName } from '../records/types.js'
 import { LEASE_SECONDS, settleRefusal } from '../runs/commit.js'
 import { endRun } from '../runs/control.js'
 import { clearUnfinishedPlan } from '../runs/plan.js'
@@ -21,6 +22,7 @@ import { cancelWhole, runBundleImport } from './run-bundle-import.js'
 import { runExport } from './run-export.js'
 import { runImport } from './run-import.js'
 import { runMigration } from './run-migration.js'
+import { settleRelations } from './settle-relations.js'
 import { type SliceEnd, StoppedError } from './slice.js'
 
 /** Claims without progress before a run is given up. */
@@ -94,6 +96,9 @@ async function cancel(context: WorkerContext, claim: Claim): Promise<SliceEnd> {
   if (claim.kind === 'BUNDLE_IMPORT' || claim.kind === 'MIGRATION') {
     return cancelWhole(context, claim)
   }
+  if (claim.kind === 'IMPORT') {
+    await settleCanceled(context, claim)
+  }
   await context.control.use((lane) =>
     withTenant(lane, claim.tenantId, async (tx) => {
       const run = await tx.query<{ of_run_id: string | null }>(
@@ -114,6 +119,24 @@ async function cancel(context: WorkerContext, claim: Claim): Promise<SliceEnd> {
     }),
   )
   return { kind: 'done' }
+}
+
+/** What a canceled import has written stays, so what waited for it is linked. One that wrote nothing changes nothing here either. */
+async function settleCanceled(context: WorkerContext, claim: Claim): Promise<void> {
+  const written = await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, (tx) =>
+      first<{ record_type: RecordTypeName; related: RecordTypeName[] }>(
+        tx,
+        `select r.record_type, array(select distinct x.record_type from run_related x where x.tenant_id = $1 and x.run_id = $2) as related
+         from run r where r.tenant_id = $1 and r.id = $2 and r.created + r.updated + r.deleted > 0`,
+        [claim.tenantId, claim.runId],
+      ),
+    ),
+  )
+  if (written !== null) {
+    const { record_type: recordType, related } = written
+    await settleRelations(context, claim, { status: 'CANCELING', recordType, written: related })
+  }
 }
 
 /** Decides what an error means for the run: nothing (it was stopped or taken over), another attempt, or its end. */

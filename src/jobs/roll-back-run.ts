@@ -23,16 +23,23 @@ export async function rollBackRun(context: WorkerContext, claim: Claim, lost: Ab
         on_conflict: OnRollbackConflict
         cursor: RollbackCursor | null
         kept: number
-      }>(tx, 'select record_type, of_run_id, on_conflict, cursor, kept from run where tenant_id = $1 and id = $2', [
-        claim.tenantId,
-        claim.runId,
-      ]),
+        types: RecordTypeName[]
+      }>(
+        tx,
+        // Types of the records that it undoes: each is changed by one run at a time.
+        `select record_type, of_run_id, on_conflict, cursor, kept, array(
+           select record_type union select x.record_type from run_related x where x.tenant_id = $1 and x.run_id = of_run_id) as types
+         from run where tenant_id = $1 and id = $2`,
+        [claim.tenantId, claim.runId],
+      ),
     ),
   )
   const lane = await Lane.open(laneOptions(context.databaseUrl, laneName(context.holder, claim.runId)))
   try {
-    if (!(await takeTurn(lane, claim, run.record_type))) {
-      return { kind: 'turn' }
+    for (const type of run.types.toSorted()) {
+      if (!(await takeTurn(lane, claim, type))) {
+        return { kind: 'turn' }
+      }
     }
     await lane.session(laneSettings)
     if (run.on_conflict === 'ABORT' && run.cursor === null) {

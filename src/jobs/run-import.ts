@@ -13,12 +13,11 @@ import {
 } from '../adapters/crm/write.js'
 import type { Cursor } from '../adapters/source.js'
 import { Lane, type LaneTx } from '../db/lane.js'
-import { first, withTenant } from '../db/tx.js'
+import { withTenant } from '../db/tx.js'
 import { FatalError, RetryableError } from '../errors.js'
 import { chunkSeconds, rows as rowsTotal, runsEnded } from '../metrics.js'
 import { insertIssues, insertRange, insertRows, type ListedRow, settleWithCommit } from '../runs/commit.js'
 import { endRun } from '../runs/control.js'
-import { type PendingCursor, settlePending } from '../runs/relations.js'
 import type { StatusReason } from '../runs/types.js'
 import { openImportFile } from './analyze-import.js'
 import type { ReadChunk } from './chunk-builder.js'
@@ -26,6 +25,7 @@ import { type Claim, laneName, takeTurn } from './claim.js'
 import { laneOptions, type WorkerContext } from './context.js'
 import { type Import, loadImport, withoutType } from './import-job.js'
 import { Reading } from './reading.js'
+import { settleRelations } from './settle-relations.js'
 import { othersWait, SLICE_MS, type SliceEnd, StoppedError } from './slice.js'
 
 /** Rows of a first chunk: small, so that a person sees something happen at once. */
@@ -363,9 +363,12 @@ async function finish(
           message: `The first pass counted ${job.total} rows, and ${settled} could be read. Upload the file again.`,
           retryable: false,
         })
-  if (reason === null) {
-    await settleRelations(context, job)
-  }
+  // Also where the import has failed: what was written is there, and others may wait for it.
+  await settleRelations(context, job.claim, {
+    status: 'RUNNING',
+    recordType: job.recordType,
+    written: job.related.map(({ plan }) => plan.recordType.name),
+  })
   const to = reason !== null ? 'FAILED' : failed > 0 ? 'COMPLETED_WITH_ERRORS' : 'COMPLETED'
   await context.control.use((lane) =>
     withTenant(lane, job.claim.tenantId, async (tx) => {
@@ -383,32 +386,6 @@ async function finish(
     }),
   )
   runsEnded.inc({ kind: 'IMPORT', status: to })
-}
-
-/** Links the records that waited for those of this import, and its own that waited for others; a batch at a time, as often as needed. */
-async function settleRelations(context: WorkerContext, job: Import): Promise<void> {
-  const { runId, tenantId, token } = job.claim
-  let cursor: PendingCursor | null = null
-  do {
-    const from: PendingCursor | null = cursor
-    cursor = await context.control.use((lane) =>
-      withTenant(lane, tenantId, async (tx) => {
-        const ours = await first(
-          tx,
-          "select from run where tenant_id = $1 and id = $2 and fencing_token = $3 and status = 'RUNNING' for share",
-          [tenantId, runId, token],
-        )
-        if (ours === null) {
-          throw new StoppedError('the run was stopped or taken over')
-        }
-        return settlePending(
-          tx,
-          { id: runId, recordType: job.recordType, written: job.related.map(({ plan }) => plan.recordType.name) },
-          from,
-        )
-      }),
-    )
-  } while (cursor !== null)
 }
 
 /** Rows for the next chunk, so that it takes about CHUNK_MS; at most double, at least half of the last one. */

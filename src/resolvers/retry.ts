@@ -44,7 +44,11 @@ export class RetryResolver {
       const asked = { key: input.idempotencyKey, operation: 'importRowsFix', input: { runId, rows: input.rows } }
       return {
         importRun: await retry(context, runId, asked, null, (run, { source }) =>
-          placed(context, run, fixes(input.rows, source.columns), 'rows'),
+          placed(context, run, fixes(input.rows, source.columns), (row) => [
+            'rows',
+            String(input.rows.findIndex(({ rowNumber }) => rowNumber === row)),
+            'rowNumber',
+          ]),
         ),
       }
     })
@@ -98,7 +102,7 @@ async function retryWithFile(
       request,
       { received, onRecorded: () => (recorded = true) },
       async (run, { source }) =>
-        placed(context, run, corrections(await opened(context, received), source.columns), 'file'),
+        placed(context, run, corrections(await opened(context, received), source.columns), () => ['file']),
     )
   } finally {
     if (!recorded) {
@@ -242,7 +246,8 @@ async function* placed(
   context: ApiContext,
   run: ImportRunRow,
   wanted: AsyncIterable<Correction> | Iterable<Correction>,
-  argument: 'rows' | 'file',
+  /** Where the argument names this row. */
+  path: (row: number) => readonly string[],
 ): AsyncGenerator<PlacedCorrection> {
   let batch: Correction[] = []
   const look = async (): Promise<PlacedCorrection[]> => {
@@ -255,7 +260,7 @@ async function* placed(
         throw new Refusal(
           'INVALID_INPUT',
           `Row ${correction.number} has not failed in this import, or was applied since. Leave it out.`,
-          [argument],
+          path(correction.number),
         )
       }
       return { ...correction, byte }
@@ -278,14 +283,20 @@ function checkFixes(rows: readonly RowFixInput[]): void {
     throw new Refusal('INVALID_INPUT', 'Name at least one row.', ['rows'])
   }
   const seen = new Set<number>()
-  for (const { rowNumber, cells } of rows) {
+  for (const [at, { rowNumber, cells }] of rows.entries()) {
     if (seen.has(rowNumber)) {
-      throw new Refusal('INVALID_INPUT', `Row ${rowNumber} is named twice.`, ['rows'])
+      throw new Refusal('INVALID_INPUT', `Row ${rowNumber} is named twice.`, ['rows', String(at), 'rowNumber'])
     }
     seen.add(rowNumber)
-    for (const { value } of cells) {
+    for (const [cell, { value }] of cells.entries()) {
       if (value != null && Buffer.byteLength(value) > CELL_BYTES_MAX) {
-        throw new Refusal('LIMIT_EXCEEDED', `A cell has at most ${CELL_BYTES_MAX} bytes.`, ['rows'])
+        throw new Refusal('LIMIT_EXCEEDED', `A cell has at most ${CELL_BYTES_MAX} bytes.`, [
+          'rows',
+          String(at),
+          'cells',
+          String(cell),
+          'value',
+        ])
       }
     }
   }
@@ -295,14 +306,18 @@ function checkFixes(rows: readonly RowFixInput[]): void {
 function fixes(rows: readonly RowFixInput[], columns: readonly Column[]): Correction[] {
   const known = new Map(columns.map(({ name, index }) => [name, index]))
   return rows
-    .map(({ rowNumber, cells }) => ({
+    .map(({ rowNumber, cells }, at) => ({
       number: rowNumber,
       cells: new Map(
-        cells.map(({ column, value }): [number, string] => {
+        cells.map(({ column, value }, cell): [number, string] => {
           const index = known.get(column)
           if (index === undefined) {
             throw new Refusal('UNKNOWN_COLUMN', `The file has no column ${JSON.stringify(column.slice(0, 200))}.`, [
               'rows',
+              String(at),
+              'cells',
+              String(cell),
+              'column',
             ])
           }
           return [index, (value ?? '').toWellFormed()]

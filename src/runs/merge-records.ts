@@ -59,14 +59,15 @@ export async function mergeRecords(tx: Tx, request: MergeRequest): Promise<void>
   }
   const before = Object.fromEntries(Object.keys(after).map((column) => [column, survivor[column] ?? null]))
   const merge = newId()
+  const pending = await movePending(tx, request, type, { ...survivor, ...after })
   await tx.query(`update ${type.table} set deleted_at = now() where tenant_id = $1 and id = $2`, [
     tx.tenantId,
     request.removed,
   ])
   const identities = await moveIdentities(tx, request, removed)
   await tx.query(
-    `insert into duplicate_merge (tenant_id, id, pair_id, record_type, survivor_id, removed_id, before, after, identities, merged_by)
-     values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9::jsonb, $10)`,
+    `insert into duplicate_merge (tenant_id, id, pair_id, record_type, survivor_id, removed_id, before, after, identities, merged_by, pending)
+     values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9::jsonb, $10, $11)`,
     [
       tx.tenantId,
       merge,
@@ -78,6 +79,7 @@ export async function mergeRecords(tx: Tx, request: MergeRequest): Promise<void>
       JSON.stringify(after),
       JSON.stringify(identities),
       request.actor,
+      pending,
     ],
   )
   await writeColumns(tx, type, request.survivor, after)
@@ -181,6 +183,28 @@ async function writeColumns(tx: Tx, type: RecordType, id: string, values: Json):
   }
 }
 
+/** What the removed record waits for the survivor waits for, where it refers to the same meanwhile. Answers the fields. */
+async function movePending(tx: Tx, request: MergeRequest, type: RecordType, survivor: Json): Promise<string[]> {
+  const free = type.fields.filter(({ reference }) => reference !== null)
+  const rows = await tx.query<{ field: string }>(
+    `update pending_relation p set record_id = $4
+     from unnest($5::text[], $6::uuid[]) as f (field, refers)
+     where p.tenant_id = $1 and p.record_type = $2 and p.record_id = $3 and p.settled_at is null and p.field = f.field
+       and p.was is not distinct from f.refers and not exists (
+         select from pending_relation o where o.tenant_id = $1 and o.record_type = $2 and o.record_id = $4 and o.field = p.field)
+     returning p.field`,
+    [
+      tx.tenantId,
+      request.type,
+      request.removed,
+      request.survivor,
+      free.map(({ name }) => name),
+      free.map(({ column }) => survivor[column] ?? null),
+    ],
+  )
+  return rows.map(({ field }) => field)
+}
+
 interface MovedIdentity {
   readonly sourceSystem: string
   readonly externalId: string
@@ -215,6 +239,7 @@ interface StoredMerge {
   readonly before: Json
   readonly after: Json
   readonly identities: readonly MovedIdentity[]
+  readonly pending: readonly string[]
 }
 
 /**
@@ -224,7 +249,7 @@ interface StoredMerge {
 export async function undoMerge(tx: Tx, mergeId: string, actor: string): Promise<void> {
   const merge = await one<StoredMerge>(
     tx,
-    'select record_type, survivor_id, removed_id, before, after, identities from duplicate_merge where tenant_id = $1 and id = $2 for update',
+    'select record_type, survivor_id, removed_id, before, after, identities, pending from duplicate_merge where tenant_id = $1 and id = $2 for update',
     [tx.tenantId, mergeId],
   )
   const type = recordTypes[merge.record_type]
@@ -275,6 +300,12 @@ export async function undoMerge(tx: Tx, mergeId: string, actor: string): Promise
       [tx.tenantId, merge.record_type, sourceSystem, externalId, merge.survivor_id, merge.removed_id],
     )
   }
+  // A link that was made meanwhile stays with the survivor.
+  await tx.query(
+    `update pending_relation set record_id = $4
+     where tenant_id = $1 and record_type = $2 and record_id = $3 and field = any ($5::text[]) and settled_at is null`,
+    [tx.tenantId, merge.record_type, merge.survivor_id, merge.removed_id, merge.pending],
+  )
   await restoreRemoved(tx, type, merge.removed_id)
   for (const { table, column } of references(type)) {
     // What was given to somebody else since stays there.

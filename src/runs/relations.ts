@@ -115,9 +115,29 @@ async function link(
   )
 }
 
-/** Undoes the making of links with the import that made them: the relations wait again. Those of its own rows are gone with them. */
+/**
+ * Undoes with the import what it did to waiting relations: those whose link it made wait again, its own are gone, and those
+ * that it took over or made needless stand as they did before.
+ */
 export async function reopenPending(tx: Tx, importId: string): Promise<void> {
+  // What a later import took over from this one goes back, if that one is undone too, to what this one had found.
+  await tx.query(
+    `update pending_relation_was l set before = m.before from pending_relation_was m
+     where l.tenant_id = $1 and l.before ->> 'run_id' = $2::text
+       and m.tenant_id = $1 and m.run_id = $2::uuid and m.record_type = l.record_type and m.record_id = l.record_id and m.field = l.field`,
+    [tx.tenantId, importId],
+  )
+  await tx.query(`delete from pending_relation_was where tenant_id = $1 and before ->> 'run_id' = $2::text`, [
+    tx.tenantId,
+    importId,
+  ])
   await tx.query('delete from pending_relation where tenant_id = $1 and run_id = $2', [tx.tenantId, importId])
+  await tx.query(
+    `insert into pending_relation select p.* from pending_relation_was w, jsonb_populate_record(null::pending_relation, w.before) p
+     where w.tenant_id = $1 and w.run_id = $2 on conflict do nothing`,
+    [tx.tenantId, importId],
+  )
+  await tx.query('delete from pending_relation_was where tenant_id = $1 and run_id = $2', [tx.tenantId, importId])
   await tx.query(
     'update pending_relation set settled_at = null, settled_by_run = null where tenant_id = $1 and settled_by_run = $2',
     [tx.tenantId, importId],

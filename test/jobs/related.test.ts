@@ -1,8 +1,10 @@
 /** Rows that feed records of several types, and relations that wait for their record. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import pg from 'pg'
 import { withTenant } from '../../src/db/tx.js'
 import { searchSlice } from '../../src/jobs/find-duplicates.js'
+import { cancelRun } from '../../src/runs/control.js'
 import { confirmPlan } from '../../src/runs/plan.js'
 import { availableActions } from '../../src/runs/read.js'
 import { previewRollback, startRollback } from '../../src/runs/rollback.js'
@@ -220,6 +222,90 @@ test('a relation that waits is listed, settles when its record comes, and waits 
   const undone = await rollBack(tenant, first.id)
   assert.equal(undone.run.status, 'ROLLED_BACK', 'a settled relation is no later edit of the record')
   assert.deepEqual(await waiting(), [])
+})
+
+test('a relation that a later import takes over, or makes itself, waits again as before when that import is undone', async () => {
+  const tenant = await engine.tenant()
+  const leadMap = { Title: 'title', Id: 'externalId', Mail: 'contact.email', Company: 'companyName' }
+  const lead = (title: string, mail: string) =>
+    engine.import(tenant, {
+      type: 'lead',
+      csv: `Title,Id,Mail,Company\n${title},1,${mail},Ltd\n`,
+      map: leadMap,
+      options: { onMissingRelation: 'KEEP_PENDING', matchOn: [['externalId']] },
+    })
+  const waiting = () =>
+    engine.rows<{ run_id: string; value: string }>(
+      'select run_id, value from pending_relation where tenant_id = $1 and settled_at is null',
+      [tenant],
+    )
+  const first = await lead('A', 'ann@example.com')
+  const second = await lead('B', 'bob@example.com')
+  const third = await lead('C', 'cat@example.com')
+  assert.deepEqual(await waiting(), [{ run_id: third.id, value: 'cat@example.com' }])
+  // The one in the middle goes first: nothing of it may come back with the last one.
+  await rollBack(tenant, second.id)
+  assert.deepEqual(await waiting(), [{ run_id: third.id, value: 'cat@example.com' }])
+  await rollBack(tenant, third.id)
+  assert.deepEqual(await waiting(), [{ run_id: first.id, value: 'ann@example.com' }])
+  await engine.import(tenant, {
+    type: 'contact',
+    csv: 'Mail,Last\ndan@example.com,Lee\n',
+    map: { Mail: 'email', Last: 'lastName' },
+  })
+  const linked = await lead('D', 'dan@example.com')
+  assert.deepEqual(await waiting(), [])
+  await rollBack(tenant, linked.id)
+  assert.deepEqual(await waiting(), [{ run_id: first.id, value: 'ann@example.com' }])
+})
+
+test('what a failed or canceled import has written settles what waited for it', async () => {
+  const tenant = await engine.tenant()
+  await engine.import(tenant, {
+    type: 'lead',
+    csv: 'Title,Id,Mail,Company\nA,1,ann@example.com,Ltd\nB,2,bob@example.com,Ltd\n',
+    map: { Title: 'title', Id: 'externalId', Mail: 'contact.email', Company: 'companyName' },
+    options: { onMissingRelation: 'KEEP_PENDING' },
+  })
+  const failed = await engine.import(tenant, {
+    type: 'contact',
+    csv: 'Mail,Last\nann@example.com,Lee\nnonsense,Zed\n',
+    map: { Mail: 'email', Last: 'lastName' },
+    options: { maxFailedRows: 0 },
+  })
+  assert.deepEqual([failed.status, failed.counts.created], ['FAILED', 1])
+  const held = {
+    type: 'contact',
+    csv: 'Mail,Last\nheld@example.com,Held\n',
+    map: { Mail: 'email', Last: 'lastName' },
+  } as const
+  await engine.import(tenant, held)
+  const id = await engine.createRun(tenant, {
+    ...held,
+    csv: `Mail,Last\nbob@example.com,Ray\n${Array.from({ length: 50 }, (_, i) => `p${i}@example.com,P`).join('\n')}\nheld@example.com,New\n`,
+  })
+  // Canceled while its last chunk waits for somebody who holds a record of it.
+  const other = new pg.Client({ connectionString: db.ownerUrl, options: '-c search_path=portage' })
+  await other.connect()
+  await other.query('begin')
+  await other.query("select from contact where tenant_id = $1 and email = 'held@example.com' for update", [tenant])
+  const ended = engine.advance(tenant, id)
+  try {
+    let created = 0
+    while (created < 40) {
+      created = (await engine.run(tenant, id)).counts.created
+    }
+    await engine.context.control.use((lane) => withTenant(lane, tenant, (tx) => cancelRun(tx, id)))
+  } finally {
+    await other.query('commit')
+    await other.end()
+  }
+  const canceled = await ended
+  assert.deepEqual([canceled.status, canceled.counts.created > 0], ['CANCELED', true])
+  assert.deepEqual(await leads(tenant), [
+    { id: '1', contact: 'ann@example.com', property: null },
+    { id: '2', contact: 'bob@example.com', property: null },
+  ])
 })
 
 test('the preview of a rollback and the rollback agree across record types', async () => {

@@ -484,6 +484,54 @@ test('properties and leads are compared, too, and what refers to them moves alon
   assert.deepEqual([homeOf.get('Wants it'), homeOf.get('Asked again')], [home.leftId, home.leftId])
 })
 
+test('what a record waits for the merged one waits for, and gets it; undone, each waits for its own again', async () => {
+  const actor = await world.actor(await world.tenant())
+  const first = await importContacts(actor, {}, katherine)
+  const waiting = async (run: string): Promise<Json[]> => {
+    const { importRun } = await world.ask(
+      actor,
+      'query ($id: ID!) { importRun(id: $id) { pendingRelations { nodes { recordId } } } }',
+      { id: run },
+    )
+    return importRun.pendingRelations.nodes
+  }
+  const second = await world.import(
+    actor,
+    'CONTACT',
+    `${columns.join(',')},Firm\n${kathy},firm@example.com\n`,
+    { sourceSystem: 'new', onMissingRelation: 'KEEP_PENDING' },
+    { mapping: [...mapping, { column: 'Firm', field: 'organization.email' }], confirmation: 'ALWAYS' },
+  )
+  await searched(actor)
+  const pair = (await pairs(actor, `runId: "${second}"`)).nodes[0]
+  assert.ok(pair !== undefined && first !== second)
+  assert.deepEqual(
+    (await waiting(second)).map(({ recordId }) => recordId),
+    [pair.rightId],
+  )
+  assert.deepEqual((await decide(actor, pair.id, 'MERGED')).userErrors, [])
+  assert.deepEqual(
+    (await waiting(second)).map(({ recordId }) => recordId),
+    [pair.leftId],
+  )
+  assert.deepEqual((await decide(actor, pair.id, 'OPEN')).userErrors, [])
+  assert.deepEqual(
+    (await waiting(second)).map(({ recordId }) => recordId),
+    [pair.rightId],
+  )
+  assert.deepEqual((await decide(actor, pair.id, 'MERGED')).userErrors, [])
+  await importContacts(actor, {}, 'f1,Firm,Firm,firm@example.com,,,,,,,no')
+  assert.deepEqual(await waiting(second), [])
+  const { node } = await world.ask(
+    actor,
+    'query ($id: ID!) { node(id: $id) { ... on Contact { organization { email } } } }',
+    {
+      id: pair.leftId,
+    },
+  )
+  assert.deepEqual(node, { organization: { email: 'firm@example.com' } })
+})
+
 test('merges build on each other, and are undone from the last one back', async () => {
   const { actor, pair } = await agency()
   await importContacts(actor, { sourceSystem: 'third' }, kathy.replace('k2', 'k3').replace('Jonson', 'Johnson'))

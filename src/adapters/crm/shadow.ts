@@ -24,6 +24,7 @@ export function shadowDdl(types: readonly RecordType[]): string[] {
     ...shadowTables(types),
     `create temporary table record_identity (like ${REAL}.record_identity including defaults including constraints including indexes)`,
     `create temporary table pending_relation (like ${REAL}.pending_relation including defaults including indexes) on commit delete rows`,
+    `create temporary table pending_relation_was (like ${REAL}.pending_relation_was including defaults including indexes) on commit delete rows`,
     `create temporary table run_change (like ${REAL}.run_change including defaults, primary key (tenant_id, run_id, record_id, row_number)) on commit delete rows`,
     'create index run_change_row on pg_temp.run_change (row_number)',
     // The version at which a record was copied: that of the real one.

@@ -1137,10 +1137,16 @@ class ChunkWriter {
         [this.#tx.tenantId, this.#plan.recordType.name],
       )
       if (some.some) {
+        // Kept as it was, for the rollback of this import.
         await this.#tx.query(
-          `delete from pending_relation p using link l join verdict v on v.row_number = l.row_number
-           where l.n = 1 and v.outcome in ('UPDATED', 'UNCHANGED') and p.tenant_id = $1 and p.record_type = $2 and p.record_id = v.record_id and p.field = l.field`,
-          [this.#tx.tenantId, this.#plan.recordType.name],
+          `with gone as (
+             delete from pending_relation p using link l join verdict v on v.row_number = l.row_number
+             where l.n = 1 and v.outcome in ('UPDATED', 'UNCHANGED') and p.tenant_id = $1 and p.record_type = $2 and p.record_id = v.record_id and p.field = l.field
+             returning p.*)
+           insert into pending_relation_was (tenant_id, run_id, record_type, record_id, field, before)
+           select distinct on (g.record_id, g.field) $1, $3, g.record_type, g.record_id, g.field, to_jsonb(g) from gone g where g.run_id <> $3
+           on conflict do nothing`,
+          [this.#tx.tenantId, this.#plan.recordType.name, this.#plan.runId],
         )
       }
     }
@@ -1156,16 +1162,24 @@ class ChunkWriter {
     for (const [name, waiting] of Map.groupBy(this.#pending, (relation) => relation.field)) {
       const field = fieldNamed(this.#plan.recordType, name)
       await this.#tx.query(
-        `insert into pending_relation (tenant_id, record_type, record_id, field, run_id, row_number, to_type, key, value, source_system, was)
-         select distinct on (r.id) $1, $2, r.id, $3, $4, x.row_number, $5, x.key,
-           case when ${byExternalId} then ${named.id} else x.value end, case when ${byExternalId} then ${named.system} else ${system} end, r.${field.column}
+        `with wanted as (
+         select distinct on (r.id) r.id as record_id, x.row_number, x.key,
+           case when ${byExternalId} then ${named.id} else x.value end as value, case when ${byExternalId} then ${named.system} else ${system} end as source_system, r.${field.column} as was
          from unnest($6::bigint[], $7::text[], $8::text[]) as x (row_number, key, value)
            join stage s on s.row_number = x.row_number left join verdict v on v.row_number = s.row_number
            cross join lateral (select id, ${field.column} from ${this.#plan.recordType.table} r
              where r.tenant_id = $1 and r.id = coalesce(v.record_id, s.id) limit 1) r
          where coalesce(v.outcome, 'CREATED') in ('CREATED', 'UPDATED', 'UNCHANGED')
            and ($9 or r.${field.column} is null)
-         order by r.id, x.row_number desc
+         order by r.id, x.row_number desc),
+         -- What another import had waiting for the same field is kept, for the rollback of this one.
+         taken as (
+           insert into pending_relation_was (tenant_id, run_id, record_type, record_id, field, before)
+           select $1, $4, $2, p.record_id, $3, to_jsonb(p) from wanted w
+             join pending_relation p on p.tenant_id = $1 and p.record_type = $2 and p.record_id = w.record_id and p.field = $3
+           where p.run_id <> $4 on conflict do nothing)
+         insert into pending_relation (tenant_id, record_type, record_id, field, run_id, row_number, to_type, key, value, source_system, was)
+         select $1, $2, w.record_id, $3, $4, w.row_number, $5, w.key, w.value, w.source_system, w.was from wanted w
          on conflict (tenant_id, record_type, record_id, field) do update set run_id = excluded.run_id, row_number = excluded.row_number,
            to_type = excluded.to_type, key = excluded.key, value = excluded.value, source_system = excluded.source_system, was = excluded.was,
            settled_at = null, settled_by_run = null`,

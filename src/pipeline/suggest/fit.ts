@@ -59,6 +59,9 @@ export class Values {
   count(share: number, what: string): string {
     const { length } = this.samples
     const count = Math.round(share * length)
+    if (length === 1 && count === 1) {
+      return `All sample values ${what} (there is only one).`
+    }
     return count === length ? `All ${length} sample values ${what}.` : `${count} of ${length} sample values ${what}.`
   }
 
