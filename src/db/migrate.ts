@@ -22,6 +22,7 @@ import { Migration20261122000018_integrations } from '../../migrations/Migration
 import { Migration20261122000021_migrations } from '../../migrations/Migration20261122000021_migrations.js'
 import { Migration20261122000024_erasing_searches } from '../../migrations/Migration20261122000024_erasing_searches.js'
 import { Migration20261122000025_migration_schedules } from '../../migrations/Migration20261122000025_migration_schedules.js'
+import { Migration20261122000028_notifications } from '../../migrations/Migration20261122000028_notifications.js'
 import { Migration20261122000029_waiting_relations } from '../../migrations/Migration20261122000029_waiting_relations.js'
 import { FatalError } from '../errors.js'
 import { API_ROLE, OWNER_ROLE, WORKER_ROLE } from './roles.js'
@@ -48,6 +49,7 @@ const migrations = [
   Migration20261122000021_migrations,
   Migration20261122000024_erasing_searches,
   Migration20261122000025_migration_schedules,
+  Migration20261122000028_notifications,
   Migration20261122000029_waiting_relations,
 ]
 
