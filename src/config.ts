@@ -35,6 +35,7 @@ export type KeyLabel =
   | 'link signing'
   | 'database role portage_api'
   | 'database role portage_worker'
+  | 'audit signing'
   | 'bundle signing'
   | 'bundle origins'
   | 'bundle record ids'

@@ -21,6 +21,7 @@ const prefixes = {
   duplicatePair: 'dup',
   exportTemplate: 'ext',
   integration: 'itg',
+  auditEntry: 'aud',
 } as const
 
 /** What an id can stand for. All runs share one kind: their own kind is theirs to know. */

@@ -515,3 +515,9 @@ export const REPORT_BYTES_MAX = 16 * 1024 ** 2
 
 /** Looking at the objects of a connected CRM while somebody waits. Milliseconds. */
 export const DISCOVER_MS_MAX = 25_000
+
+/** Of a user agent, what the audit keeps. Characters. */
+export const AUDIT_USER_AGENT_CHARS_MAX = 200
+
+/** Of the id that a request brings along (`X-Request-Id`), at most; a longer one is replaced by one of ours. Characters. */
+export const AUDIT_REQUEST_ID_CHARS_MAX = 64

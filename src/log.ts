@@ -27,6 +27,11 @@ const textFields = [
   'signal',
   'host',
   'version',
+  /** Of a signed head of the audit; its sequence is the count. */
+  'headHash',
+  'headKey',
+  'headSignature',
+  'headSignedAt',
 ] as const
 
 const numberFields = [

@@ -58,7 +58,7 @@ export class Database implements TenantSource<PoolTx> {
     const rows = await this.#orm.em
       .fork()
       .getConnection()
-      .execute<{ name: string }[]>('select name from portage.migration order by id desc limit 1')
+      .execute<{ name: string }[]>('select name from portage.migration order by name collate "C" desc limit 1')
     return rows[0]?.name ?? ''
   }
 

@@ -3,6 +3,7 @@
 import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { auditKeys } from '../access/audit.js'
 import { bundleSecrets } from '../access/bundles.js'
 import { openFileStore } from '../adapters/files/storage.js'
 import type { Config } from '../config.js'
@@ -18,6 +19,7 @@ import { startFinder } from './find-duplicates.js'
 import { keepHouse } from './housekeeping.js'
 import { Queue } from './job.js'
 import { startScheduler } from './schedules.js'
+import { startSealer } from './seal-audit.js'
 
 /** The net behind the notifications: how often the wake-up table is looked at anyway, in milliseconds. */
 const SWEEP_MS = 500
@@ -192,6 +194,7 @@ async function startWorking(options: {
   const dispatcher = await startDispatcher(databaseUrl, presence, queue, log, stopping)
   const finder = startFinder({ databaseUrl, presence, log, stopping })
   const scheduler = startScheduler({ databaseUrl, presence, log, stopping })
+  const sealer = startSealer({ databaseUrl, presence, keys: auditKeys(config), log, stopping })
   let housekeeping: Promise<void> | null = null
   let rounds = 0
   const house = setInterval(() => {
@@ -209,6 +212,7 @@ async function startWorking(options: {
       clearInterval(house)
       await finder.close()
       await scheduler.close()
+      await sealer.close()
       await dispatcher.close()
       await Promise.all(inHand)
       await housekeeping

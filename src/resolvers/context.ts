@@ -1,3 +1,4 @@
+import { type AuditCaller, type Deed, type Origin, tellCaller, writeEntry } from '../access/audit.js'
 import type { Caller } from '../access/identify.js'
 import type { Permission } from '../access/permissions.js'
 import type { Scanner } from '../adapters/antivirus/clamd.js'
@@ -6,6 +7,7 @@ import type { Config } from '../config.js'
 import type { Database, PoolTx } from '../db/database.js'
 import { withTenant } from '../db/tx.js'
 import type { EventFeed } from '../events.js'
+import { encodeId, parseId } from '../ids.js'
 import type { Log } from '../log.js'
 import type { OpenVendorOf } from '../runs/vendors.js'
 import { createLoaders, type Loaders } from './loaders.js'
@@ -31,6 +33,15 @@ export interface ApiContext {
   readonly signal: AbortSignal
   /** Gives the caller's browser a cookie for the page that it comes back to from a CRM; null on sockets. */
   readonly setCallbackCookie: ((name: string, value: string) => void) | null
+  readonly origin: Origin
+  /** What is being done, where the audit wants to know; see `resolvers/audited`. */
+  readonly deed?: DeedUnderWay
+}
+
+/** A deed whose entry is to be written in the transaction that does it. */
+export interface DeedUnderWay extends Omit<Deed, 'outcome'> {
+  /** Whether some transaction of it has taken the entry along. */
+  written: boolean
 }
 
 /** The context of one operation of `caller`. */
@@ -38,6 +49,7 @@ export function createContext(
   services: Services,
   caller: Caller,
   signal: AbortSignal,
+  origin: Origin,
   setCallbackCookie: ApiContext['setCallbackCookie'] = null,
 ): ApiContext {
   return {
@@ -45,16 +57,77 @@ export function createContext(
     services,
     loaders: createLoaders((work) => withTenant(services.database, caller.tenantId, work)),
     signal,
+    origin,
     setCallbackCookie,
   }
 }
 
-/** Runs `work` in a transaction of the caller's tenant. */
-export function inTenant<R>(context: ApiContext, work: (tx: PoolTx) => Promise<R>): Promise<R> {
-  return withTenant(context.services.database, context.caller.tenantId, work)
+/** Who the audit says it was. */
+export function callerOf({ caller, origin }: Pick<ApiContext, 'caller' | 'origin'>): AuditCaller {
+  return { ...origin, ...auditName(caller) }
+}
+
+/** A caller's name in the audit. */
+export function auditName({ actor, identity: { keyId } }: Caller): Pick<AuditCaller, 'actor' | 'key'> {
+  return { actor, key: keyId === null ? null : encodeId('apiKey', keyId) }
+}
+
+/**
+ * Runs `work` in a transaction of the caller's tenant. The first one of a mutation that changes anything takes the entry of the
+ * audit along: one cannot be committed without the other.
+ */
+export async function inTenant<R>(context: ApiContext, work: (tx: PoolTx) => Promise<R>): Promise<R> {
+  const { services, caller, deed } = context
+  if (deed === undefined) {
+    return withTenant(services.database, caller.tenantId, work)
+  }
+  const auditor = callerOf(context)
+  let wrote = false
+  try {
+    return await withTenant(services.database, caller.tenantId, async (tx) => {
+      await tellCaller(tx, auditor)
+      const result = await work(tx)
+      await tx.em.flush()
+      if (!deed.written) {
+        // Before the statement: another transaction of the same deed must not write a second one meanwhile.
+        deed.written = true
+        wrote = true
+        wrote = deed.written = await writeEntry(tx, auditor, { ...deedOf(deed, result), outcome: 'OK' }, true)
+      }
+      return result
+    })
+  } catch (error) {
+    if (wrote) {
+      deed.written = false
+    }
+    throw error
+  }
 }
 
 /** Whether the caller may do this; for what is shown in part. */
 export function may(context: ApiContext, permission: Permission): boolean {
   return context.caller.permissions.has(permission)
+}
+
+/** The deed as far as it is known; what was made is known by what was answered. */
+export function deedOf(under: DeedUnderWay, result: unknown = null): Omit<Deed, 'outcome'> {
+  return { action: under.action, target: under.target ?? madeIn(result), detail: under.detail }
+}
+
+/** The public id of what a mutation answers. */
+function madeIn(result: unknown): string | null {
+  const own = idOf(result)
+  if (own !== null || typeof result !== 'object' || result === null) {
+    return own
+  }
+  return (
+    Object.values(result)
+      .map(idOf)
+      .find((id) => id !== null) ?? null
+  )
+}
+
+function idOf(value: unknown): string | null {
+  const id = typeof value === 'object' && value !== null && 'id' in value ? value.id : null
+  return typeof id === 'string' && parseId(id) !== null ? id : null
 }

@@ -1,6 +1,7 @@
 import 'reflect-metadata'
 import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql'
 import { findApiKey } from '../access/apiKeys.js'
+import { findEntry } from '../access/audit.js'
 import { findMember } from '../access/members.js'
 import { findSession } from '../access/uploadSessions.js'
 import { findRecord } from '../adapters/crm/read.js'
@@ -14,6 +15,7 @@ import { findTemplate } from '../runs/mapping-templates.js'
 import { findRun } from '../runs/read.js'
 import { Node, type Typed } from '../schema/common.js'
 import { showApiKey } from './api-keys.js'
+import { showEntry } from './audit.js'
 import { showRule } from './business-rules.js'
 import { type ApiContext, inTenant } from './context.js'
 import { showPair } from './duplicates.js'
@@ -77,6 +79,8 @@ async function find(
       return show(await findPair(tx, uuid), showPair)
     case 'exportTemplate':
       return show(await findExportTemplate(tx, uuid), (template) => showExportTemplate(context, template))
+    case 'auditEntry':
+      return show(await findEntry(tx, uuid), showEntry)
     default:
       return kind satisfies never
   }

@@ -45,6 +45,9 @@ export const permissionTable = {
   'Query.integrationObjects': integrations,
   'Query.migration': ['MIGRATION_RUN'],
   'Query.migrations': ['MIGRATION_RUN'],
+  'Query.auditEntries': ['AUDIT_READ'],
+  'Query.auditVerification': ['AUDIT_READ'],
+  'Query.auditHead': ['AUDIT_READ'],
   'Mutation.fileUpload': ['IMPORT_RUN'],
   // Its bytes, too: see `server/uploads-ranged`.
   'Mutation.uploadBegin': ['IMPORT_RUN'],
@@ -113,6 +116,7 @@ export const nodePermissions = {
   duplicatePair: permissionTable['Query.possibleDuplicates'],
   exportTemplate: permissionTable['Query.exportTemplates'],
   integration: integrations,
+  auditEntry: permissionTable['Query.auditEntries'],
 } as const satisfies Readonly<Record<string, Needed>>
 
 /** What pausing, resuming and cancelling needs, by the kind of the run. */

@@ -2,6 +2,8 @@ import 'reflect-metadata'
 import type { GraphQLSchema } from 'graphql'
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql'
 import { ApiKeyResolver } from './api-keys.js'
+import { AuditResolver } from './audit.js'
+import { auditOperations } from './audited.js'
 import { BundleResolver } from './bundles.js'
 import { BusinessRuleResolver } from './business-rules.js'
 import { DuplicateResolver } from './duplicates.js'
@@ -66,19 +68,22 @@ const resolvers: NonEmptyArray<Function> = [
   DuplicateResolver,
   IntegrationResolver,
   IntegrationUsageResolver,
+  AuditResolver,
 ]
 
 /** The API's schema with its resolvers. */
-export const apiSchema: GraphQLSchema = buildSchemaSync({
-  resolvers,
-  // Only what can be reached from an operation is part of the API.
-  orphanedTypes: [],
-  validate: false,
-  // Subscriptions bring streams of their own; the library insists on a publisher.
-  pubSub: {
-    publish: () => undefined,
-    subscribe: () => {
-      throw new Error('no subscription goes by topics')
+export const apiSchema: GraphQLSchema = auditOperations(
+  buildSchemaSync({
+    resolvers,
+    // Only what can be reached from an operation is part of the API.
+    orphanedTypes: [],
+    validate: false,
+    // Subscriptions bring streams of their own; the library insists on a publisher.
+    pubSub: {
+      publish: () => undefined,
+      subscribe: () => {
+        throw new Error('no subscription goes by topics')
+      },
     },
-  },
-})
+  }),
+)

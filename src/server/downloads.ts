@@ -2,14 +2,17 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { NextFunction, Request, Response } from 'express'
+import type { AuditOutcome } from '../access/audit.js'
 import { LINK_PATH, type LinkTarget, readLink } from '../access/links.js'
 import { SourceFile } from '../db/entities.js'
 import { first, withTenant } from '../db/tx.js'
+import { encodeId } from '../ids.js'
 import { recordTypes } from '../records/index.js'
 import type { RecordTypeName } from '../records/types.js'
 import type { Services } from '../resolvers/context.js'
 import { failedRowsName, safeName, unprocessedRowsName } from '../resolvers/names.js'
 import { templateNames } from '../resolvers/record-schema.js'
+import { writeDeed } from './origin.js'
 import { refuse } from './refuse.js'
 
 /** Path pattern of links in the router. */
@@ -56,8 +59,13 @@ export function downloads(services: Services, now: () => number = Date.now) {
       }
       const download = await find(services, target)
       if (download === null) {
+        await note(services, request, target, 'REFUSED').catch(() => undefined)
         refuse(response, 410, 'GONE', 'The file is no longer there: its time is over, or it has been replaced.')
         return
+      }
+      // Before the first byte: nothing is handed out whose entry could not be written.
+      if (request.method !== 'HEAD') {
+        await note(services, request, target, 'OK')
       }
       await send(request, response, download)
     } catch (error) {
@@ -69,6 +77,17 @@ export function downloads(services: Services, now: () => number = Date.now) {
       next(error)
     }
   }
+}
+
+/** The entry of a download. Whoever has a link needs no other credentials, so nobody is named. */
+function note(services: Services, request: Request, target: LinkTarget, outcome: AuditOutcome): Promise<void> {
+  const { kind, tenantId, object } = target
+  return writeDeed(services, tenantId, { actor: 'link', key: null }, request, {
+    action: `download.${kind}`,
+    target: kind === 'template' ? null : encodeId(kind === 'source' ? 'file' : 'run', object),
+    outcome,
+    detail: outcome === 'OK' ? {} : { code: 'GONE' },
+  })
 }
 
 async function find(services: Services, { kind, tenantId, object }: LinkTarget): Promise<Download | null> {

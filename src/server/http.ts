@@ -13,6 +13,7 @@ import { CALLBACK_PATH } from '../runs/integrations.js'
 import { DOWNLOAD_ROUTE, downloads } from './downloads.js'
 import { describeError, isUnavailable } from './errors.js'
 import { callbackCookie, oauthCallback } from './oauth-callback.js'
+import { originOf } from './origin.js'
 import { refuse, refuseBody } from './refuse.js'
 import { uploads } from './uploads.js'
 import { rangedUploads, UPLOAD_ROUTE } from './uploads-ranged.js'
@@ -121,14 +122,15 @@ function withBody(request: Request, _response: Response, next: NextFunction): vo
   next()
 }
 
-function contextOf(services: Services, _request: Request, response: Response): ApiContext {
+function contextOf(services: Services, request: Request, response: Response): ApiContext {
   const gone = new AbortController()
   response.once('close', () => {
     if (!response.writableFinished) {
       gone.abort()
     }
   })
-  return createContext(services, response.locals.caller as Caller, gone.signal, callbackCookie(services, response))
+  const caller = response.locals.caller as Caller
+  return createContext(services, caller, gone.signal, originOf(request), callbackCookie(services, response))
 }
 
 /** The last resort: whatever was thrown on the way, as JSON. */

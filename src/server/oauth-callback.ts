@@ -4,11 +4,13 @@ import { findMemberByEmail, narrow } from '../access/members.js'
 import { withTenant } from '../db/tx.js'
 import { Refusal } from '../errors.js'
 import { Hidden } from '../hidden.js'
+import { encodeId } from '../ids.js'
 import { OAUTH_STATE_SECONDS } from '../limits.js'
 import type { ApiContext, Services } from '../resolvers/context.js'
 import { browserCookie, CALLBACK_PATH, type Claimed, claimState, completeIntegration } from '../runs/integrations.js'
 import { systemNames } from '../systems.js'
 import { describeError, isUnavailable } from './errors.js'
+import { writeDeed } from './origin.js'
 
 /** Not sent along by other sites' scripts and forms, but when a CRM sends the person back by a link. */
 function cookieOptions({ config }: Services): CookieOptions {
@@ -71,6 +73,12 @@ async function complete(services: Services, request: Request, response: Response
   // An issuer that is given twice is none.
   const issuer = given.has('iss') ? (single('iss') ?? '') : null
   const row = await completeIntegration(database, config, claimed, { code: new Hidden(code), issuer })
+  await writeDeed(services, claimed.tenantId, { actor: claimed.actor, key: null }, request, {
+    action: 'Mutation.integrationComplete',
+    target: encodeId('integration', row.id),
+    outcome: 'OK',
+    detail: {},
+  })
   page(response, 200, 'Connected', `${systemNames[row.system]} is connected. You can close this window.`)
 }
 

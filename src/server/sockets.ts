@@ -12,6 +12,7 @@ import {
 } from 'graphql'
 import { CloseCode, type Context, handleProtocols, makeServer, type SubscribePayload } from 'graphql-ws'
 import { type WebSocket, WebSocketServer } from 'ws'
+import type { Origin } from '../access/audit.js'
 import { type Caller, identify, noLongerAllowed } from '../access/identify.js'
 import { Unauthenticated } from '../access/tokens.js'
 import { withTenant } from '../db/tx.js'
@@ -24,8 +25,9 @@ import {
 } from '../limits.js'
 import { createContext, type Services } from '../resolvers/context.js'
 import { apiSchema } from '../resolvers/schema.js'
-import { describeError, withoutHints } from './errors.js'
+import { describeError, newErrorId, withoutHints } from './errors.js'
 import { checkOperation } from './operation-limits.js'
+import { originOf } from './origin.js'
 
 export interface Sockets {
   /** Ends all operations and closes all sockets with 1001. */
@@ -42,6 +44,8 @@ const RECHECK_MS = 4000
 const TOO_MANY_MESSAGES = 4429
 
 interface Extra {
+  /** Where the socket comes from. */
+  readonly origin: Origin
   readonly socket: WebSocket
   /** Aborted when the socket is gone. */
   readonly gone: AbortController
@@ -79,6 +83,7 @@ export function serveSockets(http: Server, path: string, services: Services): So
   })
   sockets.on('connection', (socket: WebSocket, request: IncomingMessage) => {
     const extra: Extra = {
+      origin: originOf(request),
       socket,
       gone: new AbortController(),
       caller: null,
@@ -245,7 +250,7 @@ function accept(
     document,
     operationName: payload.operationName,
     variableValues: payload.variables,
-    contextValue: createContext(services, caller, extra.gone.signal),
+    contextValue: createContext(services, caller, extra.gone.signal, { ...extra.origin, requestId: newErrorId() }),
   }
 }
 

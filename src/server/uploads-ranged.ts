@@ -4,6 +4,7 @@
  * exactly what had arrived before, see `access/uploadSessions`.
  */
 import type { NextFunction, Request, Response } from 'express'
+import { writeEntry } from '../access/audit.js'
 import type { Caller } from '../access/identify.js'
 import {
   appendPart,
@@ -14,11 +15,12 @@ import {
   type UploadSession,
 } from '../access/uploadSessions.js'
 import { withTenant } from '../db/tx.js'
-import { decodeId } from '../ids.js'
+import { decodeId, encodeId } from '../ids.js'
 import { UPLOAD_IDLE_MS_MAX, UPLOAD_PART_BYTES, UPLOAD_PARTS_MAX } from '../limits.js'
 import { uploadBytes } from '../metrics.js'
-import type { Services } from '../resolvers/context.js'
+import { auditName, type Services } from '../resolvers/context.js'
 import { permissionTable } from '../resolvers/permission.js'
+import { originOf, writeDeed } from './origin.js'
 import { refuse, refuseBody } from './refuse.js'
 
 /** The route; `id` is the public id of the session. */
@@ -40,6 +42,13 @@ export function rangedUploads(services: Services) {
     const [permission] = permissionTable['Mutation.uploadBegin']
     if (caller?.permissions.has(permission) !== true) {
       refuseBody(request, response, 403, 'FORBIDDEN', `This needs the permission ${permission}.`, { permission })
+      if (caller !== undefined) {
+        const detail = { code: 'FORBIDDEN', permission }
+        const deed = { action: 'upload', target: null, outcome: 'DENIED', detail } as const
+        writeDeed(services, caller.tenantId, auditName(caller), request, deed).catch((error: unknown) =>
+          services.log.error({ err: error }, 'an entry of the audit could not be written'),
+        )
+      }
       return
     }
     answer({ services, writing, caller, request, response }).catch(next)
@@ -85,10 +94,15 @@ function describe(response: Answer, session: UploadSession): Response {
     .setHeader('upload-expires', session.expiresAt.toUTCString())
 }
 
-async function giveUp({ services, caller, writing }: Exchange, session: UploadSession): Promise<void> {
+async function giveUp({ services, caller, writing, request }: Exchange, session: UploadSession): Promise<void> {
   await stopOther(writing, session.id)
   const parts = await withTenant(services.database, caller.tenantId, async (tx) => {
     await endSession(tx, session.id)
+    await writeEntry(
+      tx,
+      { ...originOf(request), ...auditName(caller) },
+      { action: 'upload.delete', target: encodeId('uploadSession', session.id), outcome: 'OK', detail: {} },
+    )
     return partsOf(tx, session.id)
   })
   for (const part of parts) {

@@ -1,0 +1,77 @@
+import 'reflect-metadata'
+import { Arg, Ctx, Int, Query, Resolver } from 'type-graphql'
+import {
+  auditKeys,
+  chainTail,
+  listEntries,
+  type SealedEntry,
+  signHead,
+  type Verification,
+  verifyChain,
+} from '../access/audit.js'
+import { decodeUuid, encodeId } from '../ids.js'
+import { AuditEntryConnection, type AuditEntryType, AuditHeadType, AuditVerification } from '../schema/audit.js'
+import type { Connection, Typed } from '../schema/common.js'
+import { SafeInt } from '../schema/scalars.js'
+import { type ApiContext, inTenant } from './context.js'
+import { connection } from './pages.js'
+import { requirePermission } from './permission.js'
+
+/** An entry as the API shows it. */
+export function showEntry(entry: SealedEntry): AuditEntryType & Typed & { readonly id: string } {
+  return { ...entry, __typename: 'AuditEntry', id: encodeId('auditEntry', decodeUuid(entry.id) ?? '') }
+}
+
+@Resolver()
+export class AuditResolver {
+  @Query(() => AuditEntryConnection, { description: 'Newest first.' })
+  async auditEntries(
+    @Ctx() context: ApiContext,
+    @Arg('first', () => Int, { defaultValue: 50 }) count: number,
+    @Arg('after', () => String, { nullable: true }) after?: string | null,
+    @Arg('action', () => String, { nullable: true }) action?: string | null,
+    @Arg('actor', () => String, { nullable: true }) actor?: string | null,
+  ): Promise<Connection<AuditEntryType>> {
+    requirePermission(context, 'Query.auditEntries')
+    const afterId = after == null ? null : decodeUuid(after)
+    const entries = await inTenant(context, (tx) =>
+      listEntries(tx, { action: action ?? null, actor: actor ?? null }, { count, afterId }),
+    )
+    return connection(
+      {
+        items: entries.slice(0, count).map((entry) => ({ node: entry, cursor: entry.id })),
+        hasNext: entries.length > count,
+        hasPrevious: afterId !== null,
+        totalCount: null,
+      },
+      showEntry,
+    )
+  }
+
+  @Query(() => AuditVerification, {
+    description:
+      'Checks the chain of all entries; with a head that you have kept, that it is in the chain and what came after it.',
+  })
+  async auditVerification(
+    @Ctx() context: ApiContext,
+    @Arg('sequence', () => SafeInt, { nullable: true, description: 'Of a head that you have kept.' })
+    sequence?: number | null,
+    @Arg('hash', () => String, { nullable: true, description: 'Its hash.' }) hash?: string | null,
+  ): Promise<Verification> {
+    requirePermission(context, 'Query.auditVerification')
+    const from = sequence == null || hash == null ? null : { sequence, hash: hash.toLowerCase() }
+    return inTenant(context, (tx) => verifyChain(tx, auditKeys(context.services.config), from))
+  }
+
+  @Query(() => AuditHeadType, {
+    nullable: true,
+    description: 'How far the chain goes now, signed. Null before the first entry is sealed.',
+  })
+  async auditHead(@Ctx() context: ApiContext): Promise<AuditHeadType | null> {
+    requirePermission(context, 'Query.auditHead')
+    const tail = await inTenant(context, chainTail)
+    return tail.sequence === 0
+      ? null
+      : signHead(auditKeys(context.services.config), encodeId('tenant', context.caller.tenantId), tail, new Date())
+  }
+}

@@ -1,0 +1,32 @@
+/** Where requests come from, for the audit. */
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { type AuditCaller, type Deed, type Origin, writeEntry } from '../access/audit.js'
+import { withTenant } from '../db/tx.js'
+import { AUDIT_REQUEST_ID_CHARS_MAX, AUDIT_USER_AGENT_CHARS_MAX } from '../limits.js'
+import type { Services } from '../resolvers/context.js'
+
+const requestIds = new RegExp(`^[\\w.-]{1,${AUDIT_REQUEST_ID_CHARS_MAX}}$`)
+
+/** The origin of a request. An `X-Request-Id` that looks like one is kept; else the request gets an id of ours. */
+export function originOf(request: IncomingMessage): Origin {
+  const given = request.headers['x-request-id']
+  const agent = request.headers['user-agent']?.replaceAll(/\p{C}/gu, '').slice(0, AUDIT_USER_AGENT_CHARS_MAX) ?? null
+  return {
+    // An IPv4 address on a socket that takes both kinds.
+    ip: request.socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, '') ?? null,
+    userAgent: agent,
+    requestId: typeof given === 'string' && requestIds.test(given) ? given : randomUUID(),
+  }
+}
+
+/** Writes the entry of something that is no operation of GraphQL. */
+export async function writeDeed(
+  services: Services,
+  tenantId: string,
+  who: Pick<AuditCaller, 'actor' | 'key'>,
+  request: IncomingMessage,
+  deed: Deed,
+): Promise<void> {
+  await withTenant(services.database, tenantId, (tx) => writeEntry(tx, { ...originOf(request), ...who }, deed))
+}
