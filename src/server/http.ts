@@ -52,7 +52,7 @@ export function createApp(state: HttpState): Express {
     GRAPHQL_PATH,
     noStore,
     authenticated(services),
-    uploads(services.config.maxUploadBytes),
+    uploads(services),
     express.json({ limit: BODY_BYTES_MAX, strict: false }),
     withBody,
     expressMiddleware(state.engine, {

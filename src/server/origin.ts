@@ -1,10 +1,13 @@
 /** Where requests come from, for the audit. */
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import type { Request, Response } from 'express'
 import { type AuditCaller, type Deed, type Origin, writeEntry } from '../access/audit.js'
+import type { Caller } from '../access/identify.js'
 import { withTenant } from '../db/tx.js'
 import { AUDIT_REQUEST_ID_CHARS_MAX, AUDIT_USER_AGENT_CHARS_MAX } from '../limits.js'
-import type { Services } from '../resolvers/context.js'
+import { auditName, type Services } from '../resolvers/context.js'
+import { refuseBody } from './refuse.js'
 
 const requestIds = new RegExp(`^[\\w.-]{1,${AUDIT_REQUEST_ID_CHARS_MAX}}$`)
 
@@ -29,4 +32,21 @@ export async function writeDeed(
   deed: Deed,
 ): Promise<void> {
   await withTenant(services.database, tenantId, (tx) => writeEntry(tx, { ...originOf(request), ...who }, deed))
+}
+
+/** Answers an upload of somebody who may not, after its entry: bytes are refused before any operation is known. */
+export async function denyUpload(
+  services: Services,
+  caller: Caller | undefined,
+  request: Request,
+  response: Response,
+  { action, permission }: { readonly action: string; readonly permission: string },
+): Promise<void> {
+  if (caller !== undefined) {
+    const deed = { action, target: null, outcome: 'DENIED', detail: { code: 'FORBIDDEN', permission } } as const
+    await writeDeed(services, caller.tenantId, auditName(caller), request, deed).catch((error: unknown) =>
+      services.log.error({ err: error }, 'an entry of the audit could not be written'),
+    )
+  }
+  refuseBody(request, response, 403, 'FORBIDDEN', `This needs the permission ${permission}.`, { permission })
 }

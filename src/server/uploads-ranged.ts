@@ -20,8 +20,8 @@ import { UPLOAD_IDLE_MS_MAX, UPLOAD_PART_BYTES, UPLOAD_PARTS_MAX } from '../limi
 import { uploadBytes } from '../metrics.js'
 import { auditName, type Services } from '../resolvers/context.js'
 import { permissionTable } from '../resolvers/permission.js'
-import { originOf, writeDeed } from './origin.js'
-import { refuse, refuseBody } from './refuse.js'
+import { denyUpload, originOf } from './origin.js'
+import { refuse } from './refuse.js'
 
 /** The route; `id` is the public id of the session. */
 export const UPLOAD_ROUTE = '/uploads/:id'
@@ -41,14 +41,7 @@ export function rangedUploads(services: Services) {
     const { caller } = response.locals
     const [permission] = permissionTable['Mutation.uploadBegin']
     if (caller?.permissions.has(permission) !== true) {
-      refuseBody(request, response, 403, 'FORBIDDEN', `This needs the permission ${permission}.`, { permission })
-      if (caller !== undefined) {
-        const detail = { code: 'FORBIDDEN', permission }
-        const deed = { action: 'upload', target: null, outcome: 'DENIED', detail } as const
-        writeDeed(services, caller.tenantId, auditName(caller), request, deed).catch((error: unknown) =>
-          services.log.error({ err: error }, 'an entry of the audit could not be written'),
-        )
-      }
+      denyUpload(services, caller, request, response, { action: 'upload', permission }).catch(next)
       return
     }
     answer({ services, writing, caller, request, response }).catch(next)

@@ -7,7 +7,9 @@ import type { NextFunction, Request, Response } from 'express'
 import { graphqlUploadExpress } from 'graphql-upload-ts'
 import type { Caller } from '../access/identify.js'
 import { BODY_BYTES_MAX } from '../limits.js'
+import type { Services } from '../resolvers/context.js'
 import { permissionTable } from '../resolvers/permission.js'
+import { denyUpload } from './origin.js'
 import { refuseBody } from './refuse.js'
 import { readMultipart } from './uploads-multipart.js'
 
@@ -23,7 +25,8 @@ export function isMultipart(request: Request): boolean {
 }
 
 /** Refuses an upload that its headers and its caller already rule out; then lets the multipart library read it. */
-export function uploads(maxUploadBytes: number) {
+export function uploads(services: Services) {
+  const { maxUploadBytes } = services.config
   const read = graphqlUploadExpress({
     // The size of the file is the store's to judge, which counts what it writes.
     processRequest: (request, response) =>
@@ -54,7 +57,8 @@ export function uploads(maxUploadBytes: number) {
       return
     }
     if (response.locals.caller?.permissions.has(permission) !== true) {
-      refuseBody(request, response, 403, 'FORBIDDEN', `This needs the permission ${permission}.`, { permission })
+      const door = { action: 'Mutation.fileUpload', permission }
+      denyUpload(services, response.locals.caller, request, response, door).catch(next)
       return
     }
     const length = headers['content-length']

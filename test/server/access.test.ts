@@ -5,6 +5,7 @@ import { encodeId } from '../../src/ids.js'
 import { API_KEYS_MAX } from '../../src/limits.js'
 import { nodePermissions, permissionTable } from '../../src/resolvers/permission.js'
 import { apiSchema } from '../../src/resolvers/schema.js'
+import { calls, unknownId as id } from './calls.js'
 import { type Actor, World } from './world.js'
 
 let world: World
@@ -15,92 +16,6 @@ before(async () => {
   ada = await world.actor(await world.tenant('Agency Ada'))
 })
 after(() => world.close())
-
-const id = (kind: Parameters<typeof encodeId>[0]) => encodeId(kind, '00000000-0000-4000-8000-000000000001')
-
-/** One call of each operation; what it is about does not exist, which is another answer than FORBIDDEN. */
-const calls: Readonly<Record<string, string>> = {
-  'Query.viewer': '{ viewer { actor } }',
-  'Query.node': `{ node(id: "${id('tenant')}") { id } }`,
-  'Query.contacts': '{ contacts(first: 1) { totalCount } }',
-  'Query.leads': '{ leads(first: 1) { totalCount } }',
-  'Query.possibleDuplicates': '{ possibleDuplicates(first: 1) { totalCount } }',
-  'Query.properties': '{ properties(first: 1) { totalCount } }',
-  'Query.activities': '{ activities(first: 1) { totalCount } }',
-  'Query.recordSchema': '{ recordSchema(recordType: LEAD) { version } }',
-  'Query.file': `{ file(id: "${id('file')}") { id } }`,
-  'Query.mappingSuggestion': `{ mappingSuggestion(fileId: "${id('file')}") { recordType } }`,
-  'Query.transforms': '{ transforms { name } }',
-  'Query.businessRules': '{ businessRules { id } }',
-  'Query.mappingTemplates': '{ mappingTemplates { id } }',
-  'Query.uploadSession': `{ uploadSession(id: "${id('uploadSession')}") { id } }`,
-  'Query.run': `{ run(id: "${id('run')}") { id } }`,
-  'Query.runs': '{ runs(first: 1) { nodes { id } } }',
-  'Query.importRun': `{ importRun(id: "${id('run')}") { id } }`,
-  'Query.exportRun': `{ exportRun(id: "${id('run')}") { id } }`,
-  'Query.exportPreview': '{ exportPreview(input: { recordType: LEAD, idempotencyKey: "" }) { rowNumber } }',
-  'Query.exportTemplates': '{ exportTemplates { id } }',
-  'Query.rollbackPreview': `{ rollbackPreview(runId: "${id('run')}") { conflicts } }`,
-  'Query.apiKeys': '{ apiKeys { id } }',
-  'Query.auditEntries': '{ auditEntries(first: 1) { nodes { id } } }',
-  'Query.auditVerification': '{ auditVerification { valid } }',
-  'Query.auditHead': '{ auditHead { sequence } }',
-  'Query.members': '{ members { id } }',
-  'Query.integrations': '{ integrations { id } }',
-  'Query.integrationObjects': `{ integrationObjects(integrationId: "${id('integration')}") { name } }`,
-  'Query.migration': `{ migration(id: "${id('run')}") { id } }`,
-  'Query.migrations': '{ migrations(first: 1) { nodes { id } } }',
-  'Mutation.fileUpload': '',
-  'Mutation.uploadBegin':
-    'mutation { uploadBegin(input: { name: "a", byteSize: 0, sha256: "", idempotencyKey: "z" }) { userErrors { code } } }',
-  'Mutation.uploadComplete': `mutation { uploadComplete(input: { uploadSessionId: "${id('uploadSession')}" }) { userErrors { code } } }`,
-  'Mutation.importCreate': `mutation { importCreate(input: { fileId: "${id('file')}", recordType: LEAD, idempotencyKey: "x" }) { userErrors { code } } }`,
-  'Mutation.importMappingUpdate': `mutation { importMappingUpdate(input: { runId: "${id('run')}", mapping: [] }) { userErrors { code } } }`,
-  'Mutation.mappingTemplateSave':
-    'mutation { mappingTemplateSave(input: { name: "", recordType: LEAD, mapping: [] }) { userErrors { code } } }',
-  'Mutation.mappingTemplateArchive': `mutation { mappingTemplateArchive(input: { id: "${id('mappingTemplate')}" }) { userErrors { code } } }`,
-  'Mutation.importPlan': `mutation { importPlan(input: { runId: "${id('run')}" }) { userErrors { code } } }`,
-  'Mutation.importConfirm': `mutation { importConfirm(input: { runId: "${id('run')}", idempotencyKey: "c" }) { userErrors { code } } }`,
-  'Mutation.importRowsFix': `mutation { importRowsFix(input: { runId: "${id('run')}", rows: [], idempotencyKey: "f" }) { userErrors { code } } }`,
-  'Mutation.importRetryFailed': `mutation { importRetryFailed(input: { runId: "${id('run')}", idempotencyKey: "r" }) { userErrors { code } } }`,
-  'Mutation.exportCreate':
-    'mutation { exportCreate(input: { recordType: LEAD, columns: [], idempotencyKey: "" }) { userErrors { code } } }',
-  'Mutation.exportTemplateSave':
-    'mutation { exportTemplateSave(input: { name: "", recordType: LEAD }) { userErrors { code } } }',
-  'Mutation.exportTemplateDelete': `mutation { exportTemplateDelete(input: { id: "${id('exportTemplate')}" }) { userErrors { code } } }`,
-  'Mutation.runPause': `mutation { runPause(input: { runId: "${id('run')}" }) { userErrors { code } } }`,
-  'Mutation.runResume': `mutation { runResume(input: { runId: "${id('run')}" }) { userErrors { code } } }`,
-  'Mutation.runCancel': `mutation { runCancel(input: { runId: "${id('run')}" }) { userErrors { code } } }`,
-  'Mutation.runRollback': `mutation { runRollback(input: { runId: "${id('run')}", idempotencyKey: "y" }) { userErrors { code } } }`,
-  'Mutation.customFieldCreate':
-    'mutation { customFieldCreate(input: { recordType: LEAD, field: { key: "", label: "", kind: TEXT } }) { userErrors { code } } }',
-  'Mutation.businessRuleSave':
-    'mutation { businessRuleSave(input: { recordType: LEAD, kind: UNIQUE, fields: [], severity: ERROR, message: "" }) { userErrors { code } } }',
-  'Mutation.businessRuleDelete': `mutation { businessRuleDelete(input: { id: "${id('businessRule')}" }) { userErrors { code } } }`,
-  'Mutation.customFieldArchive': `mutation { customFieldArchive(input: { id: "${id('customField')}" }) { userErrors { code } } }`,
-  'Mutation.possibleDuplicateDecide': `mutation { possibleDuplicateDecide(input: { id: "${id('duplicatePair')}", decision: DISTINCT }) { userErrors { code } } }`,
-  'Mutation.recordUpdate': `mutation { recordUpdate(input: { recordType: LEAD, id: "${id('lead')}", fields: [] }) { userErrors { code } } }`,
-  'Mutation.recordDelete': `mutation { recordDelete(input: { recordType: LEAD, id: "${id('lead')}" }) { userErrors { code } } }`,
-  'Mutation.bundleExport':
-    'mutation { bundleExport(input: { idempotencyKey: "", recordTypes: [LEAD] }) { userErrors { code } } }',
-  'Mutation.bundleImport': `mutation { bundleImport(input: { fileId: "${id('file')}", idempotencyKey: "b" }) { userErrors { code } } }`,
-  'Mutation.bundleConsentCreate': `mutation { bundleConsentCreate(input: { bundleRunId: "${id('run')}", targetTenantId: "x" }) { userErrors { code } } }`,
-  'Mutation.integrationBegin':
-    'mutation { integrationBegin(input: { system: HUBSPOT, redirectUri: "" }) { userErrors { code } } }',
-  'Mutation.integrationComplete':
-    'mutation { integrationComplete(input: { state: "", code: "" }) { userErrors { code } } }',
-  'Mutation.integrationRevoke': `mutation { integrationRevoke(input: { integrationId: "${id('integration')}" }) { userErrors { code } } }`,
-  'Mutation.migrationScheduleSet': `mutation { migrationScheduleSet(input: { migrationId: "${id('run')}" }) { userErrors { code } } }`,
-  'Mutation.migrationCreate': `mutation { migrationCreate(input: { integrationId: "${id('integration')}", objects: [], idempotencyKey: "m" }) { userErrors { code } } }`,
-  'Mutation.migrationMappingUpdate': `mutation { migrationMappingUpdate(input: { migrationId: "${id('run')}", object: "x", mapping: [] }) { userErrors { code } } }`,
-  'Mutation.migrationStage': `mutation { migrationStage(input: { migrationId: "${id('run')}", idempotencyKey: "m" }) { userErrors { code } } }`,
-  'Mutation.migrationPromote': `mutation { migrationPromote(input: { migrationId: "${id('run')}", idempotencyKey: "m" }) { userErrors { code } } }`,
-  'Mutation.migrationVerify': `mutation { migrationVerify(input: { migrationId: "${id('run')}", idempotencyKey: "m" }) { userErrors { code } } }`,
-  'Mutation.migrationSyncDelta': `mutation { migrationSyncDelta(input: { migrationId: "${id('run')}", idempotencyKey: "m" }) { userErrors { code } } }`,
-  'Mutation.memberSave': 'mutation { memberSave(input: { email: "none" }) { userErrors { code } } }',
-  'Mutation.apiKeyCreate': 'mutation { apiKeyCreate(input: { name: "", permissions: [] }) { userErrors { code } } }',
-  'Mutation.apiKeyRevoke': `mutation { apiKeyRevoke(input: { id: "${id('apiKey')}" }) { userErrors { code } } }`,
-}
 
 test('every operation has its line in the table of permissions, and its case here', () => {
   const operations = [apiSchema.getQueryType(), apiSchema.getMutationType(), apiSchema.getSubscriptionType()].flatMap(
