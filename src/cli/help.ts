@@ -19,6 +19,8 @@ Usage: npm run -s portage -- COMMAND [options]
   rollback RUN           undo an import
   bundle export -o FILE  write everything of a tenant into one signed file
   bundle import FILE     take such a file in
+  audit export -o FILE   write the audit to a file that can be checked anywhere
+  audit verify [FILE]    check the audit of a tenant, or such a file without a server
   tenant create NAME     make a tenant (needs the database)
   tenant list            list tenants (needs the database)
   tenant export NAME     write everything of a tenant into one signed file (needs this machine's secret)
@@ -182,6 +184,21 @@ Usage: npm run -s portage -- bundle export -o FILE [options]
 ${connection}
 
 A bundle is a ZIP archive that any program unpacks, unless it has a passphrase; docs/PORTABILITY.md tells what is in it.`,
+  audit: `portage audit: the audit as a file, and whether it is as it was written
+
+Usage: npm run -s portage -- audit export -o FILE
+       npm run -s portage -- audit verify [FILE] [--head SEQUENCE:HASH] [--key KEY]
+
+  -o, --output FILE      of export: where the entries are written, as NDJSON; the head is printed: keep it elsewhere
+  --head SEQUENCE:HASH   of verify: a head that you have kept; shows whether anything before it was changed or cut off
+  --key KEY              of verify FILE: the public key of the deployment (\`auditHead { publicKey }\`)
+  --json                 JSON instead of text
+${connection}
+
+verify without a file has the server check its database; with one it needs no server. Exit codes: 0 all as it was written,
+1 broken. Needs the permission AUDIT_READ.
+
+Example: npm run -s portage -- audit export -o audit.ndjson && npm run -s portage -- audit verify audit.ndjson`,
   tenant: `portage tenant: make, list, export and erase tenants
 
 Usage: npm run -s portage -- tenant create NAME

@@ -3,6 +3,7 @@ import { ConfigError } from '../config.js'
 import { FatalError, Refusal, RetryableError } from '../errors.js'
 import { ApiError } from './api.js'
 import { UsageError } from './arguments.js'
+import { audit } from './audit.js'
 import { bundle } from './bundle.js'
 import { type Connect, rollback, runs, tenant, token, watch } from './commands.js'
 import { connectApi } from './connect.js'
@@ -14,6 +15,7 @@ import type { Io } from './io.js'
 import { confirm, Interrupted, plan } from './plan.js'
 
 const commands: Readonly<Record<string, (args: readonly string[], connect: Connect, io: Io) => Promise<number>>> = {
+  audit,
   bundle,
   confirm,
   download,

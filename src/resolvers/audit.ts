@@ -70,8 +70,11 @@ export class AuditResolver {
   async auditHead(@Ctx() context: ApiContext): Promise<AuditHeadType | null> {
     requirePermission(context, 'Query.auditHead')
     const tail = await inTenant(context, chainTail)
-    return tail.sequence === 0
-      ? null
-      : signHead(auditKeys(context.services.config), encodeId('tenant', context.caller.tenantId), tail, new Date())
+    if (tail.sequence === 0) {
+      return null
+    }
+    const keys = auditKeys(context.services.config)
+    const head = signHead(keys, encodeId('tenant', context.caller.tenantId), tail, new Date())
+    return { ...head, publicKey: keys.publicText }
   }
 }

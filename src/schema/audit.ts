@@ -92,6 +92,9 @@ export class AuditHeadType {
   @Field(() => String)
   readonly keyId!: string
 
+  @Field(() => String, { description: 'The public key that the signature is checked with: 32 bytes, base64url.' })
+  readonly publicKey!: string
+
   @Field(() => DateTime)
   readonly signedAt!: Date
 }
