@@ -328,6 +328,7 @@ test('prefixes of ids are those of the protocol', () => {
     'duplicatePair',
     'exportTemplate',
     'integration',
+    'auditEntry',
   ] as const
   const told = named(tableRows(section(protocol, 'Ids')))
   assert.deepEqual(

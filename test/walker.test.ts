@@ -440,19 +440,23 @@ async function settle(
       confirmation: 'ASK',
     },
   )
-  const pending = await world.import(
-    actor,
-    'LEAD',
-    `Key,Name,Contact\nwaits-${mark},Name ${mark},later-${mark}@example.com\n`,
-    { ...options, onMissingRelation: 'KEEP_PENDING' },
-    {
-      mapping: [
-        { column: 'Key', field: 'externalId' },
-        { column: 'Name', field: 'lastName' },
-        { column: 'Contact', field: 'contact.email' },
-      ],
-    },
-  )
+  const wait = (contact: string) =>
+    world.import(
+      actor,
+      'LEAD',
+      `Key,Name,Contact\nwaits-${mark},Name ${mark},${contact}-${mark}@example.com\n`,
+      { ...options, onMissingRelation: 'KEEP_PENDING' },
+      {
+        mapping: [
+          { column: 'Key', field: 'externalId' },
+          { column: 'Name', field: 'lastName' },
+          { column: 'Contact', field: 'contact.email' },
+        ],
+      },
+    )
+  // The second one takes the relation over.
+  await wait('before')
+  const pending = await wait('later')
   const related = await world.import(
     actor,
     'LEAD',

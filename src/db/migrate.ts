@@ -23,6 +23,7 @@ import { Migration20261122000021_migrations } from '../../migrations/Migration20
 import { Migration20261122000023_audit } from '../../migrations/Migration20261122000023_audit.js'
 import { Migration20261122000024_erasing_searches } from '../../migrations/Migration20261122000024_erasing_searches.js'
 import { Migration20261122000025_migration_schedules } from '../../migrations/Migration20261122000025_migration_schedules.js'
+import { Migration20261122000026_audit } from '../../migrations/Migration20261122000026_audit.js'
 import { Migration20261122000028_notifications } from '../../migrations/Migration20261122000028_notifications.js'
 import { Migration20261122000029_waiting_relations } from '../../migrations/Migration20261122000029_waiting_relations.js'
 import { FatalError } from '../errors.js'
@@ -51,6 +52,7 @@ const migrations = [
   Migration20261122000023_audit,
   Migration20261122000024_erasing_searches,
   Migration20261122000025_migration_schedules,
+  Migration20261122000026_audit,
   Migration20261122000028_notifications,
   Migration20261122000029_waiting_relations,
 ]

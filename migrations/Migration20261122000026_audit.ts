@@ -3,7 +3,7 @@ import { Migration } from '@mikro-orm/migrations'
 const tenantTables = ['audit_entry', 'audit_pending', 'audit_seal', 'audit_head']
 
 /** The audit: what was done, by whom and from where; the chain that seals it; and signed heads of that chain. */
-export class Migration20261122000023_audit extends Migration {
+export class Migration20261122000026_audit extends Migration {
   override async up(): Promise<void> {
     for (const statement of [...tables, ...security, ...grants, ...functions]) {
       this.addSql(statement)
