@@ -20,7 +20,6 @@ import { Migration20261122000016_export_templates } from '../../migrations/Migra
 import { Migration20261122000017_bundles } from '../../migrations/Migration20261122000017_bundles.js'
 import { Migration20261122000018_integrations } from '../../migrations/Migration20261122000018_integrations.js'
 import { Migration20261122000021_migrations } from '../../migrations/Migration20261122000021_migrations.js'
-import { Migration20261122000023_audit } from '../../migrations/Migration20261122000023_audit.js'
 import { Migration20261122000024_erasing_searches } from '../../migrations/Migration20261122000024_erasing_searches.js'
 import { Migration20261122000025_migration_schedules } from '../../migrations/Migration20261122000025_migration_schedules.js'
 import { Migration20261122000026_audit } from '../../migrations/Migration20261122000026_audit.js'
@@ -49,7 +48,6 @@ const migrations = [
   Migration20261122000017_bundles,
   Migration20261122000018_integrations,
   Migration20261122000021_migrations,
-  Migration20261122000023_audit,
   Migration20261122000024_erasing_searches,
   Migration20261122000025_migration_schedules,
   Migration20261122000026_audit,
