@@ -4,6 +4,7 @@
  */
 import { type Config, ConfigError, loadConfig } from './config.js'
 import { FatalError } from './errors.js'
+import { sealFailpoints } from './failpoints.js'
 import { createLog, type Log } from './log.js'
 import { EXIT_TRY_AGAIN, type Message } from './processes.js'
 
@@ -29,6 +30,9 @@ async function main(): Promise<void> {
     )
   }
   const config = loadConfig()
+  if (config.production) {
+    sealFailpoints()
+  }
   const name = process.argv[2] ?? config.role
   if (name === 'bootstrap') {
     await runBootstrap(config)

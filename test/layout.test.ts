@@ -13,6 +13,7 @@ const root = join(import.meta.dirname, '..', '..')
 /** Words that everyone may use: plain types, tables and small pure helpers that import nothing but each other. */
 const vocabulary = [
   'errors',
+  'failpoints',
   'limits',
   'ids',
   'hidden',
@@ -43,6 +44,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   log: ['config'],
   metrics: [],
   errors: [],
+  failpoints: [],
   limits: [],
   ids: [],
   hidden: [],

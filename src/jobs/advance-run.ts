@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { first, withTenant } from '../db/tx.js'
 import { FatalError, RetryableError } from '../errors.js'
 import type { RecordTypeName } from '../records/types.js'
+import { failpoint } from '../failpoints.js'
 import { LEASE_SECONDS, settleRefusal } from '../runs/commit.js'
 import { endRun } from '../runs/control.js'
 import { clearUnfinishedPlan } from '../runs/plan.js'
@@ -44,6 +45,7 @@ export async function advanceRun(context: WorkerContext, payload: AdvanceRunPayl
   let end: SliceEnd = { kind: 'more', delayMs: 0 }
   let progressed = true
   try {
+    await failpoint('claim.after-commit')
     end = await work(context, claim, lost.signal)
   } catch (error) {
     progressed = context.stopping.aborted
@@ -116,8 +118,10 @@ async function cancel(context: WorkerContext, claim: Claim): Promise<SliceEnd> {
       if (ended) {
         await clearUnfinishedPlan(tx, claim.runId)
       }
+      await failpoint('cancel.before-commit', lane)
     }),
   )
+  await failpoint('cancel.after-commit')
   return { kind: 'done' }
 }
 
@@ -180,8 +184,10 @@ async function settleFailure(context: WorkerContext, claim: Claim, error: unknow
           await clearUnfinishedPlan(tx, claim.runId)
         }
       }
+      await failpoint('fail.before-commit', lane)
     }),
   )
+  await failpoint('fail.after-commit')
   return { kind: 'done' }
 }
 
@@ -203,6 +209,7 @@ function renewLease(context: WorkerContext, claim: Claim, lost: AbortController)
   const loop = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       await sleep(RENEW_MS, undefined, { signal: stop.signal })
+      await failpoint('lease.before-renewal', context.presence)
       const rows = await context.presence.session(
         `update run_wakeup set lease_until = clock_timestamp() + ${LEASE_SECONDS} * interval '1 second' where run_id = $1 and holder = $2 returning run_id`,
         [claim.runId, context.holder],

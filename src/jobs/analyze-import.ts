@@ -9,6 +9,7 @@ import { noSourceOptions } from '../adapters/files/sniff.js'
 import type { StoreLocation } from '../adapters/files/storage.js'
 import { first, one, withTenant } from '../db/tx.js'
 import { FatalError, Refusal } from '../errors.js'
+import { failpoint } from '../failpoints.js'
 import { readableEvidence } from '../pipeline/evidence.js'
 import { namedIds, ownMapping } from '../pipeline/own-files.js'
 import { resolveMapping } from '../pipeline/resolve.js'
@@ -325,9 +326,11 @@ export async function analyzeImport(context: WorkerContext, claim: Claim, lost: 
         await learnHeader(tx, template, header, signatureOf(header))
       }
       await statusChanged(tx, claim.runId, 'IMPORT', 'ANALYZING', moved.status, waiting)
+      await failpoint('analyze.before-commit', lane)
       return moved.status
     }),
   )
+  await failpoint('analyze.after-commit')
   return to === 'AWAITING_MAPPING' ? { kind: 'done' } : { kind: 'more', delayMs: 0 }
 }
 

@@ -5,6 +5,7 @@
  */
 import type { Lane } from '../db/lane.js'
 import { first, one, type Tx, withTenant } from '../db/tx.js'
+import { failpoint } from '../failpoints.js'
 import type { RecordTypeName } from '../records/types.js'
 import { LEASE_SECONDS } from '../runs/commit.js'
 import { statusChanged } from '../runs/events.js'
@@ -101,6 +102,7 @@ export async function claimRun(lane: Lane, payload: AdvanceRunPayload, holder: n
     if (run.status === 'QUEUED') {
       await statusChanged(tx, payload.runId, run.kind, 'QUEUED', 'RUNNING', null)
     }
+    await failpoint('claim.before-commit', lane)
     return {
       ...payload,
       kind: run.kind,
@@ -208,7 +210,9 @@ export async function releaseRun(
       )
       await tx.query("select pg_notify('portage_wakeup', '')")
     }
+    await failpoint('release.before-commit', lane)
   })
+  await failpoint('release.after-commit', lane)
 }
 
 /**

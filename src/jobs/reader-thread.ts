@@ -7,6 +7,7 @@ import { keyExtractor, type WritePlan } from '../adapters/crm/stage.js'
 import { openRows, type RowsPlace } from '../adapters/files/open.js'
 import { openLocation, type StoreLocation } from '../adapters/files/storage.js'
 import type { Cursor, Row } from '../adapters/source.js'
+import { failpoint } from '../failpoints.js'
 import { EvidenceCollector } from '../pipeline/evidence.js'
 import { compileMapping } from '../pipeline/map.js'
 import type { MappedRow } from '../pipeline/mapped.js'
@@ -153,6 +154,7 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
   for await (const group of source.rows(task.from, new AbortController().signal)) {
     for (const row of group) {
       last = { byte: row.end, row: row.number + 1 }
+      void failpoint('read.row', row.number)
       const mapped = withRelated(mapper.map(row), row, related)
       if (!mapped.ok) {
         chunk.fail(row, mapped, externalId)

@@ -2,6 +2,7 @@
 import { laneSettings } from '../adapters/crm/sql.js'
 import { Lane } from '../db/lane.js'
 import { one, withTenant } from '../db/tx.js'
+import { failpoint } from '../failpoints.js'
 import { chunkSeconds, rows as rowsTotal, runsEnded } from '../metrics.js'
 import type { RecordTypeName } from '../records/types.js'
 import { type RollbackCursor, undoChunk } from '../runs/changes.js'
@@ -82,6 +83,7 @@ export async function rollBackRun(context: WorkerContext, claim: Claim, lost: Ab
           undone.reverted,
           undone.kept,
         ])
+        await failpoint('undo.before-commit', lane)
         const ms = performance.now() - from
         settleWithCommit(tx, {
           runId: claim.runId,
@@ -104,6 +106,7 @@ export async function rollBackRun(context: WorkerContext, claim: Claim, lost: Ab
       if (next === null) {
         break
       }
+      await failpoint('undo.after-commit', lane)
       chunkSeconds.observe({ kind: 'ROLLBACK' }, (performance.now() - from) / 1000)
       rowsTotal.inc({ outcome: 'reverted' }, next.reverted)
       rowsTotal.inc({ outcome: 'kept' }, next.kept)
@@ -160,7 +163,9 @@ async function end(
       ) {
         throw new StoppedError('the run was stopped or taken over')
       }
+      await failpoint('undo-end.before-commit', lane)
     }),
   )
+  await failpoint('undo-end.after-commit')
   runsEnded.inc({ kind: 'ROLLBACK', status: to })
 }

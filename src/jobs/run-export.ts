@@ -14,6 +14,7 @@ import type { CopyOut } from '../db/copy-out.js'
 import { Lane, type LaneTx, sqlState } from '../db/lane.js'
 import { one, type Tx, withTenant } from '../db/tx.js'
 import { FatalError, Refusal } from '../errors.js'
+import { failpoint } from '../failpoints.js'
 import { rows as rowsTotal, runsEnded } from '../metrics.js'
 import { protect } from '../pipeline/formula.js'
 import type { FieldKind, RecordType } from '../records/types.js'
@@ -156,6 +157,7 @@ async function count({ claim, spec, type, giveUp, reached }: Attempt, counter: L
 async function store(attempt: Attempt, tx: LaneTx): Promise<StoredFile> {
   const { context, claim, spec, signal, reached, kept } = attempt
   const { format } = spec
+  await failpoint('export.before-write')
   const around = await framing(tx, spec)
   const { rows, written } = await rowsOf(attempt, tx)
   reached.rows = () => rows.rows
@@ -167,6 +169,7 @@ async function store(attempt: Attempt, tx: LaneTx): Promise<StoredFile> {
     },
   })
   kept.file = await context.files.put(claim.tenantId, file, { maxBytes: Number.MAX_SAFE_INTEGER, signal })
+  await failpoint('export.after-write')
   return kept.file
 }
 
@@ -302,7 +305,9 @@ async function finish({ context, claim, started, reached, kept }: Attempt, store
       ) {
         throw new StoppedError('the run was stopped or taken over')
       }
+      await failpoint('export-end.before-commit')
     })
+    await failpoint('export-end.after-commit')
   } catch (error) {
     // After any other error nobody knows whether it was recorded.
     kept.recorded = !(error instanceof StoppedError)

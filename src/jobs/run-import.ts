@@ -15,6 +15,7 @@ import type { Cursor } from '../adapters/source.js'
 import { Lane, type LaneTx } from '../db/lane.js'
 import { withTenant } from '../db/tx.js'
 import { FatalError, RetryableError } from '../errors.js'
+import { failpoint } from '../failpoints.js'
 import { chunkSeconds, rows as rowsTotal, runsEnded } from '../metrics.js'
 import { insertIssues, insertRange, insertRows, type ListedRow, settleWithCommit } from '../runs/commit.js'
 import { endRun } from '../runs/control.js'
@@ -219,6 +220,7 @@ async function writeChunk(
   let outcomes: Readonly<Record<'created' | 'updated' | 'unchanged' | 'skipped' | 'failed' | 'deleted', number>> =
     noOutcomes
   await withTenant(lane.lane, job.claim.tenantId, async (tx) => {
+    await failpoint('chunk.before-write', lane.lane)
     const applied = await applyChunk(
       tx,
       job.plan,
@@ -243,6 +245,7 @@ async function writeChunk(
     outcomes = { created, updated, unchanged, skipped, failed, deleted }
     await recordOutcomes(tx, job, chunk, applied)
     await wait(previous.committed)
+    await failpoint('chunk.before-commit', lane.lane)
     const ms = performance.now() - started
     settleWithCommit(tx, {
       runId: job.claim.runId,
@@ -256,6 +259,7 @@ async function writeChunk(
       settled: { fromRow: chunk.firstRow, toRow: chunk.lastRow, issues: sortedIssues(chunk, applied) },
     })
   })
+  await failpoint('chunk.after-commit', lane.lane)
   progress.commit()
   chunkSeconds.observe({ kind: 'IMPORT' }, (performance.now() - started) / 1000)
   for (const [outcome, count] of Object.entries(outcomes)) {
@@ -383,8 +387,10 @@ async function finish(
       if (!ended) {
         throw new StoppedError('the run was stopped or taken over')
       }
+      await failpoint('import-end.before-commit', lane)
     }),
   )
+  await failpoint('import-end.after-commit')
   runsEnded.inc({ kind: 'IMPORT', status: to })
 }
 

@@ -1,6 +1,7 @@
 /** At the end of an import, however it ends: relations that waited for what it wrote, and its own that waited for others. */
 import { first, withTenant } from '../db/tx.js'
 import type { RecordTypeName } from '../records/types.js'
+import { failpoint } from '../failpoints.js'
 import { type PendingCursor, settlePending } from '../runs/relations.js'
 import type { Claim } from './claim.js'
 import type { WorkerContext } from './context.js'
@@ -33,8 +34,11 @@ export async function settleRelations(
         if (ours === null) {
           throw new StoppedError('the run was stopped or taken over')
         }
-        return settlePending(tx, { id: runId, recordType, written }, from)
+        const next = await settlePending(tx, { id: runId, recordType, written }, from)
+        await failpoint('relations.before-commit', lane)
+        return next
       }),
     )
+    await failpoint('relations.after-commit')
   } while (cursor !== null)
 }

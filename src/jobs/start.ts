@@ -10,6 +10,7 @@ import type { Config } from '../config.js'
 import { Lane, type LaneOptions } from '../db/lane.js'
 import { type Listener, listen } from '../db/listen.js'
 import { roleUrl, WORKER_ROLE } from '../db/roles.js'
+import { failpoint } from '../failpoints.js'
 import { createLog } from '../log.js'
 import { type OpenVendor, type OpenVendorOf, openVendor } from '../runs/vendors.js'
 import { advanceRun } from './advance-run.js'
@@ -178,16 +179,18 @@ async function startWorking(options: {
     if (stopping.aborted) {
       return Promise.resolve()
     }
-    const work = advanceRun(context, payload).catch((error: unknown) => {
-      log.warn(
-        { tenantId: payload.tenantId, runId: payload.runId, err: error },
-        'a job ended in an error; the run will be taken up again',
-      )
-      if (controlLane.broken !== null && !stopping.aborted) {
-        // Without its control connection the worker can do nothing; a fresh process can.
-        process.exit(1)
-      }
-    })
+    const work = Promise.resolve(failpoint('job.taken', controlLane))
+      .then(() => advanceRun(context, payload))
+      .catch((error: unknown) => {
+        log.warn(
+          { tenantId: payload.tenantId, runId: payload.runId, err: error },
+          'a job ended in an error; the run will be taken up again',
+        )
+        if (controlLane.broken !== null && !stopping.aborted) {
+          // Without its control connection the worker can do nothing; a fresh process can.
+          process.exit(1)
+        }
+      })
     inHand.add(work)
     return work.finally(() => inHand.delete(work))
   })
@@ -352,6 +355,8 @@ async function dispatch(presence: Lane, queue: Queue, resend: boolean): Promise<
     [resend],
   )
   for (const row of due) {
+    await failpoint('wake-up.before-enqueue', presence)
     await queue.send({ tenantId: row.tenant_id, runId: row.run_id })
+    await failpoint('wake-up.after-enqueue', presence)
   }
 }

@@ -8,6 +8,7 @@ import type { Database, PoolTx } from '../db/database.js'
 import { withTenant } from '../db/tx.js'
 import type { EventFeed } from '../events.js'
 import { encodeId, parseId } from '../ids.js'
+import { failpoint } from '../failpoints.js'
 import type { Log } from '../log.js'
 import type { OpenVendorOf } from '../runs/vendors.js'
 import { createLoaders, type Loaders } from './loaders.js'
@@ -84,7 +85,7 @@ export async function inTenant<R>(context: ApiContext, work: (tx: PoolTx) => Pro
   const auditor = callerOf(context)
   let wrote = false
   try {
-    return await withTenant(services.database, caller.tenantId, async (tx) => {
+    const answer = await withTenant(services.database, caller.tenantId, async (tx) => {
       await tellCaller(tx, auditor)
       const result = await work(tx)
       await tx.em.flush()
@@ -94,14 +95,22 @@ export async function inTenant<R>(context: ApiContext, work: (tx: PoolTx) => Pro
         wrote = true
         wrote = deed.written = await writeEntry(tx, auditor, { ...deedOf(deed, result), outcome: 'OK' }, true)
       }
+      await failpoint('request.before-commit', cutting(tx))
       return result
     })
+    await failpoint('request.after-commit')
+    return answer
   } catch (error) {
     if (wrote) {
       deed.written = false
     }
     throw error
   }
+}
+
+/** A connection of the pool can only be cut by the server. */
+function cutting(tx: PoolTx): { destroy(): unknown } {
+  return { destroy: () => tx.query('select pg_terminate_backend(pg_backend_pid())') }
 }
 
 /** Whether the caller may do this; for what is shown in part. */

@@ -9,6 +9,7 @@ import { ERRORS_COLUMN, ROW_COLUMN } from '../adapters/files/failed-rows.js'
 import type { PoolTx } from '../db/database.js'
 import type { SourceFile } from '../db/entities.js'
 import { Refusal } from '../errors.js'
+import { failpoint } from '../failpoints.js'
 import { decodeId } from '../ids.js'
 import type { ColumnMapping, ImportOptions, SourceOptions } from '../pipeline/types.js'
 import { customDefinition, withCustomFields } from '../records/custom.js'
@@ -128,6 +129,7 @@ async function importUpload(context: ApiContext, request: ImportRequest, file: P
       )
       const run = await showImport(context, tx, id)
       recorded = !repeated
+      await failpoint('upload.before-commit')
       return run
     })
   } finally {

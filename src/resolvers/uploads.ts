@@ -8,6 +8,7 @@ import type { FileStore, StoredFile } from '../adapters/files/storage.js'
 import type { PoolTx } from '../db/database.js'
 import { SourceFile } from '../db/entities.js'
 import { Refusal } from '../errors.js'
+import { failpoint } from '../failpoints.js'
 import { scans, uploadBytes } from '../metrics.js'
 import type { SourceOptions } from '../pipeline/types.js'
 import { type ApiContext, inTenant } from './context.js'
@@ -37,6 +38,7 @@ export async function receive(context: ApiContext, request: UploadRequest): Prom
   const sha256 = request.sha256 === null ? null : sha256Of(request.sha256)
   const { stored, fileName } = await store(context, request.file, context.services.config.maxUploadBytes)
   try {
+    await failpoint('upload.after-store')
     return await examine(context, stored, { name: request.name ?? fileName, sha256, source: request.source })
   } catch (error) {
     if (!(error instanceof Refusal && error.code === 'FILE_INFECTED')) {

@@ -1,14 +1,15 @@
 /**
  * `npm run chaos`: kills, freezes and cuts everything that can be, while imports run, and compares what is left with what
- * an undisturbed run leaves. `--quick` for a minute of it, `--seed N` to have a failure again, `--data-dir DIR` for where
- * the database and `results/` go (default `.portage/chaos`). Ends with 1 when anything was not as it must be.
+ * an undisturbed run leaves. `--only NAME` (as often as wanted) for these scenarios alone, `--quick` for all of it in small,
+ * `--seed N` to have a failure again, `--data-dir DIR` for where the database and `results/` go (default `.portage/chaos`).
+ * Ends with 1 when anything was not as it must be.
  */
 import { randomInt } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { House, Server } from './house.js'
-import { carryOut, full, quick } from './plan.js'
+import { carryOut, full, quick, scenarios } from './plan.js'
 import type { Result } from './scenarios.js'
 
 /** After the kill of a worker the next chunk is settled within this, in 95 of 100 cases. */
@@ -19,11 +20,20 @@ async function main(): Promise<number> {
     options: {
       quick: { type: 'boolean', default: false },
       seed: { type: 'string' },
+      only: { type: 'string', multiple: true, default: [] },
       'data-dir': { type: 'string', default: join('.portage', 'chaos') },
     },
   })
   const seed = values.seed === undefined ? randomInt(1, 2 ** 31) : Number(values.seed)
   const dataDir = resolve(values['data-dir'])
+  const unknown = values.only.filter((name) => scenarios.every((scenario) => scenario.name !== name))
+  if (unknown.length > 0) {
+    console.error(
+      `no scenario is called ${unknown.join(', ')}; there are ${scenarios.map(({ name }) => name).join(', ')}`,
+    )
+    return 2
+  }
+  const which = scenarios.filter(({ name }) => values.only.length === 0 || values.only.includes(name))
   console.log(`seed ${seed}`)
   const started = new Date()
   const results: Result[] = []
@@ -31,7 +41,7 @@ async function main(): Promise<number> {
   const house = await House.open(dataDir)
   let failed = true
   try {
-    for await (const result of carryOut(house, server, values.quick ? quick : full, seed)) {
+    for await (const result of carryOut(house, server, values.quick ? quick : full, seed, which)) {
       const judged = values.quick ? result : { ...result, faults: [...result.faults, ...tooSlow(result)] }
       results.push(judged)
       console.log(describe(judged))

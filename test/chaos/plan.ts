@@ -5,11 +5,13 @@ import {
   contactAndActivityRuns,
   contactReference,
   freezes,
+  type Reference,
   type Result,
   repeatsReference,
   rollback,
   serverKills,
   twoContactRuns,
+  undisturbedImport,
   workerKills,
 } from './scenarios.js'
 import { disconnects } from './subscriber.js'
@@ -22,21 +24,20 @@ export interface Plan {
   readonly undoKills: number
   /** Edits by hand between an import and its rollback. */
   readonly edits: number
-  /** Rows of each of the imports with relations, with repeats and side by side; 0: without them. */
+  /** Rows of each of the imports with relations, with repeats and side by side. */
   readonly otherRows: number
   readonly subscriberRows: number
-  /** 0: without subscribers. */
   readonly disconnects: number
 }
 
 export const full: Plan = {
   rows: 200_000,
-  kills: 100,
-  serverKills: 10,
-  freezes: 5,
-  undoKills: 20,
+  kills: 200,
+  serverKills: 20,
+  freezes: 20,
+  undoKills: 50,
   edits: 1000,
-  otherRows: 200_000,
+  otherRows: 100_000,
   subscriberRows: 100_000,
   disconnects: 200,
 }
@@ -44,36 +45,126 @@ export const full: Plan = {
 /** What every `npm test` can afford. */
 export const quick: Plan = {
   rows: 20_000,
-  kills: 5,
+  kills: 10,
   serverKills: 1,
   freezes: 1,
   undoKills: 2,
   edits: 100,
-  otherRows: 0,
+  otherRows: 20_000,
   subscriberRows: 5000,
   disconnects: 10,
 }
 
-/** Runs the plan, one result after the other. The same seed gives the same files and the same choices. */
-export async function* carryOut(house: House, server: Server, plan: Plan, seed: number): AsyncGenerator<Result, void> {
-  const sizes = { rows: plan.rows, kills: plan.kills, seed }
-  const contacts = await contactReference(house, sizes)
-  const killed = await workerKills(house, contacts, sizes)
-  yield killed
-  yield await freezes(house, contacts, plan.freezes)
-  yield await rollback(house, killed.disturbed, plan.undoKills, 0, seed)
-  const crashed = await serverKills(house, server, contacts, plan.serverKills)
-  yield crashed
-  yield await rollback(house, crashed.disturbed, plan.undoKills, plan.edits, seed + 1)
-  if (plan.disconnects > 0) {
-    yield await disconnects(house, { rows: plan.subscriberRows, seed }, plan.disconnects)
+/** What a scenario gets. References are made once for all scenarios that compare with them. */
+export interface Setting {
+  readonly house: House
+  readonly server: Server
+  readonly plan: Plan
+  readonly seed: number
+  readonly contacts: () => Promise<Reference>
+  readonly activities: () => Promise<Reference>
+}
+
+export interface Scenario {
+  /** As `--only` names it. */
+  readonly name: string
+  /** Also part of every `npm test`, in small. */
+  readonly always: boolean
+  readonly run: (setting: Setting) => Promise<Result>
+}
+
+/** In the order in which they are carried out. */
+export const scenarios: readonly Scenario[] = [
+  {
+    name: 'worker-kills',
+    always: true,
+    run: async ({ house, plan, seed, contacts }) => workerKills(house, await contacts(), plan),
+  },
+  {
+    name: 'freezes',
+    always: true,
+    run: async ({ house, plan, contacts }) => freezes(house, await contacts(), plan.freezes),
+  },
+  {
+    name: 'server-kills',
+    always: true,
+    run: async ({ house, server, plan, contacts }) => serverKills(house, server, await contacts(), plan.serverKills),
+  },
+  {
+    name: 'undo-kills',
+    always: true,
+    run: async ({ house, plan, seed, contacts }) =>
+      rollback(house, await undisturbedImport(house, await contacts()), plan.undoKills, 0, seed),
+  },
+  {
+    name: 'undo',
+    always: false,
+    run: async ({ house, seed, contacts }) =>
+      rollback(house, await undisturbedImport(house, await contacts()), 0, 0, seed),
+  },
+  {
+    name: 'undo-edits',
+    always: true,
+    run: async ({ house, plan, seed, contacts }) =>
+      rollback(house, await undisturbedImport(house, await contacts()), 0, plan.edits, seed + 1),
+  },
+  {
+    name: 'subscribers',
+    always: true,
+    run: ({ house, plan, seed }) => disconnects(house, { rows: plan.subscriberRows, seed }, plan.disconnects),
+  },
+  {
+    name: 'repeats',
+    always: false,
+    run: async ({ house, plan, seed }) => {
+      const sizes = { rows: plan.otherRows, kills: plan.kills / 2, seed }
+      return workerKills(house, await repeatsReference(house, sizes), sizes)
+    },
+  },
+  {
+    name: 'activities',
+    always: false,
+    run: async ({ house, plan, activities }) => workerKills(house, await activities(), { kills: plan.kills / 2 }),
+  },
+  {
+    name: 'two-types',
+    always: false,
+    run: async ({ house, plan, seed, contacts, activities }) =>
+      contactAndActivityRuns(house, await contacts(), await activities(), {
+        rows: plan.otherRows,
+        kills: plan.kills / 2,
+        seed,
+      }),
+  },
+  {
+    name: 'two-runs',
+    always: false,
+    run: ({ house, plan, seed }) => twoContactRuns(house, { rows: plan.otherRows, kills: plan.kills / 2, seed }),
+  },
+]
+
+/** Runs these scenarios, one result after the other. The same seed gives the same files and the same choices. */
+export async function* carryOut(
+  house: House,
+  server: Server,
+  plan: Plan,
+  seed: number,
+  which: readonly Scenario[],
+): AsyncGenerator<Result, void> {
+  const setting: Setting = {
+    house,
+    server,
+    plan,
+    seed,
+    contacts: once(() => contactReference(house, { rows: plan.rows, kills: 0, seed })),
+    activities: once(() => activityReference(house, { rows: plan.otherRows, kills: 0, seed })),
   }
-  if (plan.otherRows > 0) {
-    const others = { ...sizes, rows: plan.otherRows }
-    yield await workerKills(house, await repeatsReference(house, others), others)
-    const activities = await activityReference(house, others)
-    yield await workerKills(house, activities, others)
-    yield await contactAndActivityRuns(house, contacts, activities, others)
-    yield await twoContactRuns(house, others)
+  for (const scenario of which) {
+    yield await scenario.run(setting)
   }
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | null = null
+  return () => (made ??= make())
 }

@@ -141,15 +141,24 @@ export interface Disturbed extends Subject {
   readonly before: string
 }
 
+/** The import of the reference once more, by nobody disturbed, for what comes after it. */
+export async function undisturbedImport(house: House, reference: Reference): Promise<Disturbed> {
+  await house.hire()
+  const tenantId = await prepare(house, 'undisturbed again', reference.base)
+  const before = await snapshot(house, reference.type, tenantId)
+  const runId = await house.import(tenantId, reference.type, reference.file)
+  await house.dismiss()
+  return { type: reference.type, tenantId, runId, before }
+}
+
 /** `kill -9` of the working process at random moments of the import. */
 export async function workerKills(
   house: House,
   reference: Reference,
-  { kills }: Sizes,
-): Promise<Result & { readonly disturbed: Disturbed }> {
+  { kills }: Pick<Sizes, 'kills'>,
+): Promise<Result> {
   await house.hire()
   const tenantId = await prepare(house, 'kills', reference.base)
-  const before = await snapshot(house, reference.type, tenantId)
   await house.hire(SMALL_CHUNKS)
   const started = performance.now()
   const runId = await house.startImport(tenantId, reference.type, reference.file)
@@ -172,24 +181,16 @@ export async function workerKills(
     'undisturbed s': Math.round(reference.seconds),
   }
   await house.dismiss()
-  return {
-    name: `kill -9 of the worker, ${reference.name}`,
-    faults,
-    figures,
-    disturbed: { type: reference.type, tenantId, runId, before },
-  }
+  return { name: `kill -9 of the worker, ${reference.name} [CS-1]`, faults, figures }
 }
 
+/** Runs go on within this after the database takes connections again. */
+const BACK_MS = 5000
+
 /** `kill -9` of the postmaster at random moments of the import. */
-export async function serverKills(
-  house: House,
-  server: Server,
-  reference: Reference,
-  kills: number,
-): Promise<Result & { readonly disturbed: Disturbed }> {
+export async function serverKills(house: House, server: Server, reference: Reference, kills: number): Promise<Result> {
   await house.hire()
   const tenantId = await prepare(house, 'server kills', reference.base)
-  const before = await snapshot(house, reference.type, tenantId)
   await house.hire(SMALL_CHUNKS)
   const runId = await house.startImport(tenantId, reference.type, reference.file)
   const target = { tenantId, runId, rows: reference.rows }
@@ -206,9 +207,13 @@ export async function serverKills(
   const after = (at: number) => (settlements.find((settlement) => settlement.at > at)?.at ?? at) - at
   const sinceBack = crashes.map(({ backAt }) => after(backAt))
   const sinceKill = crashes.map(({ backAt, killedAt }) => after(backAt) + backAt - killedAt)
+  const slowest = Math.max(0, ...sinceBack)
+  if (slowest > BACK_MS) {
+    faults.push(`it went on ${Math.round(slowest)} ms after the server was back`)
+  }
   await house.dismiss()
   return {
-    name: 'kill -9 of PostgreSQL',
+    name: 'kill -9 of PostgreSQL [CS-2]',
     faults,
     figures: {
       rows: reference.rows,
@@ -217,7 +222,6 @@ export async function serverKills(
       'next chunk max ms': round(quantile(sinceKill, 1)),
       'after it was back max ms': round(quantile(sinceBack, 1)),
     },
-    disturbed: { type: reference.type, tenantId, runId, before },
   }
 }
 
@@ -274,7 +278,7 @@ export async function freezes(house: House, reference: Reference, count: number)
   faults.push(...(await faultsOf(house, reference, { tenantId, runId })))
   await house.dismiss()
   return {
-    name: 'frozen worker',
+    name: 'frozen worker [CS-4]',
     faults,
     figures: {
       rows: reference.rows,
@@ -326,7 +330,7 @@ export async function twoContactRuns(house: House, { rows, kills, seed }: Sizes)
   const runs = found.map(({ runId }) => runId)
   const figures = { rows: 2 * rows, ...(await killFigures(house, runs, done)) }
   await house.dismiss()
-  return { name: 'kill -9 of the worker, two contact runs at once', faults, figures }
+  return { name: 'kill -9 of the worker, two contact runs at once [CS-1]', faults, figures }
 }
 
 /** Kills while contacts and activities about them are imported at once. */
@@ -368,11 +372,14 @@ export async function contactAndActivityRuns(
     )),
   }
   await house.dismiss()
-  return { name: 'kill -9 of the worker, contacts and activities at once', faults, figures }
+  return { name: 'kill -9 of the worker, contacts and activities at once [CS-1]', faults, figures }
 }
 
 /** Rows that may be undone with the last chunk: after it there is nothing to disturb. */
 const UNDONE_AT_ONCE = 6000
+
+/** A rollback that nobody disturbs takes so long at most. */
+const UNDO_SECONDS = 60
 
 /** Undoes an import under kills, after `edits` of its records were changed by hand. */
 export async function rollback(
@@ -451,5 +458,14 @@ export async function rollback(
     seconds: Math.round(seconds),
   }
   await house.dismiss()
-  return { name: edits > 0 ? `rollback after ${edits} edits` : 'rollback', faults, figures }
+  if (kills === 0 && seconds > UNDO_SECONDS) {
+    faults.push(`the rollback took ${Math.round(seconds)} s`)
+  }
+  const name =
+    edits > 0
+      ? `rollback after ${edits} edits [DL-3]`
+      : kills > 0
+        ? 'rollback under kill -9 of the worker [DL-5]'
+        : 'rollback [DL-2]'
+  return { name, faults, figures }
 }

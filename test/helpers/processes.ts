@@ -30,7 +30,8 @@ export class RoleProcess {
   #isReady = false
   #works = false
 
-  constructor(name: string, settings: Settings) {
+  /** `options`: what Node is started with besides. */
+  constructor(name: string, settings: Settings, options: readonly string[] = []) {
     this.name = name
     this.#process = fork(MAIN, [name], {
       env: {
@@ -38,7 +39,7 @@ export class RoleProcess {
         PORTAGE_SUPERVISED: 'true',
         ...settings,
       },
-      execArgv: ['--enable-source-maps'],
+      execArgv: ['--enable-source-maps', ...options],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     const child = this.#process
@@ -97,6 +98,13 @@ export class RoleProcess {
     this.#process.kill(signal)
   }
 
+  /** Says something to it, if it is there. */
+  send(message: object): void {
+    if (this.#process.connected) {
+      this.#process.send(message, () => undefined)
+    }
+  }
+
   /** Asks it to end in order, and answers how it ended. */
   async stop(): Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }> {
     this.signal('SIGTERM')
@@ -107,6 +115,7 @@ export class RoleProcess {
 /** Workers of one slot, kept alive like a supervisor does: one works, the others wait. */
 export class Crew {
   readonly #settings: Settings
+  readonly #options: readonly string[]
   readonly #members: (RoleProcess | null)[]
   readonly #changed = new Set<() => void>()
   #stopping = false
@@ -116,7 +125,8 @@ export class Crew {
   /** Ends that nobody caused: neither `kill` nor `stop`. */
   readonly #killed = new WeakSet<RoleProcess>()
 
-  constructor(size: number, settings: Settings) {
+  constructor(size: number, settings: Settings, options: readonly string[] = []) {
+    this.#options = options
     this.#settings = { PORTAGE_ROLE: 'worker', PORTAGE_WORKER_SLOT: 'local', PORTAGE_LOG_LEVEL: 'info', ...settings }
     this.#members = Array.from({ length: size }, () => null)
     for (let place = 0; place < size; place++) {
@@ -128,7 +138,7 @@ export class Crew {
     if (this.#stopping) {
       return
     }
-    const member = new RoleProcess(`worker-${place + 1}`, this.#settings)
+    const member = new RoleProcess(`worker-${place + 1}`, this.#settings, this.#options)
     this.#count += 1
     this.#members[place] = member
     let wasReady = false
@@ -217,6 +227,11 @@ export class Crew {
   /** From now on the end of this process is no surprise. */
   expect(member: RoleProcess): void {
     this.#killed.add(member)
+  }
+
+  /** Those who live. */
+  get members(): readonly RoleProcess[] {
+    return this.#members.filter((member) => member !== null)
   }
 
   /** Ends everybody, frozen or not. */

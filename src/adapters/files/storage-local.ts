@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { RetryableError } from '../../errors.js'
+import { failpoint } from '../../failpoints.js'
 import { STORE_LIST_PAGE_FILES } from '../../limits.js'
 import { localBytes } from './local-bytes.js'
 import type { Blobs, ListedFile } from './storage.js'
@@ -25,7 +26,9 @@ export function localBlobs(directory: string): Blobs {
         await makeDirectory(dirname(path))
         await writeWhole(temporary, chunks)
         signal?.throwIfAborted()
+        await failpoint('file.before-rename')
         await rename(temporary, path)
+        await failpoint('file.after-rename')
         await syncDirectory(dirname(path))
       } catch (error) {
         // What went wrong first is what the caller must know; housekeeping finds what is left.
@@ -52,6 +55,7 @@ export function localBlobs(directory: string): Blobs {
 
     async delete(key) {
       try {
+        await failpoint('file.before-delete')
         await remove(pathOf(key))
       } catch (error) {
         throw failedWrite(error)
