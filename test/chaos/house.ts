@@ -125,10 +125,16 @@ export class House {
     return this.#crew
   }
 
+  /** What is stored. */
+  get files(): ReturnType<typeof localFileStore> {
+    return this.#files
+  }
+
   /** Starts workers with these settings in the place of those before, and returns when all are ready. */
-  async hire(settings: Settings = {}): Promise<void> {
+  async hire(settings: Settings = {}, options: readonly string[] = []): Promise<void> {
     await this.dismiss()
-    this.#crew = new Crew(WORKERS, { DATABASE_URL: this.db.workerUrl, PORTAGE_DATA_DIR: this.dataDir, ...settings })
+    const all = { DATABASE_URL: this.db.workerUrl, PORTAGE_DATA_DIR: this.dataDir, ...settings }
+    this.#crew = new Crew(WORKERS, all, options)
     await this.#crew.complete()
   }
 

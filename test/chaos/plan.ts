@@ -1,4 +1,5 @@
 /** Which scenarios, how large, in which order. */
+import { faults } from './faults.js'
 import type { House, Server } from './house.js'
 import {
   activityReference,
@@ -28,6 +29,8 @@ export interface Plan {
   readonly otherRows: number
   readonly subscriberRows: number
   readonly disconnects: number
+  /** Seeds of faults at named moments. */
+  readonly seeds: number
 }
 
 export const full: Plan = {
@@ -40,6 +43,7 @@ export const full: Plan = {
   otherRows: 100_000,
   subscriberRows: 100_000,
   disconnects: 200,
+  seeds: 500,
 }
 
 /** What every `npm test` can afford. */
@@ -53,6 +57,7 @@ export const quick: Plan = {
   otherRows: 20_000,
   subscriberRows: 5000,
   disconnects: 10,
+  seeds: 5,
 }
 
 /** What a scenario gets. References are made once for all scenarios that compare with them. */
@@ -112,6 +117,11 @@ export const scenarios: readonly Scenario[] = [
     name: 'subscribers',
     always: true,
     run: ({ house, plan, seed }) => disconnects(house, { rows: plan.subscriberRows, seed }, plan.disconnects),
+  },
+  {
+    name: 'faults',
+    always: true,
+    run: ({ house, plan, seed }) => faults(house, seed, plan.seeds),
   },
   {
     name: 'repeats',
