@@ -1,7 +1,7 @@
 /** At the end of an import, however it ends: relations that waited for what it wrote, and its own that waited for others. */
 import { first, withTenant } from '../db/tx.js'
-import type { RecordTypeName } from '../records/types.js'
 import { failpoint } from '../failpoints.js'
+import type { RecordTypeName } from '../records/types.js'
 import { type PendingCursor, settlePending } from '../runs/relations.js'
 import type { Claim } from './claim.js'
 import type { WorkerContext } from './context.js'

@@ -83,7 +83,7 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'worker-kills',
     always: true,
-    run: async ({ house, plan, seed, contacts }) => workerKills(house, await contacts(), plan),
+    run: async ({ house, plan, contacts }) => workerKills(house, await contacts(), plan),
   },
   {
     name: 'freezes',
