@@ -25,6 +25,7 @@ import { Migration20261122000025_migration_schedules } from '../../migrations/Mi
 import { Migration20261122000026_audit } from '../../migrations/Migration20261122000026_audit.js'
 import { Migration20261122000028_notifications } from '../../migrations/Migration20261122000028_notifications.js'
 import { Migration20261122000029_waiting_relations } from '../../migrations/Migration20261122000029_waiting_relations.js'
+import { Migration20261122000030_source_base } from '../../migrations/Migration20261122000030_source_base.js'
 import { FatalError } from '../errors.js'
 import { API_ROLE, OWNER_ROLE, WORKER_ROLE } from './roles.js'
 
@@ -53,6 +54,7 @@ const migrations = [
   Migration20261122000026_audit,
   Migration20261122000028_notifications,
   Migration20261122000029_waiting_relations,
+  Migration20261122000030_source_base,
 ]
 
 /** PostgreSQL 18 brought `RETURNING old.*, new.*`, which before-images are taken with. */

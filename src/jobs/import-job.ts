@@ -45,13 +45,15 @@ export async function loadImport(context: WorkerContext, claim: Claim, file: Imp
         cursor: Cursor | null
         planned: boolean
         together: string[] | null
+        migrated: boolean
         total: number
         failed: number
         settled: number
       }>(
         tx,
         `select r.record_type, r.status, r.mapping, r.evidence, r.options, r.cursor, r.plan_hash is not null as planned,
-           (select array_agg(m.id) from run m where m.tenant_id = r.tenant_id and m.migration_run_id = r.migration_run_id) as together, r.total, r.failed, run_settled(r) as settled
+           (select array_agg(m.id) from run m where m.tenant_id = r.tenant_id and m.migration_run_id = r.migration_run_id) as together,
+           r.migration_run_id is not null as migrated, r.total, r.failed, run_settled(r) as settled
          from run r where r.tenant_id = $1 and r.id = $2`,
         [claim.tenantId, claim.runId],
       )
@@ -90,6 +92,7 @@ export async function loadImport(context: WorkerContext, claim: Claim, file: Imp
         onDrift: run.planned ? run.options.onDrift : null,
         unique: uniqueRules(rules, staged),
         referenceBase: run.options.referenceBase ?? null,
+        guard: run.migrated ? (run.options.changedHere ?? 'KEEP') : null,
         ...(run.together === null ? {} : { plannedWith: run.together }),
       }
       const related = relatedMappings(resolved, type).map((mapping) => {
@@ -112,6 +115,7 @@ export async function loadImport(context: WorkerContext, claim: Claim, file: Imp
             unique: [],
             // A plan notes the versions of the rows' own records.
             onDrift: null,
+            guard: null,
           },
         }
       })

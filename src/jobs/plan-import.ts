@@ -201,7 +201,14 @@ export async function compareImport(
   const file = await openImportFile(context, claim)
   const job = await loadImport(context, claim, file)
   const stage = await Stage.open(context, laneName(context.holder, claim.runId))
-  const plan = { ...job.plan, onDrift: null, onDuplicate: 'UPDATE' as const, rules: job.plan.rules.slice(0, 1) }
+  const plan = {
+    ...job.plan,
+    onDrift: null,
+    onDuplicate: 'UPDATE' as const,
+    rules: job.plan.rules.slice(0, 1),
+    // What a pass has left as it was here, and said so, is no difference.
+    guard: 'KNOWN' as const,
+  }
   const reading = Reading.start({
     kind: 'read',
     location: file.location,

@@ -132,6 +132,8 @@ async function settleRest(context: WorkerContext, claim: Claim, importId: string
   return context.control.use((lane) =>
     withTenant(lane, claim.tenantId, async (tx) => {
       await reopenPending(tx, importId)
+      // What the source said by this import counts no more.
+      await tx.query('delete from source_base where tenant_id = $1 and run_id = $2', [tx.tenantId, importId])
       const { some } = await one<{ some: boolean }>(
         tx,
         'select exists (select from run_conflict where tenant_id = $1 and run_id = $2) as some',

@@ -218,7 +218,9 @@ async function recordsHere(
            -- A row can fail before it is known what names its record.
            (count(*) filter (where known) + greatest(0, count(*) filter (where not known and not refused)
              - (select count(*) from refused where external_id is null)))::float8 as due,
-           (select count(*) from here h where not exists (select from there t where t.external_id = h.external_id))::float8 as orphans
+           (select count(*) from here h where not exists (select from there t where t.external_id = h.external_id)
+             -- Gone at the source, and kept here because somebody changed it.
+             and not exists (select from refused f where f.external_id = h.external_id))::float8 as orphans
          from there`,
         [tx.tenantId, claim.runId, object, sourceSystem, recordType],
       ),

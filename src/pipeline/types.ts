@@ -45,6 +45,8 @@ export type IssueCode =
   | 'OWNER_NOT_FOUND'
   | 'CONSTRAINT_VIOLATION'
   | 'DRIFTED_SINCE_PLAN'
+  | 'CHANGED_SINCE_IMPORT'
+  | 'SOURCE_RECORD_GONE'
   | 'RULE_FAILED'
   | 'INTERNAL'
 
@@ -171,6 +173,8 @@ export interface ImportOptions {
    */
   readonly referenceBase?: string | null
   readonly defaultOwnerEmail: string | null
+  /** Of imports that belong to a migration: what is done with fields that were changed here since the source said them. KEEP if absent. */
+  readonly changedHere?: 'KEEP' | 'OVERWRITE'
 }
 
 /** SourceOptionsInput as stored: what a person said about the file, over what was detected. */

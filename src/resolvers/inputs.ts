@@ -52,6 +52,7 @@ export function importOptions(input: ImportOptionsInput | null | undefined): Par
     operation: input.operation,
     onBlank: input.onBlank,
     onDrift: input.onDrift,
+    changedHere: input.changedHere,
     minConfidence: input.minConfidence,
   }
   const resettable = {

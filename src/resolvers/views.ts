@@ -132,7 +132,11 @@ export function showRun(context: ApiContext, run: RunRow): RunView {
         run,
         recordType: recordTypeEnum(run.recordType),
         mapping: showMapping(context, run),
-        options: { ...run.options, onMissingRelation: run.options.onMissingRelation ?? 'FAIL_ROW' },
+        options: {
+          ...run.options,
+          onMissingRelation: run.options.onMissingRelation ?? 'FAIL_ROW',
+          changedHere: run.options.changedHere ?? 'KEEP',
+        },
       }
     case 'EXPORT':
       return {

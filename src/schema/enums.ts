@@ -188,9 +188,13 @@ export const IssueCodeEnum = enumOf('IssueCode', [
   'OWNER_NOT_FOUND',
   'CONSTRAINT_VIOLATION',
   'DRIFTED_SINCE_PLAN',
+  'CHANGED_SINCE_IMPORT',
+  'SOURCE_RECORD_GONE',
   'RULE_FAILED',
   'INTERNAL',
 ])
+
+export const OnChangedHere = enumOf('OnChangedHere', ['KEEP', 'OVERWRITE'])
 
 export const OnRollbackConflictEnum = enumOf('OnRollbackConflict', ['KEEP', 'FORCE', 'ABORT'])
 

@@ -12,6 +12,7 @@ import {
   IssueCodeEnum,
   IssueSeverityEnum,
   OnBlankCell,
+  OnChangedHere,
   OnDrift,
   OnDuplicate,
   OnInvalidRow,
@@ -435,10 +436,20 @@ export class ImportOptionsInput {
 
   @Field(() => String, { nullable: true })
   readonly defaultOwnerEmail?: string | null
+
+  @Field(() => OnChangedHere, {
+    nullable: true,
+    description:
+      'Of a migration: KEEP, the default, leaves fields as they are that were changed here since the source said them, and records that were changed here and are gone at the source.',
+  })
+  readonly changedHere?: Options['changedHere'] | null
 }
 
 @ObjectType('ImportOptions')
 export class ImportOptionsType {
+  @Field(() => OnChangedHere)
+  readonly changedHere!: NonNullable<Options['changedHere']>
+
   @Field(() => OnDuplicate)
   readonly onDuplicate!: Options['onDuplicate']
 

@@ -39,6 +39,7 @@ const fields: Readonly<
       first: 'firstName',
       last: 'lastName',
       mail: 'email',
+      updatedAt: 'sourceUpdatedAt',
       'portage.company': 'organization.externalId',
       'portage.ownerEmail': 'ownerEmail',
     },

@@ -45,7 +45,29 @@ class Moving {
     return new Moving(engine, crm, await engine.tenant())
   }
 
-  async create(sampleSize: number | null = null): Promise<MigrationRunRow> {
+  /** What happens at the source next, a day after all that happened before. */
+  async delta(happens: (crm: SmallCrm, at: string) => void): Promise<MigrationRunRow> {
+    const day = Date.parse(this.crm.now)
+    happens(this.crm, new Date(day + 3_600_000).toISOString())
+    this.crm.now = new Date(day + 86_400_000).toISOString()
+    return this.ask('DELTA')
+  }
+
+  /** Of a pass: what its rows were told, by the id at the source. */
+  told(pass: number): Promise<unknown[]> {
+    return this.engine.rows(
+      `select p.object, x.source_id as id, i.code, i.field, i.severity from migration_pass p
+         join run_issue i on i.tenant_id = p.tenant_id and i.run_id = p.import_run_id
+         left join run_row x on x.tenant_id = i.tenant_id and x.run_id = i.run_id and x.row_number = i.row_number
+       where p.run_id = $1 and p.pass = $2 order by 1, 2, 4`,
+      [this.id, pass],
+    )
+  }
+
+  async create(
+    sampleSize: number | null = null,
+    options: Partial<typeof defaultImportOptions> = {},
+  ): Promise<MigrationRunRow> {
     const integrationId = newId()
     await this.engine.oracle.query(
       `insert into integration (tenant_id, id, system, status, login_origin, account, api_origin, access_token, connected_at, created_by)
@@ -57,7 +79,7 @@ class Moving {
         createMigration(tx, {
           actor: 'test',
           integrationId,
-          options: { ...defaultImportOptions, onMissingRelation: 'KEEP_PENDING' },
+          options: { ...defaultImportOptions, onMissingRelation: 'KEEP_PENDING', ...options },
           objects: objects.map((object) => (object.object === 'calls' ? { ...object, sampleSize } : object)),
         }),
       ),
@@ -202,6 +224,102 @@ test('changes and deletions of the source are read again from where the last pas
     const again = await moving.ask('DELTA')
     assert.equal(again.status, 'COMPLETED', unproven(again))
     assert.deepEqual(await moving.records(), records)
+  } finally {
+    await moving.close()
+  }
+})
+
+/** Changes a person of the source. */
+function changed(crm: SmallCrm, id: string, at: string, values: Record<string, string>): void {
+  const person = crm.records.people?.find((record) => record.id === id)
+  assert.ok(person)
+  Object.assign(person.values, values)
+  person.updatedAt = at
+}
+
+const names = `select external_id as id, first_name as first, last_name as last from contact
+  where tenant_id = $1 and source_system like '%people' and deleted_at is null and external_id in ('3', '4') order by 1`
+
+for (const changedHere of ['KEEP', 'OVERWRITE'] as const) {
+  test(`what was changed here since is ${changedHere === 'KEEP' ? 'left alone by a delta' : 'overwritten where that was asked for'}`, async () => {
+    const moving = await Moving.start()
+    try {
+      await moving.create(null, { changedHere })
+      await moving.ask('STAGE')
+      await moving.ask('PROMOTE')
+      const here = (sql: string) => moving.engine.oracle.query(sql, [moving.tenant])
+      await here(`update contact set first_name = 'Mine' where tenant_id = $1 and external_id = '3'`)
+      await here(`update contact set last_name = 'Ours' where tenant_id = $1 and external_id = '4'`)
+      await here(`update lead set title = 'Worked on' where tenant_id = $1 and external_id = '5'`)
+      const first = await moving.delta((crm, at) => {
+        changed(crm, '3', at, { last: 'Renamed' })
+        changed(crm, '4', at, { last: 'Theirs' })
+        crm.remove('deals', '5', at)
+        crm.remove('deals', '6', at)
+      })
+      assert.equal(first.status, 'COMPLETED', unproven(first))
+      const leads = await moving.engine.rows(
+        `select external_id as id from lead where tenant_id = $1 and deleted_at is null and external_id in ('5', '6')`,
+        [moving.tenant],
+      )
+      if (changedHere === 'OVERWRITE') {
+        assert.deepEqual(await moving.engine.rows(names, [moving.tenant]), [
+          { id: '3', first: 'First 3', last: 'Renamed' },
+          { id: '4', first: 'First 4', last: 'Theirs' },
+        ])
+        assert.deepEqual([leads, await moving.told(1)], [[], []])
+        return
+      }
+      assert.deepEqual(await moving.engine.rows(names, [moving.tenant]), [
+        { id: '3', first: 'Mine', last: 'Renamed' },
+        { id: '4', first: 'First 4', last: 'Ours' },
+      ])
+      assert.deepEqual(leads, [{ id: '5' }])
+      // Only where the source says something new: the first name of 3 is what it was there.
+      assert.deepEqual(await moving.told(1), [
+        { object: 'deals', id: '5', code: 'SOURCE_RECORD_GONE', field: null, severity: 'WARNING' },
+        { object: 'people', id: '4', code: 'CHANGED_SINCE_IMPORT', field: 'lastName', severity: 'WARNING' },
+      ])
+      // The same said again is nothing new; another field of the record follows the source as before.
+      const second = await moving.delta((crm, at) => changed(crm, '4', at, { first: 'Again' }))
+      assert.equal(second.status, 'COMPLETED', unproven(second))
+      assert.deepEqual(await moving.told(2), [])
+      assert.deepEqual((await moving.engine.rows(names, [moving.tenant]))[1], { id: '4', first: 'Again', last: 'Ours' })
+      // Made equal by hand, the field follows the source again.
+      await here(`update contact set last_name = 'Theirs' where tenant_id = $1 and external_id = '4'`)
+      const third = await moving.delta((crm, at) => changed(crm, '4', at, { last: 'Newest' }))
+      assert.equal(third.status, 'COMPLETED', unproven(third))
+      assert.deepEqual((await moving.engine.rows(names, [moving.tenant]))[1], {
+        id: '4',
+        first: 'Again',
+        last: 'Newest',
+      })
+    } finally {
+      await moving.close()
+    }
+  })
+}
+
+test('a delivery that is older than what the source has said already changes nothing', async () => {
+  const moving = await Moving.start()
+  try {
+    await moving.create()
+    await moving.ask('STAGE')
+    await moving.ask('PROMOTE')
+    await moving.delta((crm, at) => changed(crm, '3', at, { last: 'Newer' }))
+    const before = await moving.records()
+    const { rows: base } = await moving.engine.oracle.query(
+      'select * from source_base where tenant_id = $1 order by external_id',
+      [moving.tenant],
+    )
+    // The page of before comes once more, as if it had been under way all the time.
+    await moving.delta((crm) => changed(crm, '3', '2026-02-28T23:59:59.000Z', { last: 'Older' }))
+    assert.deepEqual(await moving.records(), before)
+    const { rows: after } = await moving.engine.oracle.query(
+      'select * from source_base where tenant_id = $1 order by external_id',
+      [moving.tenant],
+    )
+    assert.deepEqual(after, base)
   } finally {
     await moving.close()
   }

@@ -5,6 +5,7 @@
 import type { UniqueRule } from '../../pipeline/types.js'
 import { ID_FIELD } from '../../records/index.js'
 import type { FieldDefinition } from '../../records/types.js'
+import { type GuardSql, guardSql } from './guard.js'
 import { fieldNamed, type WritePlan } from './stage.js'
 
 /**
@@ -77,6 +78,7 @@ export interface ChunkSql {
    * taken are left out instead of raising; that costs a look-up per row and unique index, so it is the second try.
    */
   insert(options: { readonly clean: boolean; readonly yielding: boolean }): string
+  readonly guard: GuardSql
   /** Rows as they would stand in the table: what its CHECK constraints are tried on when a write has met one. */
   projection(of: 'created' | 'updated'): string
 }
@@ -234,12 +236,7 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
   }
 
   /** Fields that this run can change, with the value that the row gives (null: keep). */
-  const writable = type.fields.filter(
-    (field) =>
-      (staged.has(field.name) || linked.has(field.name)) &&
-      field.name !== 'sourceSystem' &&
-      field.name !== 'externalId',
-  )
+  const writable = type.fields.filter((field) => (staged.has(field.name) || linked.has(field.name)) && isSaid(field))
   const linkValue = (field: FieldDefinition) =>
     `(select l.record_id from link l where l.row_number = s.row_number and l.field = ${text(field.name)} and l.n = 1)`
   const given = (field: FieldDefinition) => (linked.has(field.name) ? linkValue(field) : `s.${staged.get(field.name)}`)
@@ -248,10 +245,18 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
   const mergedCustom = (field: FieldDefinition, key: string): string => {
     const value = `to_jsonb(${customValue(field, given(field))})`
     const current = `(r.custom_fields -> ${text(key)})`
-    return plan.onDuplicate === 'FILL_BLANKS'
-      ? `coalesce(${current}, ${value})`
-      : `case when ${text(field.name)} = any (s.cleared) then null else coalesce(${value}, ${current}) end`
+    return unlessKept(
+      field,
+      current,
+      plan.onDuplicate === 'FILL_BLANKS'
+        ? `coalesce(${current}, ${value})`
+        : `case when ${text(field.name)} = any (s.cleared) then null else coalesce(${value}, ${current}) end`,
+    )
   }
+
+  /** The new value of a field, where nothing says that the record keeps what it has. */
+  const unlessKept = (field: FieldDefinition, current: string, value: string): string =>
+    plan.guard == null ? value : `case when ${text(field.name)} = any (s.kept) then ${current} else ${value} end`
 
   const merged = (field: FieldDefinition): string => {
     const value = given(field)
@@ -272,7 +277,11 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
 
   const targets = writable
     .filter((field) => field.customKey === undefined)
-    .map((field) => ({ field: field.name, column: field.column, value: merged(field) }))
+    .map((field) => ({
+      field: field.name,
+      column: field.column,
+      value: unlessKept(field, `r.${field.column}`, merged(field)),
+    }))
   const customTargets = writable.flatMap((field) =>
     field.customKey === undefined
       ? []
@@ -510,6 +519,31 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
            join ${table} r on r.tenant_id = ${tenant} and r.id = h.record_id where ${oneRecord} and ${stretch} and ${open}`
   }
 
+  const guarded = plan.operation === 'DELETE' ? type.fields.filter(isSaid) : writable
+  const updatedAt = staged.get('sourceUpdatedAt')
+  const guard: GuardSql =
+    externalId === null
+      ? { keep: null, told: null, changed: null, remember: null }
+      : guardSql({
+          plan,
+          fields: guarded.map((field) => ({
+            field,
+            given:
+              plan.operation === 'DELETE'
+                ? 'null::text'
+                : `(${field.customKey === undefined ? given(field) : customValue(field, given(field))})${field.customKey === undefined ? `::${field.sqlType}` : ''}`,
+            now: field.customKey === undefined ? `r.${field.column}` : `(r.custom_fields -> ${text(field.customKey)})`,
+          })),
+          system,
+          externalId,
+          updatedAt: updatedAt === undefined ? null : `s.${updatedAt}`,
+          rehearsed,
+          tenant,
+          stretch,
+          oneRecord,
+          open,
+        })
+
   return {
     kept,
     namedId,
@@ -524,8 +558,14 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
     remove,
     identities,
     insert,
+    guard,
     projection,
   }
+}
+
+/** Whether a source says something of the field that could be changed here. */
+function isSaid(field: FieldDefinition): boolean {
+  return field.name !== 'sourceSystem' && field.name !== 'externalId'
 }
 
 /**

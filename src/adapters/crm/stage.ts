@@ -35,6 +35,11 @@ export interface WritePlan {
    * makes. Absent: this one alone.
    */
   readonly plannedWith?: readonly string[]
+  /**
+   * Of an import of a migration: whether what was changed here since the source said it is kept, or overwritten. `KNOWN`, for
+   * proofs: what an import has kept is. Absent or null: an import of its own, which remembers nothing.
+   */
+  readonly guard?: 'KEEP' | 'OVERWRITE' | 'KNOWN' | null
   /** Fields of which no two records may have the same value; each is staged and has an index. Absent for none. */
   readonly unique?: readonly UniqueRule[]
 }
@@ -55,7 +60,8 @@ export function stageDdl(plan: WritePlan, related: readonly WritePlan[] = []): s
     .flatMap((one) => one.stageColumns)
     .map((column) => `${column.name} ${column.role === 'key' ? 'text' : column.sqlType}`)
   return [
-    `create temporary table stage (${[...FIXED, ...columns].join(', ')}) on commit delete rows`,
+    // kept: fields of the record that stay whatever the row says, see `guard.ts`.
+    `create temporary table stage (${[...FIXED, 'kept text[]', ...columns].join(', ')}) on commit delete rows`,
     // One line per row that a match rule (by its number) found something for; n is 1, or 2 for "more than one".
     'create temporary table hit (row_number bigint primary key, record_id uuid, other_id uuid, n smallint, rule smallint) on commit delete rows',
     'create temporary table link (row_number bigint, field text, record_id uuid, n smallint, primary key (row_number, field)) on commit delete rows',

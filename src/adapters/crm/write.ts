@@ -407,6 +407,7 @@ class ChunkWriter {
     this.#state.unchanging = unchanged
     if (unchanged) {
       turn.changesExisting(false)
+      await this.#remember('UNCHANGED')
       return { ...nothing, unchanged: staged, whole: 'UNCHANGED' }
     }
     const identities = await this.#hasIdentities()
@@ -441,6 +442,7 @@ class ChunkWriter {
         }
         if (this.#allUnchanged) {
           this.#state.unchanging = true
+          await this.#remember('UNCHANGED')
           return { ...nothing, unchanged: this.#chunk.staged, whole: 'UNCHANGED' }
         }
         if (!all) {
@@ -464,8 +466,59 @@ class ChunkWriter {
       await this.#checkVersions()
     }
     await this.#keepPending()
+    await this.#remember('CREATED')
     await this.#giveMet()
     return this.#tally(refused)
+  }
+
+  /** Of an import of a migration: what the source said of its records, for the passes to come. */
+  async #remember(others: 'CREATED' | 'UNCHANGED'): Promise<void> {
+    const { remember } = this.#sql.guard
+    if (remember !== null) {
+      await this.#tx.execute(remember, [this.#tx.tenantId, this.#plan.runId, others])
+    }
+  }
+
+  /** Fields that were changed here since the source said them stay as they are, and the row says so. */
+  async #keepEdited(params: readonly unknown[]): Promise<void> {
+    const { keep, told } = this.#sql.guard
+    if (keep === null || (await this.#tx.execute(keep, params)) === 0 || told === null) {
+      return
+    }
+    const rows = await this.#tx.query<{ row_number: number; field: string; value: string | null }>(told, params)
+    for (const { row_number: row, field, value } of rows) {
+      const { label } = fieldNamed(this.#plan.recordType, field)
+      this.#issue(
+        row,
+        'CHANGED_SINCE_IMPORT',
+        'WARNING',
+        `${label} was changed here since the source last said it; what the source says now was left out.`,
+        'Correct one of the two, or migrate with changedHere: OVERWRITE.',
+        field,
+        value ?? undefined,
+      )
+    }
+  }
+
+  /** Records that are gone at the source and were changed here since stay. */
+  async #spareEdited(params: readonly unknown[]): Promise<void> {
+    if (this.#sql.guard.changed === null) {
+      return
+    }
+    const rows = await this.#tx.query<{ row_number: number }>(this.#sql.guard.changed, params)
+    for (const { row_number: row } of rows) {
+      this.#issue(
+        row,
+        'SOURCE_RECORD_GONE',
+        'WARNING',
+        `The ${this.#label()} is gone at the source. It was changed here since the source last said something of it, so it stays.`,
+        'Delete it here if nobody needs it, or migrate with changedHere: OVERWRITE.',
+      )
+    }
+    await this.#fail(
+      rows.map(({ row_number }) => row_number),
+      'SKIPPED',
+    )
   }
 
   /** Rows whose outcome was known were not matched again: what they met before is put to what the others met. */
@@ -902,6 +955,7 @@ class ChunkWriter {
     let changed = 0
     if (this.#plan.operation === 'DELETE') {
       await this.#tx.query(this.#sql.lockHits, params)
+      await this.#spareEdited(params)
       changed = await this.#tx.execute(this.#sql.remove, [...params, this.#plan.runId])
       this.#decided ||= changed > 0
       // Found, and gone before it could be deleted here.
@@ -912,6 +966,7 @@ class ChunkWriter {
       await this.#refuseDuplicates(params, this.#plan.onDuplicate)
       return 0
     }
+    await this.#keepEdited(params)
     if (this.#sql.update !== '') {
       changed += await this.#guarded(from, to, pass, 'updated', (low, high) =>
         this.#tx.execute(this.#sql.update, [...this.#params(low, high, pass), this.#plan.runId]),
