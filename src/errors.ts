@@ -52,6 +52,7 @@ export type RefusalCode =
   | 'BUNDLE_TAMPERED'
   | 'CONSENT_REQUIRED'
   | 'PASSPHRASE_WRONG'
+  | 'SCHEMA_DRIFT'
 
 /** An expected refusal that the caller can act on. Thrown below the resolvers, answered by them as a UserError. */
 export class Refusal extends Error {

@@ -19,6 +19,7 @@ import {
   type MigrationRow,
   migrationObjects,
   migrationPasses,
+  type ObjectDrift,
   pauseMigration,
   restMigration,
   startStaged,
@@ -299,10 +300,10 @@ async function drifted(work: MigrationWork): Promise<boolean> {
 function compareObject(
   object: MigrationObjectRow<VendorObject>,
   now: VendorObject | null,
-): { readonly drift: readonly MappingConflict[]; readonly missing: string | null } {
-  const drift: MappingConflict[] = []
-  const say = (column: string, message: string): void => {
-    drift.push({ code: 'TEMPLATE_DRIFT', field: '', columns: [column], message, values: [], readings: [] })
+): { readonly drift: readonly ObjectDrift[]; readonly missing: string | null } {
+  const drift: ObjectDrift[] = []
+  const say = (column: string, message: string, gone = false): void => {
+    drift.push({ code: 'TEMPLATE_DRIFT', field: '', columns: [column], message, values: [], readings: [], gone })
   }
   const before = new Map((object.descriptor?.fields ?? []).map((field) => [field.name, field]))
   const after = new Map((now?.fields ?? []).map((field) => [field.name, field]))
@@ -311,7 +312,7 @@ function compareObject(
     now === null ? `${object.object} itself is gone, or this sign-in may not read it any more.` : null
   for (const [name, field] of before) {
     if (!after.has(name)) {
-      say(name, `${field.label} (${name}) is gone.`)
+      say(name, `${field.label} (${name}) is gone.`, true)
       if (mapped.has(name)) {
         missing ??= `${object.object}.${name} is gone, and the mapping reads it.`
       }

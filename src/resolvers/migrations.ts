@@ -278,7 +278,7 @@ async function checkFields(
 
 /** Columns are fields of the object, and what the adapter adds to them. */
 function checkColumns(
-  { object, descriptor }: MigrationObjectRow<VendorObject>,
+  { object, descriptor, drift }: MigrationObjectRow<VendorObject>,
   mapping: readonly ColumnMapping[],
 ): void {
   if (descriptor === null) {
@@ -286,6 +286,17 @@ function checkColumns(
   }
   const known = new Set(descriptor.fields.map(({ name }) => name))
   for (const [at, { column, field }] of mapping.entries()) {
+    if (
+      field !== null &&
+      column !== null &&
+      drift.some(({ gone, columns }) => gone === true && columns.includes(column))
+    ) {
+      throw new Refusal(
+        'SCHEMA_DRIFT',
+        `${object}.${column} is gone at the source. Leave it out, or map another field.`,
+        ['mapping', String(at), 'column'],
+      )
+    }
     if (field !== null && column !== null && !known.has(column)) {
       throw new Refusal('UNKNOWN_COLUMN', `${object} has no field ${JSON.stringify(column)}.`, [
         'mapping',

@@ -52,6 +52,11 @@ export interface MigrationRow {
   readonly nextDueAt: Date | null
 }
 
+/** How an object is described now against what its mapping was made for; `gone`: there is no such field any more. */
+export interface ObjectDrift extends MappingConflict {
+  readonly gone?: boolean
+}
+
 /** One object of a migration. `D` is how the adapter describes it. */
 export interface MigrationObjectRow<D = unknown> {
   readonly object: string
@@ -63,7 +68,7 @@ export interface MigrationObjectRow<D = unknown> {
   readonly filter: string | null
   readonly descriptor: D | null
   readonly conflicts: readonly MappingConflict[]
-  readonly drift: readonly MappingConflict[]
+  readonly drift: readonly ObjectDrift[]
   readonly expected: number | null
   readonly extracted: number
   readonly state: unknown

@@ -43,6 +43,7 @@ export const UserErrorCode = enumOf('UserErrorCode', [
   'BUNDLE_TAMPERED',
   'CONSENT_REQUIRED',
   'PASSPHRASE_WRONG',
+  'SCHEMA_DRIFT',
 ])
 
 export const CrmSystemEnum = enumOf('CrmSystem', ['SALESFORCE', 'HUBSPOT', 'PIPEDRIVE'])
