@@ -34,6 +34,12 @@ export type ReaderTask =
       readonly chunkRows: number
       /** Ends the stream behind the first row that failed. */
       readonly stopAtFailure: boolean
+      /** Rows that could not be processed before: they fail without being looked at. */
+      readonly passOver: readonly number[]
+      /** It goes on for a thread that ended: what its first chunk shares with the chunk before is not known. */
+      readonly resumed: boolean
+      /** One 32-bit integer: the row in hand (its lower 31 bits), 0 between rows. Null: nobody looks. */
+      readonly inHand: SharedArrayBuffer | null
       /** Hands the keys of each chunk over, hashed with this seed, so that rows can be told that share one with any other row. */
       readonly keySeed: number | null
     }
@@ -63,6 +69,9 @@ const CHUNK_BYTES = 8 * 1024 * 1024
 
 /** Rows that share keys take turns within a chunk; with more turns than this the chunk ends instead. */
 const MAX_PASSES = 32
+
+/** Rows in hand are told modulo this, which fits an Int32. */
+export const ROW_NUMBERS = 2 ** 31
 
 /** How often the first pass says how far it is, in milliseconds: each time is a small transaction. */
 const PROGRESS_MS = 500
@@ -125,6 +134,9 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
   const ids = newIds()
   const externalId = mapper.stageColumns.findIndex((column) => column.field === 'externalId' && column.role === 'value')
   const source = await openRows(() => openLocation(task.location), task.place)
+  const inHand = new Int32Array(task.inHand ?? new SharedArrayBuffer(4))
+  const passOver = new Set(task.passOver)
+  let afterRestart = task.resumed
 
   let last: Cursor | null = null
   let target = await nextCredit()
@@ -137,7 +149,14 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
     if (chunk.rows === 0) {
       return
     }
-    const finished = { ...chunk.finish(stopped), related: related.map((reader) => reader.finish()) }
+    const built = chunk.finish(stopped)
+    const finished = {
+      ...built,
+      meetsPrevious: built.meetsPrevious || afterRestart,
+      related: related.map((reader) => reader.finish()),
+    }
+    afterRestart = false
+    inHand[0] = 0
     send(
       { kind: 'chunk', chunk: finished },
       [finished, ...finished.related].flatMap(({ copy }) => copy.map((part) => part.buffer as ArrayBuffer)),
@@ -154,6 +173,19 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
   for await (const group of source.rows(task.from, new AbortController().signal)) {
     for (const row of group) {
       last = { byte: row.end, row: row.number + 1 }
+      if (passOver.has(row.number)) {
+        chunk.fail(row, unprocessable(row), externalId)
+        if (task.stopAtFailure) {
+          await flush(true)
+          return
+        }
+        if (chunk.rows >= target) {
+          await flush(false)
+        }
+        continue
+      }
+      // A plain write: whoever looks at it does so when this thread has come to a standstill, or has ended.
+      inHand[0] = row.number % ROW_NUMBERS
       void failpoint('read.row', row.number)
       const mapped = withRelated(mapper.map(row), row, related)
       if (!mapped.ok) {
@@ -176,9 +208,33 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
         await flush(false)
       }
     }
+    inHand[0] = 0
   }
   await flush(false)
   send({ kind: 'end', next: last })
+}
+
+/** What becomes of a row that ended its reader, or its chunk, time and again. */
+function unprocessable(row: Row): MappedRow {
+  return {
+    values: [],
+    cleared: null,
+    missingForCreate: null,
+    ok: false,
+    issues: [
+      {
+        row: row.number,
+        column: null,
+        field: null,
+        code: 'INTERNAL',
+        severity: 'ERROR',
+        value: null,
+        message:
+          'The row could not be processed: each try ended in a fault of the service. The others are not affected.',
+        suggestion: 'Enter this record by hand, and tell whoever runs the service the id of the run and the row.',
+      },
+    ],
+  }
 }
 
 /** Reads the file for its keys alone: the columns that feed them are mapped, and nothing else. */

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import type { Cursor } from '../adapters/source.js'
 import { FatalError, RetryableError } from '../errors.js'
 import type { ColumnEvidence } from '../pipeline/types.js'
 import type { ReadChunk } from './chunk-builder.js'
@@ -20,6 +21,24 @@ const READ_AHEAD = 2
  * NO_PROGRESS. Far more than any chunk or group of rows takes. Milliseconds.
  */
 const READER_SILENT_MS = 60_000
+
+/** A row that a thread has had in hand for so long is one that it does not get past. Milliseconds. */
+const ROW_SILENT_MS = 10_000
+
+/** How often it is looked whether the reader gets on, in milliseconds. */
+const LOOK_MS = 500
+
+/** So many threads may end at one row before it is passed over: once may be bad luck. */
+const ENDS_AT_ROW = 3
+
+/** After the first end at a row, the row is given less time, so that all of it takes well below a minute. Milliseconds. */
+const SUSPECT_SILENT_MS = 5000
+
+/** Rows per chunk while a row is under suspicion: what the others need must not be taken for its doing. */
+const SUSPECT_CHUNK_ROWS = 500
+
+/** More rows than this that end their readers are no accident, but a file or a service that is broken as a whole. */
+const ROWS_PASSED_OVER_MAX = 100
 
 const THREAD = new URL('./reader-thread.js', import.meta.url)
 
@@ -114,48 +133,102 @@ async function answerOf<T>(
   }
 }
 
-/** The rows of a file as staged chunks, read ahead by a thread and pulled by the run. */
+/** What may be left out of a task, because readings see to it. */
+type ReadTask = Omit<Extract<ReaderTask, { kind: 'read' }>, 'passOver' | 'resumed' | 'inHand'>
+
+/**
+ * The rows of a file as staged chunks, read ahead by a thread and pulled by the run. A thread that ends or stands still in the
+ * middle of a row is replaced by another one; a row that three of them did not get past fails, and the others are read.
+ */
 export class Reading {
-  readonly #thread: Worker
+  readonly #task: ReadTask
+  readonly #script: URL
+  readonly #silentMs: number
+  readonly #inHand = new SharedArrayBuffer(4)
+  readonly #passOver: number[]
+  readonly #ends = new Map<number, number>()
   readonly #ready: ReadChunk[] = []
+  #thread: Worker
+  /** Where a thread that replaces this one starts: behind the last chunk that has arrived. */
+  #from: Cursor | null
   #ended = false
+  #closed = false
   #error: Error | null = null
   #wake: (() => void) | null = null
   #rows: number
-  readonly #silentMs: number
 
-  private constructor(thread: Worker, rows: number, silentMs: number) {
-    this.#thread = thread
+  private constructor(
+    task: ReadTask,
+    { script = THREAD, silentMs = READER_SILENT_MS }: ThreadOptions,
+    passOver: readonly number[],
+  ) {
+    this.#task = task
+    this.#script = script
     this.#silentMs = silentMs
-    this.#rows = rows
+    this.#passOver = [...passOver]
+    this.#from = task.from
+    this.#rows = task.chunkRows
+    this.#thread = this.#start(false)
+  }
+
+  #start(resumed: boolean): Worker {
+    new Int32Array(this.#inHand)[0] = 0
+    const task = { ...this.#task, from: this.#from, passOver: this.#passOver, resumed, inHand: this.#inHand }
+    const thread = startThread(task, this.#script)
+    const current = () => this.#thread === thread && !this.#closed
     thread.on('message', (message: ReaderMessage) => {
+      if (!current()) {
+        return
+      }
       if (message.kind === 'chunk') {
         this.#ready.push(message.chunk)
+        this.#from = message.chunk.next
       } else if (message.kind === 'end') {
         this.#ended = true
       }
       this.#wake?.()
     })
     thread.on('error', (error) => {
-      this.#error ??= readerError(error)
-      this.#wake?.()
+      if (current()) {
+        this.#broke(readerError(error))
+      }
     })
     thread.on('exit', () => {
-      if (!this.#ended) {
-        this.#error ??= new RetryableError('READER_LOST', 'The reading thread ended early.')
+      if (current() && !this.#ended) {
+        this.#broke(new RetryableError('READER_LOST', 'The reading thread ended early.'))
       }
       this.#wake?.()
     })
-    for (let i = 0; i < READ_AHEAD; i++) {
-      this.#credit()
+    // As many chunks as the thread before still owed.
+    for (let owed = READ_AHEAD - this.#ready.length; owed > 0; owed--) {
+      thread.postMessage({ rows: this.#rows } satisfies Credit)
     }
+    return thread
   }
 
-  static start(
-    task: Extract<ReaderTask, { kind: 'read' }>,
-    { script = THREAD, silentMs = READER_SILENT_MS }: ThreadOptions = {},
-  ): Reading {
-    return new Reading(startThread(task, script), task.chunkRows, silentMs)
+  /** The thread has ended, or is to: another one goes on, unless it was no row's doing. */
+  #broke(error: Error): void {
+    const row = new Int32Array(this.#inHand)[0] ?? 0
+    const whole = row === 0 || (error instanceof FatalError && error.code !== 'FILE_TOO_COMPLEX')
+    if (whole || this.#passOver.length >= ROWS_PASSED_OVER_MAX) {
+      this.#error ??= error
+    } else {
+      const ends = (this.#ends.get(row) ?? 0) + 1
+      this.#ends.set(row, ends)
+      this.#rows = Math.min(this.#rows, SUSPECT_CHUNK_ROWS)
+      if (ends >= ENDS_AT_ROW) {
+        this.#passOver.push(row)
+      }
+      const old = this.#thread
+      this.#thread = this.#start(true)
+      void old.terminate()
+    }
+    this.#wake?.()
+  }
+
+  /** `passOver`: rows that fail without being looked at. */
+  static start(task: ReadTask, options: ThreadOptions = {}, passOver: readonly number[] = []): Reading {
+    return new Reading(task, options, passOver)
   }
 
   /** About how many rows the chunks from now on shall have. */
@@ -164,8 +237,12 @@ export class Reading {
   }
 
   #credit(): void {
-    const credit: Credit = { rows: this.#rows }
-    this.#thread.postMessage(credit)
+    this.#thread.postMessage({ rows: this.#rows } satisfies Credit)
+  }
+
+  /** How long the thread may be silent from now on, and whether it is then one row that holds it up. */
+  #patience(row: number): number {
+    return row === 0 ? this.#silentMs : this.#ends.has(row) ? SUSPECT_SILENT_MS : ROW_SILENT_MS
   }
 
   /**
@@ -174,6 +251,10 @@ export class Reading {
    * holds every chunk that it ever raced with.)
    */
   async next(lost: AbortSignal): Promise<ReadChunk | null> {
+    const inHand = new Int32Array(this.#inHand)
+    let row = -1
+    let since = performance.now()
+    let asked = since
     for (;;) {
       lost.throwIfAborted()
       const chunk = this.#ready.shift()
@@ -191,23 +272,32 @@ export class Reading {
       if (this.#error !== null) {
         throw this.#error
       }
-      const silence = setTimeout(() => {
-        this.#error ??= stalled()
-        this.#wake?.()
-      }, this.#silentMs)
+      const now = performance.now()
+      if (inHand[0] !== row) {
+        row = inHand[0] ?? 0
+        since = now
+        asked = row === 0 ? asked : now
+      }
+      if (row === 0 ? now - asked > this.#silentMs : now - since > this.#patience(row)) {
+        this.#broke(stalled())
+        ;[row, since, asked] = [-1, now, now]
+        continue
+      }
+      const look = setTimeout(() => this.#wake?.(), Math.min(LOOK_MS, this.#silentMs))
       const wake = () => this.#wake?.()
       lost.addEventListener('abort', wake)
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
       lost.removeEventListener('abort', wake)
-      clearTimeout(silence)
+      clearTimeout(look)
       this.#wake = null
     }
   }
 
   async close(): Promise<void> {
     this.#ended = true
+    this.#closed = true
     await this.#thread.terminate()
   }
 }

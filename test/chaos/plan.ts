@@ -1,6 +1,8 @@
 /** Which scenarios, how large, in which order. */
+import type { FailpointAction } from '../helpers/failpoints.js'
 import { faults } from './faults.js'
 import type { House, Server } from './house.js'
+import { poison } from './poison.js'
 import {
   activityReference,
   contactAndActivityRuns,
@@ -31,6 +33,7 @@ export interface Plan {
   readonly disconnects: number
   /** Seeds of faults at named moments. */
   readonly seeds: number
+  readonly poison: { readonly rows: number; readonly actions: readonly FailpointAction[] }
 }
 
 export const full: Plan = {
@@ -44,6 +47,7 @@ export const full: Plan = {
   subscriberRows: 100_000,
   disconnects: 200,
   seeds: 500,
+  poison: { rows: 100_000, actions: ['throw', 'loop', 'allocate'] },
 }
 
 /** What every `npm test` can afford. */
@@ -58,6 +62,7 @@ export const quick: Plan = {
   subscriberRows: 5000,
   disconnects: 10,
   seeds: 5,
+  poison: { rows: 4000, actions: ['throw', 'allocate'] },
 }
 
 /** What a scenario gets. References are made once for all scenarios that compare with them. */
@@ -122,6 +127,11 @@ export const scenarios: readonly Scenario[] = [
     name: 'faults',
     always: true,
     run: ({ house, plan, seed }) => faults(house, seed, plan.seeds),
+  },
+  {
+    name: 'poison',
+    always: true,
+    run: ({ house, plan, seed }) => poison(house, plan.poison.rows, plan.poison.actions, seed),
   },
   {
     name: 'repeats',
