@@ -107,6 +107,10 @@ export interface Config {
   readonly secret: Secret
   readonly masterKeys: MasterKeys
   readonly vendors: VendorConfig
+  /** Which mail server sends notifications, and as whom; null: none does. Printing it shows no password. */
+  readonly mail: { readonly url: Hidden; readonly from: { readonly name: string; readonly address: string } } | null
+  /** For tests: origins that stand in for the receivers of all webhooks. Null: any public one. */
+  readonly webhookOrigins: readonly string[] | null
   readonly verification: Verification
   /** NODE_ENV=production: no demo tenant, no introspection unless allowed. */
   readonly production: boolean
@@ -199,6 +203,38 @@ const postgresUrl = (text: string): string | Problem => {
   return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== '' && url.pathname.length > 1
     ? text
     : new Problem('postgres://user:password@host:port/database')
+}
+
+const smtpUrl = (text: string): Hidden | Problem => {
+  const url = URL.canParse(text) ? new URL(text) : null
+  return url !== null &&
+    /^smtps?:$/.test(url.protocol) &&
+    url.hostname !== '' &&
+    /^\/?$/.test(url.pathname) &&
+    url.hash === ''
+    ? new Hidden(text)
+    : new Problem('smtps://user:password@host:465 or smtp://host:587')
+}
+
+const mailbox = (text: string): { readonly name: string; readonly address: string } | Problem => {
+  const [, name = '', inner = '', bare = ''] =
+    /^(?:"?([^"<>\p{Cc}]{0,100}?)"?\s*<([^<>]+)>|([^<>]+))$/u.exec(text.trim()) ?? []
+  const address = inner || bare
+  return /^[^\s@<>()[\]\\,;:"\p{Cc}]{1,64}@[A-Za-z0-9.-]{1,189}$/u.test(address)
+    ? { name, address }
+    : new Problem('an e-mail address, or `Name <address>`')
+}
+
+const originOf = (text: string): string | Problem => {
+  const url = URL.canParse(text) ? new URL(text) : null
+  return url !== null &&
+    /^https?:$/.test(url.protocol) &&
+    url.pathname === '/' &&
+    url.username === '' &&
+    url.search === '' &&
+    url.hash === ''
+    ? url.origin
+    : new Problem('origins such as http://127.0.0.1:9000')
 }
 
 const hostName = (text: string): string | Problem =>
@@ -411,6 +447,23 @@ const table = {
     meaning: 'Whether PORTAGE_VENDOR_URLS may be set in production.',
     parse: oneOf('true', 'false'),
   },
+  PORTAGE_SMTP_URL: {
+    fallback: '',
+    meaning:
+      'Mail server for notifications: `smtps://user:password@host:465`, or `smtp://` with port 587 for STARTTLS. Default: no e-mails are sent.',
+    parse: optional(smtpUrl),
+  },
+  PORTAGE_MAIL_FROM: {
+    fallback: '',
+    meaning: 'Sender of e-mails, e.g. `Portage <portage@example.com>`. Needed with PORTAGE_SMTP_URL.',
+    parse: optional(mailbox),
+  },
+  PORTAGE_WEBHOOK_ORIGINS: {
+    fallback: '',
+    meaning:
+      'For tests only, never in production: `http://127.0.0.1:9000` and the like, with commas between. Webhooks then go there and nowhere else, also without TLS and to private addresses.',
+    parse: (text: string) => list(text, originOf),
+  },
   PORTAGE_BUNDLE_KEYS: {
     fallback: '',
     meaning:
@@ -508,6 +561,10 @@ export function loadConfig(env: Environment = process.env): Config {
   const store = resolveStore(read, problems)
   const production = env.NODE_ENV === 'production'
   const vendors = resolveVendors(read, production, problems)
+  const mail = resolveMail(read, problems)
+  if (production && (env.PORTAGE_WEBHOOK_ORIGINS?.trim() ?? '') !== '') {
+    problems.push('PORTAGE_WEBHOOK_ORIGINS: for tests only; in production webhooks go to public addresses alone')
+  }
   if (
     production &&
     values.PORTAGE_MASTER_KEYS instanceof Problem === false &&
@@ -531,6 +588,8 @@ export function loadConfig(env: Environment = process.env): Config {
     secret: new Secret(read.PORTAGE_SECRET ?? storedSecret(read.PORTAGE_DATA_DIR, 'secret')),
     masterKeys: resolveMasterKeys(read),
     vendors,
+    mail,
+    webhookOrigins: read.PORTAGE_WEBHOOK_ORIGINS.length === 0 ? null : read.PORTAGE_WEBHOOK_ORIGINS,
     verification,
     production,
     introspection: read.PORTAGE_INTROSPECTION ?? !production,
@@ -608,6 +667,7 @@ const secretSettings: ReadonlySet<string> = new Set([
   'PORTAGE_S3_SECRET_ACCESS_KEY',
   'PORTAGE_FILE_KEYS',
   'PORTAGE_MASTER_KEYS',
+  'PORTAGE_SMTP_URL',
   'PORTAGE_SALESFORCE_CLIENT_SECRET',
   'PORTAGE_HUBSPOT_CLIENT_SECRET',
   'PORTAGE_PIPEDRIVE_CLIENT_SECRET',
@@ -696,6 +756,17 @@ function resolveVendors(values: Values, production: boolean, problems: string[])
     origins,
     redirectUris: values.PORTAGE_OAUTH_REDIRECT_URIS,
   }
+}
+
+function resolveMail(values: Values, problems: string[]): Config['mail'] {
+  const { PORTAGE_SMTP_URL: url, PORTAGE_MAIL_FROM: from } = values
+  if (url instanceof Problem || from instanceof Problem) {
+    return null
+  }
+  if ((url === null) !== (from === null)) {
+    problems.push('PORTAGE_SMTP_URL, PORTAGE_MAIL_FROM: set both or none of them')
+  }
+  return url === null || from === null ? null : { url, from }
 }
 
 function hiddenText(text: string): Hidden {

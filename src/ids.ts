@@ -22,6 +22,8 @@ const prefixes = {
   exportTemplate: 'ext',
   integration: 'itg',
   auditEntry: 'aud',
+  webhook: 'whk',
+  webhookDelivery: 'whd',
 } as const
 
 /** What an id can stand for. All runs share one kind: their own kind is theirs to know. */

@@ -521,3 +521,42 @@ export const AUDIT_USER_AGENT_CHARS_MAX = 200
 
 /** Of the id that a request brings along (`X-Request-Id`), at most; a longer one is replaced by one of ours. Characters. */
 export const AUDIT_REQUEST_ID_CHARS_MAX = 64
+
+/** Attempts at one e-mail, the first included; the pauses between them are in `src/jobs/deliver-mail.ts`. */
+export const MAIL_ATTEMPTS_MAX = 10
+
+/** One attempt at one e-mail, from the connection to the answer of the server. Milliseconds. */
+export const MAIL_MS_MAX = 60_000
+
+/** Facts that were told, and the logs of their deliveries, are kept for so long. Days. */
+export const NOTICE_RETENTION_DAYS = 30
+
+/** How much is read of what a receiver of webhooks answers; nothing of it is kept. Bytes. */
+export const WEBHOOK_ANSWER_BYTES_MAX = 64 * 1024
+
+/** Attempts at one delivery, the first included; the pauses between them are in `src/jobs/deliver-webhooks.ts`. */
+export const WEBHOOK_ATTEMPTS_MAX = 12
+
+/** In which a connection to a receiver of webhooks has to come about. Milliseconds. */
+export const WEBHOOK_CONNECT_MS_MAX = 5000
+
+/** Deliveries to one webhook that one worker has under way at once. */
+export const WEBHOOK_CONCURRENT_MAX = 2
+
+/** A webhook at which nothing has arrived for so long is disabled. Hours. */
+export const WEBHOOK_DISABLE_HOURS = 120
+
+/** One attempt at one delivery, from looking the name up to the end of the answer. Milliseconds. */
+export const WEBHOOK_MS_MAX = 15_000
+
+/** Records that one delivery of RECORDS_CHANGED names. */
+export const WEBHOOK_RECORDS_MAX = 1000
+
+/** After a new secret was made, the one before it signs besides for so long. Hours. */
+export const WEBHOOK_SECRET_OVERLAP_HOURS = 24
+
+/** A longer address of a webhook is refused. Characters. */
+export const WEBHOOK_URL_LENGTH_MAX = 2000
+
+/** Webhooks of a tenant. */
+export const WEBHOOKS_MAX = 20

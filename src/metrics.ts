@@ -34,6 +34,14 @@ export const rows = new Counter({
   registers: [registry],
 })
 
+/** Attempts to tell something outside; outcome: arrived, failed (tried again) or given up. */
+export const notices = new Counter({
+  name: 'portage_notices_total',
+  help: 'Attempts at e-mails and webhook deliveries.',
+  labelNames: ['channel', 'outcome'] as const,
+  registers: [registry],
+})
+
 /** Ends of runs by kind and status. */
 export const runsEnded = new Counter({
   name: 'portage_runs_ended_total',

@@ -329,6 +329,8 @@ test('prefixes of ids are those of the protocol', () => {
     'exportTemplate',
     'integration',
     'auditEntry',
+    'webhook',
+    'webhookDelivery',
   ] as const
   const told = named(tableRows(section(protocol, 'Ids')))
   assert.deepEqual(

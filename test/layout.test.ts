@@ -90,6 +90,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'adapters/hubspot',
     'adapters/pipedrive',
     'adapters/salesforce',
+    'adapters/webhooks',
     'access/secrets',
     'config',
   ],
@@ -104,6 +105,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'adapters/files': ['log', 'pipeline/formula', 'pipeline/zone'],
   'adapters/antivirus': [],
   'adapters/http': [],
+  'adapters/mail': [],
+  'adapters/webhooks': ['adapters/http'],
   'adapters/oauth': ['adapters/http'],
   'adapters/vendor': ['adapters/http'],
   'adapters/clean': ['adapters/vendor'],
@@ -145,10 +148,10 @@ const doors: Readonly<Record<string, RegExp>> = {
   yauzl: /^src\/adapters\/files\//,
   xlsx: /^src\/adapters\/files\//,
   'cron-parser': /^src\/runs\/schedule\.ts$/,
+  nodemailer: /^src\/adapters\/mail\/smtp\.ts$/,
   jose: /^src\/access\/tokens\.ts$/,
   pino: /^src\/log\.ts$/,
   'prom-client': /^src\/metrics\.ts$/,
-  nodemailer: /^src\/adapters\/mail\//,
   '@opentelemetry/': /^src\/tracing\.ts$/,
 }
 

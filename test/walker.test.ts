@@ -26,6 +26,9 @@ import { type Actor, dataOf, type GraphQLAnswer, World } from './server/world.js
 
 const CANARY = `CANARY${randomBytes(6).toString('hex')}`
 
+/** Where webhooks of the test go. */
+const NOWHERE = 'http://127.0.0.1:1'
+
 /** Ids of one tenant, one of each kind that an operation can be asked about. */
 interface Ids {
   readonly contact: string
@@ -47,6 +50,8 @@ interface Ids {
   readonly exportTemplate: string
   readonly integration: string
   readonly migration: string
+  readonly webhook: string
+  readonly delivery: string
   readonly rule: string
   readonly customField: string
   readonly pair: string
@@ -68,7 +73,12 @@ const reached = new Set<string>()
 
 before(async () => {
   world = await World.start({
-    settings: { PORTAGE_HUBSPOT_CLIENT_ID: 'app', PORTAGE_HUBSPOT_CLIENT_SECRET: 'a secret of the app' },
+    settings: {
+      PORTAGE_HUBSPOT_CLIENT_ID: 'app',
+      PORTAGE_HUBSPOT_CLIENT_SECRET: 'a secret of the app',
+      // Nobody is there.
+      PORTAGE_WEBHOOK_ORIGINS: NOWHERE,
+    },
     openVendor: (tenantId) => {
       const crm = crms.get(tenantId)
       return crm === undefined ? Promise.reject(new Error('nobody is there')) : Promise.resolve(crm.open())
@@ -382,6 +392,7 @@ async function populate(actor: Actor, mark: string): Promise<Ids> {
     bundle,
     ...settled,
     ...(await populateMigration(actor, mark)),
+    ...(await populateWebhook(actor, mark)),
     member: saved.memberSave.member.id,
     apiKey: made.apiKeyCreate.apiKey.id,
     tenant: ids.viewer.tenantId,
@@ -549,6 +560,33 @@ async function populateExports(actor: Actor, mark: string): Promise<Pick<Ids, 'e
 }
 
 /** A connected CRM, and a migration out of it that has been promoted and proven. */
+async function populateWebhook(actor: Actor, mark: string): Promise<Pick<Ids, 'webhook' | 'delivery'>> {
+  const { webhookSave, notificationPreferencesUpdate } = await world.ask(
+    actor,
+    `mutation ($input: WebhookSaveInput!) {
+       webhookSave(input: $input) { webhook { id } userErrors { message } }
+       notificationPreferencesUpdate(input: { tenantEmails: [RUN_FAILED], myEmails: [RUN_FAILED] }) { userErrors { message } } }`,
+    { input: { url: `${NOWHERE}/${mark}`, events: ['RUN_ROLLED_BACK'] } },
+  )
+  assert.deepEqual([webhookSave.userErrors, notificationPreferencesUpdate.userErrors], [[], []])
+  const webhook: string = webhookSave.webhook.id
+  await world.ask(
+    actor,
+    'mutation ($input: WebhookSaveInput!) { webhookSave(input: $input) { userErrors { message } } }',
+    { input: { id: webhook, url: `${NOWHERE}/${mark}`, events: ['RUN_ROLLED_BACK'], rotateSecret: true } },
+  )
+  const { rows } = await world.oracle.query<{ id: string }>(
+    `insert into webhook_delivery (tenant_id, webhook_id, outbox_id, event, run_id, body, attempts, attempted_at, status, error, next_attempt_at)
+     select $1, $2, uuidv7(), 'RUN_ROLLED_BACK', id, $3, 1, now(), 500, $3, null from run where tenant_id = $1 limit 1 returning id`,
+    [actor.tenantId, decodeId('webhook', webhook), `body ${mark}`],
+  )
+  await world.oracle.query(
+    `insert into mail (tenant_id, outbox_id, receiver, error) select tenant_id, id, $2, $2 from outbox where tenant_id = $1 limit 1`,
+    [actor.tenantId, `reader-${mark}@example.com`],
+  )
+  return { webhook, delivery: encodeId('webhookDelivery', rows[0]?.id ?? '') }
+}
+
 async function populateMigration(actor: Actor, mark: string): Promise<Pick<Ids, 'integration' | 'migration'>> {
   const crm = populated(1)
   for (const record of Object.values(crm.records).flat()) {
@@ -698,6 +736,8 @@ const queryCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> = {
   integrationObjects: (ids) => [`(integrationId: "${ids.integration}")`],
   migration: (ids) => [`(id: "${ids.migration}")`],
   migrations: () => ['(first: 1)'],
+  webhooks: () => [''],
+  notificationPreferences: () => [''],
   runs: () => ['(first: 5)', '(first: 5, kinds: [ROLLBACK])', '(first: 5, kinds: [EXPORT])'],
   rollbackPreview: (ids) => [`(runId: "${ids.import}")`, `(runId: "${ids.pending}")`],
   apiKeys: () => [''],
@@ -789,6 +829,10 @@ const mutationCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> =
   migrationPromote: (ids) => [`(input: { migrationId: "${ids.migration}", idempotencyKey: "walk Promote" })`],
   migrationVerify: (ids) => [`(input: { migrationId: "${ids.migration}", idempotencyKey: "walk Verify" })`],
   migrationSyncDelta: (ids) => [`(input: { migrationId: "${ids.migration}", idempotencyKey: "walk SyncDelta" })`],
+  webhookSave: (ids) => [`(input: { id: "${ids.webhook}", url: "${NOWHERE}/walk", events: [RUN_ROLLED_BACK] })`],
+  webhookDelete: (ids) => [`(input: { id: "${ids.webhook}" })`],
+  webhookDeliveryReplay: (ids) => [`(input: { id: "${ids.delivery}" })`],
+  notificationPreferencesUpdate: () => [],
   // Names somebody by an address: a stranger's address makes a member of one's own.
   memberSave: () => [],
   apiKeyCreate: () => [],
@@ -821,6 +865,8 @@ function nobodys(): Ids {
     exportTemplate: 'exportTemplate',
     integration: 'integration',
     migration: 'run',
+    webhook: 'webhook',
+    delivery: 'webhookDelivery',
     rule: 'businessRule',
     customField: 'customField',
     pair: 'duplicatePair',
@@ -1234,6 +1280,10 @@ async function reachMigrations(payload: (data: unknown) => void, errors: string)
     `integrationComplete(input: { state: "", code: "" }) { integration { id } ${errors} }`,
     `integrationRevoke(input: { integrationId: "${nobodys().integration}" }) { integration { id } ${errors} }`,
     `migrationCreate(input: { integrationId: "${own.integration}", objects: [], idempotencyKey: "reach" }) { migration { id } ${errors} }`,
+    `webhookSave(input: { url: "${NOWHERE}/reach", events: [RUN_ROLLED_BACK] }) { webhook { id } secret ${errors} }`,
+    `webhookDeliveryReplay(input: { id: "${own.delivery}" }) { webhook { id } secret ${errors} }`,
+    `webhookDelete(input: { id: "${nobodys().webhook}" }) { webhook { id } secret ${errors} }`,
+    `notificationPreferencesUpdate(input: { myEmails: [] }) { preferences { myEmails } ${errors} }`,
   ]) {
     payload(await world.ask(ada, `mutation { ${call} }`))
   }

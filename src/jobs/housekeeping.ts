@@ -4,7 +4,7 @@ import type { Config } from '../config.js'
 import type { Lane } from '../db/lane.js'
 import { withTenant } from '../db/tx.js'
 import { purgeEvents } from '../events/log.js'
-import { STORE_ORPHAN_HOURS, STORE_PURGE_BATCH_FILES } from '../limits.js'
+import { NOTICE_RETENTION_DAYS, STORE_ORPHAN_HOURS, STORE_PURGE_BATCH_FILES } from '../limits.js'
 import type { Log } from '../log.js'
 import { purgeUploads } from './purge-uploads.js'
 import { reconcileFiles } from './reconcile-files.js'
@@ -110,6 +110,20 @@ async function purgeTenant(lane: Lane, remover: FileRemover, tenantId: string): 
       tenantId,
       IDEMPOTENCY_HOURS,
     ])
+    // What was told. Of a run that goes on it stays: it says what has been told already.
+    await tx.query(
+      `delete from outbox o where o.tenant_id = $1 and o.created_at < now() - $2 * interval '1 day' and o.spread_at is not null
+         and not exists (select from run r where r.tenant_id = $1 and r.id = o.run_id and r.finished_at is null)`,
+      [tenantId, NOTICE_RETENTION_DAYS],
+    )
+    await tx.query(
+      `delete from webhook_delivery where tenant_id = $1 and created_at < now() - $2 * interval '1 day' and next_attempt_at is null`,
+      [tenantId, NOTICE_RETENTION_DAYS],
+    )
+    await tx.query(
+      'update webhook set previous_secret = null, previous_until = null where tenant_id = $1 and previous_until < now()',
+      [tenantId],
+    )
     // Files of runs that still need them stay, however old they are.
     const rows = await tx.query<{ storage_key: string }>(
       `update source_file set purged_at = now() where tenant_id = $1 and id in (

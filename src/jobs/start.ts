@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { auditKeys } from '../access/audit.js'
 import { bundleSecrets } from '../access/bundles.js'
 import { openFileStore } from '../adapters/files/storage.js'
+import type { Resolve } from '../adapters/http/guard.js'
 import type { Config } from '../config.js'
 import { Lane, type LaneOptions } from '../db/lane.js'
 import { type Listener, listen } from '../db/listen.js'
@@ -16,6 +17,7 @@ import { type OpenVendor, type OpenVendorOf, openVendor } from '../runs/vendors.
 import { advanceRun } from './advance-run.js'
 import { bringForward, heldByLiving, PRESENCE_LOCKS } from './claim.js'
 import { laneOptions, SharedLane, type WorkerContext } from './context.js'
+import { startDelivery } from './deliver.js'
 import { startFinder } from './find-duplicates.js'
 import { keepHouse } from './housekeeping.js'
 import { Queue } from './job.js'
@@ -56,6 +58,8 @@ export interface Started {
 /** What tests put in the place of things outside. */
 export interface StandIns {
   readonly openVendor?: OpenVendorOf | undefined
+  /** Resolves the names of receivers of webhooks. */
+  readonly resolve?: Resolve | undefined
 }
 
 /**
@@ -198,6 +202,7 @@ async function startWorking(options: {
   const finder = startFinder({ databaseUrl, presence, log, stopping })
   const scheduler = startScheduler({ databaseUrl, presence, log, stopping })
   const sealer = startSealer({ databaseUrl, presence, keys: auditKeys(config), log, stopping })
+  const delivery = startDelivery({ databaseUrl, presence, holder, config, resolve: standIns.resolve, log, stopping })
   let housekeeping: Promise<void> | null = null
   let rounds = 0
   const house = setInterval(() => {
@@ -216,6 +221,7 @@ async function startWorking(options: {
       await finder.close()
       await scheduler.close()
       await sealer.close()
+      await delivery.close()
       await dispatcher.close()
       await Promise.all(inHand)
       await housekeeping

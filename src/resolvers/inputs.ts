@@ -49,6 +49,7 @@ export function importOptions(input: ImportOptionsInput | null | undefined): Par
     matchOn: input.matchOn,
     onInvalidRow: input.onInvalidRow,
     allOrNothing: input.allOrNothing,
+    sideEffects: input.sideEffects,
     operation: input.operation,
     onBlank: input.onBlank,
     onDrift: input.onDrift,

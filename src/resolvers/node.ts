@@ -13,6 +13,7 @@ import { findExportTemplate } from '../runs/export-templates.js'
 import { findIntegration } from '../runs/integrations.js'
 import { findTemplate } from '../runs/mapping-templates.js'
 import { findRun } from '../runs/read.js'
+import { findWebhook } from '../runs/webhooks.js'
 import { Node, type Typed } from '../schema/common.js'
 import { showApiKey } from './api-keys.js'
 import { showEntry } from './audit.js'
@@ -28,6 +29,7 @@ import { nodePermissions, requireOneOf, requirePermission } from './permission.j
 import { showRecord } from './records.js'
 import { showSession } from './upload-sessions.js'
 import { showFile, showRun } from './views.js'
+import { showWebhook } from './webhooks.js'
 
 @Resolver()
 export class NodeResolver {
@@ -35,7 +37,12 @@ export class NodeResolver {
   async node(@Ctx() context: ApiContext, @Arg('id', () => ID) id: string): Promise<Typed | null> {
     requirePermission(context, 'Query.node')
     const parsed = parseId(id)
-    if (parsed === null || parsed.kind === 'tenant' || parsed.kind === 'customField') {
+    if (
+      parsed === null ||
+      parsed.kind === 'tenant' ||
+      parsed.kind === 'customField' ||
+      parsed.kind === 'webhookDelivery'
+    ) {
       return null
     }
     const { kind, uuid } = parsed
@@ -75,6 +82,8 @@ async function find(
       return show(await findRule(tx, uuid), showRule)
     case 'integration':
       return show(await findIntegration(tx, uuid), showIntegration)
+    case 'webhook':
+      return show(await findWebhook(tx, uuid), showWebhook)
     case 'duplicatePair':
       return show(await findPair(tx, uuid), showPair)
     case 'exportTemplate':

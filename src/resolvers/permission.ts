@@ -94,6 +94,14 @@ export const permissionTable = {
   'Mutation.memberSave': ['SETTINGS_MANAGE'],
   'Mutation.apiKeyCreate': ['SETTINGS_MANAGE'],
   'Mutation.apiKeyRevoke': ['SETTINGS_MANAGE'],
+  // Where records of the tenant are told of.
+  'Query.webhooks': ['SETTINGS_MANAGE'],
+  'Mutation.webhookSave': ['SETTINGS_MANAGE'],
+  'Mutation.webhookDelete': ['SETTINGS_MANAGE'],
+  'Mutation.webhookDeliveryReplay': ['SETTINGS_MANAGE'],
+  // One's own e-mails are one's own matter; those of the tenant take SETTINGS_MANAGE besides: see `resolvers/notifications`.
+  'Query.notificationPreferences': [],
+  'Mutation.notificationPreferencesUpdate': [],
   'Subscription.runEvents': runs,
   'Subscription.tenantEvents': runs,
 } as const satisfies Readonly<Record<string, Needed>>
@@ -117,6 +125,7 @@ export const nodePermissions = {
   exportTemplate: permissionTable['Query.exportTemplates'],
   integration: integrations,
   auditEntry: permissionTable['Query.auditEntries'],
+  webhook: ['SETTINGS_MANAGE'],
 } as const satisfies Readonly<Record<string, Needed>>
 
 /** What pausing, resuming and cancelling needs, by the kind of the run. */

@@ -17,6 +17,7 @@ import { customKeyOf } from '../records/custom.js'
 import { fieldOf, recordTypes } from '../records/index.js'
 import type { RecordFilter, RecordOrder, RecordTypeName } from '../records/types.js'
 import { searchRecord } from '../runs/duplicates.js'
+import { recordChanged } from '../runs/outbox.js'
 import type { Connection } from '../schema/common.js'
 import {
   ActivityConnection,
@@ -197,6 +198,7 @@ export class RecordListResolver {
       return inTenant(context, async (tx) => {
         await updateRecord(tx, name, { id, version: input.version ?? null, values })
         await searchRecord(tx, name, id)
+        await recordChanged(tx, context.caller.actor, name, id, 'UPDATED')
         const row = await findRecord(tx, name, id)
         return { record: row === null ? null : showRecord(context, row) }
       })
@@ -217,6 +219,7 @@ export class RecordListResolver {
       await inTenant(context, async (tx) => {
         await deleteRecord(tx, name, { id, version: input.version ?? null })
         await searchRecord(tx, name, id)
+        await recordChanged(tx, context.caller.actor, name, id, 'DELETED')
       })
       return { deletedId: encodeId(name, id) }
     })

@@ -18,6 +18,7 @@ import { MappingTemplateResolver, OfferedTemplateResolver } from './mapping-temp
 import { MemberResolver } from './members.js'
 import { MigrationResolver, MigrationsResolver } from './migrations.js'
 import { NodeResolver } from './node.js'
+import { NotificationResolver } from './notifications.js'
 import { ImportPlanResolver, PlannedRowResolver, PlanResolver, PlanRunResolver } from './plan.js'
 import { FilePreviewResolver } from './preview.js'
 import { RecordSchemaResolver } from './record-schema.js'
@@ -26,6 +27,7 @@ import { RetryResolver } from './retry.js'
 import { ImportRowResolver, ImportRunResolver, RollbackRunResolver, RunListResolver, RunResolver } from './runs.js'
 import { UploadSessionResolver } from './upload-sessions.js'
 import { ViewerResolver } from './viewer.js'
+import { WebhookFieldsResolver, WebhookResolver } from './webhooks.js'
 
 const resolvers: NonEmptyArray<Function> = [
   ViewerResolver,
@@ -69,6 +71,9 @@ const resolvers: NonEmptyArray<Function> = [
   IntegrationResolver,
   IntegrationUsageResolver,
   AuditResolver,
+  WebhookResolver,
+  WebhookFieldsResolver,
+  NotificationResolver,
 ]
 
 /** The API's schema with its resolvers. */

@@ -5,6 +5,7 @@ import { encodeId } from '../ids.js'
 import { recordTypes } from '../records/index.js'
 import type { RecordTypeName } from '../records/types.js'
 import { mergeRecords, undoMerge } from './merge-records.js'
+import { recordChanged } from './outbox.js'
 import type { Page, PageRequest } from './types.js'
 
 /** What people have said of a pair; OPEN: nothing yet. */
@@ -243,14 +244,18 @@ export async function decidePair(tx: Tx, input: Decision): Promise<DuplicatePair
       return pair
     }
     await undoMerge(tx, merge.id, input.actor)
-    await searchRecord(tx, pair.recordType, pair.leftId)
-    await searchRecord(tx, pair.recordType, pair.rightId)
+    for (const id of [pair.leftId, pair.rightId]) {
+      await searchRecord(tx, pair.recordType, id)
+      await recordChanged(tx, input.actor, pair.recordType, id, 'UPDATED')
+    }
   } else if (input.decision === 'MERGED') {
     const survivor = survivorId ?? pair.leftId
     const removed = survivor === pair.leftId ? pair.rightId : pair.leftId
     await mergeRecords(tx, { pairId: pair.id, type: pair.recordType, survivor, removed, actor: input.actor })
     await searchRecord(tx, pair.recordType, pair.leftId)
     await searchRecord(tx, pair.recordType, pair.rightId)
+    await recordChanged(tx, input.actor, pair.recordType, survivor, 'UPDATED')
+    await recordChanged(tx, input.actor, pair.recordType, removed, 'DELETED')
   } else if (pair.decision === input.decision) {
     return pair
   }

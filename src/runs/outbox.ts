@@ -1,9 +1,11 @@
 /**
  * What is to be told outside, by e-mail and webhook. A fact is written here by the transaction that makes it true, so it is told
- * exactly if it is true; `src/jobs/deliver-notices.ts` does the telling. Facts of runs and integrations are written by triggers
+ * exactly if it is true; `src/jobs/deliver.ts` does the telling. Facts of runs and integrations are written by triggers
  * (`announce_run`, `announce_rows`, `announce_integration`): no road to a status goes around them. What has no status calls `announce`.
  */
 import type { Tx } from '../db/tx.js'
+import { newId } from '../ids.js'
+import type { RecordTypeName } from '../records/types.js'
 
 /** What can be told. The first six are the contract's WebhookEvent; the others are for people alone. */
 export const outboxEvents = [
@@ -66,4 +68,38 @@ export async function warnOfQuota(
   warning: QuotaWarning,
 ): Promise<boolean> {
   return announce(tx, { fact: `quota ${warning.quota} ${period}`, event: 'QUOTA_WARNING', actor, data: warning })
+}
+
+/**
+ * Tells that one record was changed by hand, if some webhook of the tenant asks for it. What runs change is told by triggers, for whole
+ * chunks.
+ */
+export async function recordChanged(
+  tx: Tx,
+  actor: string | null,
+  recordType: RecordTypeName,
+  id: string,
+  change: RecordChangeKind,
+): Promise<void> {
+  await tx.query(
+    `insert into outbox (tenant_id, fact, event, actor, data)
+     select $1, $2, 'RECORDS_CHANGED', $3, $4::jsonb
+     where exists (select from webhook where tenant_id = $1 and disabled_at is null and 'RECORDS_CHANGED' = any (events))`,
+    [
+      tx.tenantId,
+      `record ${id} ${newId()}`,
+      actor,
+      JSON.stringify({ records: [{ recordType, id, change } satisfies ChangedRecord] }),
+    ],
+  )
+}
+
+/** What became of a record. What a rollback brings back counts as updated. */
+export type RecordChangeKind = 'CREATED' | 'UPDATED' | 'DELETED'
+
+export interface ChangedRecord {
+  readonly recordType: RecordTypeName
+  /** Plain UUID. */
+  readonly id: string
+  readonly change: RecordChangeKind
 }

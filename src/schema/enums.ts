@@ -218,4 +218,22 @@ export const OrderDirection = enumOf('OrderDirection', ['ASC', 'DESC'])
 
 export const LinkRole = enumOf('LinkRole', ['PRIMARY', 'ATTENDEE', 'RELATED'])
 
+export const SideEffects = enumOf('SideEffects', ['ALL', 'NONE'])
+
+export const WebhookEventEnum = enumOf('WebhookEvent', [
+  'RUN_STARTED',
+  'RUN_ACTION_NEEDED',
+  'RUN_COMPLETED',
+  'RUN_FAILED',
+  'RUN_ROLLED_BACK',
+  'RECORDS_CHANGED',
+])
+
+export const NotificationEventEnum = enumOf('NotificationEvent', [
+  'RUN_COMPLETED',
+  'RUN_FAILED',
+  'ACTION_NEEDED',
+  'QUOTA_WARNING',
+])
+
 export const PermissionEnum = enumOf('Permission', permissions)

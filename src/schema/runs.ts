@@ -23,6 +23,7 @@ import {
   RunFileKind,
   RunKindEnum,
   RunStatusEnum,
+  SideEffects,
 } from './enums.js'
 import { SourceOptionsInput } from './files.js'
 import { ColumnMappingInput, Mapping } from './mapping.js'
@@ -396,6 +397,12 @@ export class ImportOptionsInput {
   })
   readonly allOrNothing?: boolean | null
 
+  @Field(() => SideEffects, {
+    nullable: true,
+    description: 'ALL by default: record webhooks are sent; NONE sends only those of the run.',
+  })
+  readonly sideEffects?: Options['sideEffects'] | null
+
   @Field(() => String, { nullable: true, description: 'The system that external ids belong to; `file` by default.' })
   readonly sourceSystem?: string | null
 
@@ -467,6 +474,9 @@ export class ImportOptionsType {
 
   @Field(() => Boolean)
   readonly allOrNothing!: boolean
+
+  @Field(() => SideEffects)
+  readonly sideEffects!: Options['sideEffects']
 
   @Field(() => String, { nullable: true })
   readonly sourceSystem!: string | null

@@ -37,6 +37,8 @@ export const calls: Readonly<Record<string, string>> = {
   'Query.integrationObjects': `{ integrationObjects(integrationId: "${unknownId('integration')}") { name } }`,
   'Query.migration': `{ migration(id: "${unknownId('run')}") { id } }`,
   'Query.migrations': '{ migrations(first: 1) { nodes { id } } }',
+  'Query.webhooks': '{ webhooks { id } }',
+  'Query.notificationPreferences': '{ notificationPreferences { myEmails } }',
   'Mutation.fileUpload': '',
   'Mutation.uploadBegin':
     'mutation { uploadBegin(input: { name: "a", byteSize: 0, sha256: "", idempotencyKey: "z" }) { userErrors { code } } }',
@@ -84,6 +86,11 @@ export const calls: Readonly<Record<string, string>> = {
   'Mutation.migrationPromote': `mutation { migrationPromote(input: { migrationId: "${unknownId('run')}", idempotencyKey: "m" }) { userErrors { code } } }`,
   'Mutation.migrationVerify': `mutation { migrationVerify(input: { migrationId: "${unknownId('run')}", idempotencyKey: "m" }) { userErrors { code } } }`,
   'Mutation.migrationSyncDelta': `mutation { migrationSyncDelta(input: { migrationId: "${unknownId('run')}", idempotencyKey: "m" }) { userErrors { code } } }`,
+  'Mutation.webhookSave': 'mutation { webhookSave(input: { url: "", events: [] }) { userErrors { code } } }',
+  'Mutation.webhookDelete': `mutation { webhookDelete(input: { id: "${unknownId('webhook')}" }) { userErrors { code } } }`,
+  'Mutation.webhookDeliveryReplay': `mutation { webhookDeliveryReplay(input: { id: "${unknownId('webhookDelivery')}" }) { userErrors { code } } }`,
+  'Mutation.notificationPreferencesUpdate':
+    'mutation { notificationPreferencesUpdate(input: {}) { userErrors { code } } }',
   'Mutation.memberSave': 'mutation { memberSave(input: { email: "none" }) { userErrors { code } } }',
   'Mutation.apiKeyCreate': 'mutation { apiKeyCreate(input: { name: "", permissions: [] }) { userErrors { code } } }',
   'Mutation.apiKeyRevoke': `mutation { apiKeyRevoke(input: { id: "${unknownId('apiKey')}" }) { userErrors { code } } }`,

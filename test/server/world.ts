@@ -8,6 +8,7 @@ import pg from 'pg'
 import { type Permission, permissions } from '../../src/access/permissions.js'
 import { createTenant } from '../../src/access/tenants.js'
 import { signToken } from '../../src/access/tokens.js'
+import type { Resolve } from '../../src/adapters/http/guard.js'
 import { type Config, loadConfig } from '../../src/config.js'
 import { startWorker } from '../../src/jobs/start.js'
 import type { OpenVendorOf } from '../../src/runs/vendors.js'
@@ -20,6 +21,8 @@ export interface WorldOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Stands in for the CRMs of integrations, in both processes. */
   readonly openVendor?: OpenVendorOf
+  /** Resolves the names of receivers of webhooks. */
+  readonly resolve?: Resolve
 }
 
 /** What an operation answers: it has the shape of the query that asked, which a type for all of them cannot tell. */
@@ -78,12 +81,12 @@ export class World {
     const config = loadConfig(environment('api', db.apiUrl))
     const oracle = new pg.Client({ connectionString: db.ownerUrl, options: '-c search_path=portage -c timezone=UTC' })
     await oracle.connect()
-    const { openVendor } = options
+    const { openVendor, resolve } = options
     const api = await startApi(config, { openVendor })
     const worker =
       options.worker === false
         ? null
-        : await startWorker(loadConfig(environment('worker', db.workerUrl)), { openVendor })
+        : await startWorker(loadConfig(environment('worker', db.workerUrl)), { openVendor, resolve })
     return new World(db, config, dataDir, oracle, [
       async () => worker?.close(),
       () => api.close(),

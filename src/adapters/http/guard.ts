@@ -6,10 +6,13 @@ import { lookup as systemLookup } from 'node:dns'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 import { VendorRefused } from './errors.js'
 
-/** Hosts that one vendor's requests may go to. */
+/** Hosts that one vendor's requests, or those to an address that a tenant gave, may go to. */
 export interface HostRule {
-  /** Whole names (`api.hubapi.com`), or with a dot in front everything below (`.salesforce.com`). Lower case. */
-  readonly hosts: readonly string[]
+  /**
+   * Whole names (`api.hubapi.com`), or with a dot in front everything below (`.salesforce.com`). Lower case. `public`: every name
+   * that could be one of the public internet; where it leads is looked at when a connection is made, as with any other.
+   */
+  readonly hosts: readonly string[] | 'public'
   /**
    * Origins that stand in for the vendor, for tests, by configuration alone: also without TLS, on any port, at private
    * addresses. Where there are any, nothing else is allowed. Null: none do.
@@ -86,6 +89,34 @@ export function fitsHosts(hostname: string, hosts: readonly string[]): boolean {
   )
 }
 
+/** Top-level names that are never public: of RFC 6761, RFC 6762, RFC 8375, RFC 9476, and ICANN's `.internal`. */
+const privateSuffixes = [
+  'localhost',
+  'local',
+  'internal',
+  'home.arpa',
+  'lan',
+  'alt',
+  'onion',
+  'test',
+  'invalid',
+  'example',
+  'arpa',
+]
+
+/** Whether this host name could be one of the public internet: no address, more than one label, none of the private suffixes. */
+export function isPublicName(hostname: string): boolean {
+  return (
+    isIP(hostname.replace(/^\[|\]$/g, '')) === 0 &&
+    hostname.includes('.') &&
+    !hostname.startsWith('.') &&
+    // With the dot of the root behind it a name is another text for the same host.
+    !hostname.endsWith('.') &&
+    !hostname.includes('..') &&
+    !privateSuffixes.some((suffix) => hostname.endsWith(`.${suffix}`))
+  )
+}
+
 /**
  * The address to ask, if the rule allows it; every redirect is checked like this too. Throws VendorRefused
  * ADDRESS_NOT_ALLOWED. The parser has brought decimal, octal, hexadecimal and full-width spellings into one form.
@@ -101,7 +132,8 @@ export function allowedUrl(text: string | URL, rule: HostRule): URL {
     }
     return url
   }
-  if (url.protocol !== 'https:' || url.port !== '' || !fitsHosts(url.hostname, rule.hosts)) {
+  const fits = rule.hosts === 'public' ? isPublicName(url.hostname) : fitsHosts(url.hostname, rule.hosts)
+  if (url.protocol !== 'https:' || url.port !== '' || !fits) {
     throw notAllowed()
   }
   return url
