@@ -285,7 +285,7 @@ test('an import without side effects tells of itself and not of its records, and
     { id: runId },
   )
   const all = await received(3)
-  assert.deepEqual(all.map((hook) => bodyOf(hook).type).toSorted(), [
+  assert.deepEqual(all.map((hook): string => bodyOf(hook).type).toSorted(), [
     'RUN_COMPLETED',
     'RUN_COMPLETED',
     'RUN_ROLLED_BACK',

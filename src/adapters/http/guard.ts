@@ -108,11 +108,8 @@ const privateSuffixes = [
 export function isPublicName(hostname: string): boolean {
   return (
     isIP(hostname.replace(/^\[|\]$/g, '')) === 0 &&
-    hostname.includes('.') &&
-    !hostname.startsWith('.') &&
-    // With the dot of the root behind it a name is another text for the same host.
-    !hostname.endsWith('.') &&
-    !hostname.includes('..') &&
+    // Letters, digits and hyphens; with the dot of the root behind it a name is another text for the same host.
+    /^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/.test(hostname) &&
     !privateSuffixes.some((suffix) => hostname.endsWith(`.${suffix}`))
   )
 }
