@@ -180,6 +180,7 @@ export class House {
     type: RecordTypeName,
     file: TestFile,
     options: Partial<ImportOptions> = {},
+    actor = 'chaos',
   ): Promise<string> {
     const stored = await this.#files.put(tenantId, Readable.from([Buffer.from(file.csv)]), { maxBytes: 2 ** 31 })
     const fileId = randomUUID()
@@ -190,7 +191,7 @@ export class House {
         [tenantId, fileId, stored.byteSize, stored.sha256, stored.key],
       )
       return createImport(tx, {
-        actor: 'chaos',
+        actor,
         sourceFileId: fileId,
         recordType: type,
         source: null,

@@ -2,6 +2,7 @@
 import type { FailpointAction } from '../helpers/failpoints.js'
 import { faults } from './faults.js'
 import type { House, Server } from './house.js'
+import { noticeKills } from './notices.js'
 import { poison } from './poison.js'
 import {
   activityReference,
@@ -31,6 +32,8 @@ export interface Plan {
   readonly otherRows: number
   readonly subscriberRows: number
   readonly disconnects: number
+  /** Kills around the ends of runs, of which an e-mail and a webhook tell. */
+  readonly noticeKills: number
   /** Seeds of faults at named moments. */
   readonly seeds: number
   readonly poison: { readonly rows: number; readonly actions: readonly FailpointAction[] }
@@ -46,6 +49,7 @@ export const full: Plan = {
   otherRows: 100_000,
   subscriberRows: 100_000,
   disconnects: 200,
+  noticeKills: 50,
   seeds: 500,
   poison: { rows: 100_000, actions: ['throw', 'loop', 'allocate'] },
 }
@@ -61,6 +65,7 @@ export const quick: Plan = {
   otherRows: 20_000,
   subscriberRows: 5000,
   disconnects: 10,
+  noticeKills: 5,
   seeds: 5,
   poison: { rows: 4000, actions: ['throw', 'allocate'] },
 }
@@ -122,6 +127,11 @@ export const scenarios: readonly Scenario[] = [
     name: 'subscribers',
     always: true,
     run: ({ house, plan, seed }) => disconnects(house, { rows: plan.subscriberRows, seed }, plan.disconnects),
+  },
+  {
+    name: 'notices',
+    always: true,
+    run: ({ house, plan, seed }) => noticeKills(house, plan.noticeKills, seed),
   },
   {
     name: 'faults',
