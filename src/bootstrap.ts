@@ -31,17 +31,3 @@ export async function bootstrap(config: Config, url: string): Promise<Bootstrapp
   const token = await signToken({ tenantId, actor: DEMO, permissions, expiresIn }, config)
   return { demo: { token, expiresAt: new Date(Date.now() + expiresIn * 1000).toISOString() } }
 }
-
-/** Whether the database was merely away: refused, unreachable, still starting, or out of connections. */
-export function isAway(error: unknown): boolean {
-  const { code, errors } = error as { code?: unknown; errors?: unknown }
-  if (Array.isArray(errors) && errors.length > 0) {
-    return errors.every(isAway)
-  }
-  return (
-    typeof code === 'string' &&
-    /^(ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE|57P0[123]|53300)$/.test(
-      code,
-    )
-  )
-}

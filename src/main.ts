@@ -48,7 +48,8 @@ async function main(): Promise<void> {
 /** Brings the database up to date and ends. Run by the supervisor; or by hand before roles are started one by one. */
 async function runBootstrap(config: Config): Promise<void> {
   endWithSupervisor(config)
-  const { bootstrap, isAway } = await import('./bootstrap.js')
+  const { bootstrap } = await import('./bootstrap.js')
+  const { isAway } = await import('./db/away.js')
   if (config.databaseUrl === null) {
     throw new ConfigError(['DATABASE_URL: needed for `bootstrap`'])
   }
@@ -76,10 +77,15 @@ async function runRole(config: Config, name: string): Promise<void> {
   // Ctrl-C reaches every process of the terminal; a supervised one waits for the supervisor's word.
   process.on('SIGINT', () => config.supervised || stop.resolve())
   process.on('SIGHUP', () => config.supervised || stop.resolve())
-  const running = await open(config, name).catch((err: unknown) => {
+  const opening = open(config, name).catch((err: unknown) => {
     log.error({ err }, 'could not start')
     process.exit(1)
   })
+  const running = await Promise.race([opening, stop.promise])
+  if (running === undefined) {
+    // Told to stop while it waited for its database: nothing is in hand.
+    process.exit(0)
+  }
   await tell({ type: 'ready' })
   log.info(config.role === 'api' ? { host: config.host, port: config.port } : {}, 'ready')
   await stop.promise

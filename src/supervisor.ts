@@ -23,6 +23,9 @@ const QUICK_DEATHS_ALLOWED = 3
 const FIRST_DELAY_MS = 200
 const LONGEST_DELAY_MS = 5000
 
+/** A database that is away is looked for at least this often, so that its return is seen within seconds. */
+const AWAY_DELAY_MS = 1000
+
 /** An API that has never been ready is given up after so many tries: then something is wrong that a person must see. */
 const FIRST_TRIES = 5
 
@@ -158,7 +161,7 @@ type Demo = { readonly token: string; readonly expiresAt: string } | null
 
 /** Roles, schema, queue and demo tenant, in a child of their own. A database that is away is waited for. */
 async function bootstrap(config: Config, url: string, log: Log, stop: AbortSignal): Promise<Demo> {
-  for (let delay = FIRST_DELAY_MS; ; delay = Math.min(2 * delay, LONGEST_DELAY_MS)) {
+  for (let delay = FIRST_DELAY_MS; ; delay = Math.min(2 * delay, AWAY_DELAY_MS)) {
     const { demo, code } = await bootstrapOnce(config, url, stop)
     if (code === 0) {
       return demo

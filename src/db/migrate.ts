@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { Migrator } from '@mikro-orm/migrations'
 import { MikroORM } from '@mikro-orm/postgresql'
 import pg from 'pg'
@@ -27,6 +28,7 @@ import { Migration20261122000028_notifications } from '../../migrations/Migratio
 import { Migration20261122000029_waiting_relations } from '../../migrations/Migration20261122000029_waiting_relations.js'
 import { Migration20261122000030_source_base } from '../../migrations/Migration20261122000030_source_base.js'
 import { FatalError } from '../errors.js'
+import { sqlState } from './lane.js'
 import { API_ROLE, OWNER_ROLE, WORKER_ROLE } from './roles.js'
 
 const migrations = [
@@ -60,6 +62,18 @@ const migrations = [
 /** PostgreSQL 18 brought `RETURNING old.*, new.*`, which before-images are taken with. */
 const MINIMUM_SERVER_VERSION = 180_000
 
+/**
+ * A migration that does not get a lock at once must not stand in the queue for it: whoever comes after would wait behind it. It
+ * gives up, and all of it is tried again. Milliseconds.
+ */
+const LOCK_MS = 2000
+
+/** Between two tries, in milliseconds: those who have waited get their turn. */
+const LOCKED_PAUSE_MS = 500
+
+/** Tries before it is left to a person: then something holds a lock for minutes. */
+const LOCKED_TRIES = 60
+
 /** Serialises processes that start at once; any constant that nobody else uses. */
 const MIGRATION_LOCK = 7_270_431
 
@@ -91,11 +105,28 @@ export async function migrate(options: MigrateOptions): Promise<void> {
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
     await createRoles(client, options)
     await createSchemas(client)
-    await runMigrations(options.url)
+    await untilUnlocked(() => runMigrations(options.url))
   } finally {
     await client.end()
   }
 }
+
+/** Tries again while others hold what a migration wants to change. */
+async function untilUnlocked(work: () => Promise<void>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await work()
+      return
+    } catch (error) {
+      if (sqlState(error) !== LOCK_NOT_AVAILABLE || tries === LOCKED_TRIES) {
+        throw error
+      }
+      await pause(LOCKED_PAUSE_MS)
+    }
+  }
+}
+
+const LOCK_NOT_AVAILABLE = '55P03'
 
 async function createRoles(client: pg.Client, options: MigrateOptions): Promise<void> {
   const logins = [
@@ -144,13 +175,14 @@ async function runMigrations(url: string): Promise<void> {
     pool: { min: 0, max: 2 },
     driverOptions: {
       application_name: 'portage migrate',
-      options: `-c role=${OWNER_ROLE} -c search_path=portage -c timezone=UTC`,
+      options: `-c role=${OWNER_ROLE} -c search_path=portage -c timezone=UTC -c lock_timeout=${LOCK_MS}`,
     },
     migrations: {
       tableName: 'migration',
       snapshot: false,
       transactional: true,
-      allOrNothing: true,
+      // Each in a transaction of its own: locks of one are not held while the next one works.
+      allOrNothing: false,
       silent: true,
       migrationsList: migrations.map((migration) => ({ name: migration.name, class: migration })),
     },

@@ -10,7 +10,7 @@ import type { RecordTypeName } from '../records/types.js'
 import { LEASE_SECONDS } from '../runs/commit.js'
 import { statusChanged } from '../runs/events.js'
 import type { RunStatus } from '../runs/status.js'
-import type { RunKind } from '../runs/types.js'
+import { type RunKind, runKinds } from '../runs/types.js'
 import type { AdvanceRunPayload } from './job.js'
 import type { SliceEnd } from './slice.js'
 
@@ -35,6 +35,9 @@ export interface Claim {
 
 /** Statuses in which there is something for a worker to do. */
 const workable: readonly RunStatus[] = ['ANALYZING', 'PLANNING', 'QUEUED', 'RUNNING', 'CANCELING']
+
+/** A run of a kind that this worker does not know is offered again after this. Seconds. */
+const NEWER_KIND_SECONDS = 2
 
 /** Start of the name of a lane. */
 const LANE_NAME = 'portage lane'
@@ -65,6 +68,15 @@ export async function claimRun(lane: Lane, payload: AdvanceRunPayload, holder: n
       await tx.query(
         'update run_wakeup set due_at = $3, sent_until = null where run_id = $1 and tenant_id = $2 and holder is null',
         [payload.runId, payload.tenantId, found.resume_at],
+      )
+      return null
+    }
+    if (found !== null && !runKinds.includes(found.kind)) {
+      // Made by a newer version while a deploy is under way: what the run is to do is for a newer worker to know.
+      await tx.query(
+        `update run_wakeup set due_at = clock_timestamp() + ${NEWER_KIND_SECONDS} * interval '1 second', sent_until = null
+         where run_id = $1 and tenant_id = $2 and holder is null`,
+        [payload.runId, payload.tenantId],
       )
       return null
     }

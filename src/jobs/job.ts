@@ -15,10 +15,15 @@ const HEARTBEAT_SECONDS = 10
 /** Poll behind the notifications, in seconds: delayed jobs send none, and a busy worker sleeps this long after a job. */
 const POLL_SECONDS = 2
 
-/** Version of the payload; a worker leaves a version that it does not know to a newer one. */
+/** Version of the payload. A worker knows this one and those before; a later one it leaves to a newer worker. */
 const PAYLOAD_VERSION = 1
 
-const payloadSchema = z.object({ v: z.literal(PAYLOAD_VERSION), tenantId: z.uuid(), runId: z.uuid() })
+/** A job of a later version is looked at again after this, by whichever worker. Seconds. */
+const LATER_VERSION_SECONDS = 2
+
+const laterSchema = z.looseObject({ v: z.int().min(PAYLOAD_VERSION + 1) })
+
+const payloadSchema = z.object({ v: z.int().min(1).max(PAYLOAD_VERSION), tenantId: z.uuid(), runId: z.uuid() })
 
 export type AdvanceRunPayload = Omit<z.infer<typeof payloadSchema>, 'v'>
 
@@ -112,6 +117,8 @@ export class Queue {
             const payload = payloadSchema.safeParse(job?.data)
             if (payload.success) {
               await handle({ tenantId: payload.data.tenantId, runId: payload.data.runId })
+            } else if (laterSchema.safeParse(job?.data).success) {
+              await this.#putBack(job?.data as object)
             }
           } finally {
             // With notifications a worker that has finished a job sleeps its poll although more are waiting.
@@ -120,6 +127,17 @@ export class Queue {
         },
       )
     }
+  }
+
+  /** Leaves a job to a newer worker, as it came. */
+  async #putBack(data: object): Promise<void> {
+    const { runId, tenantId } = data as { readonly runId?: unknown; readonly tenantId?: unknown }
+    await this.#boss.send(ADVANCE_RUN, data, {
+      startAfter: LATER_VERSION_SECONDS,
+      // Not the key of the run: a job of our own version must not wait behind it.
+      ...(typeof runId === 'string' ? { singletonKey: `${runId} later` } : {}),
+      ...(typeof tenantId === 'string' ? { group: { id: tenantId } } : {}),
+    })
   }
 
   async stop(): Promise<void> {

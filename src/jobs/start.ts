@@ -8,6 +8,7 @@ import { bundleSecrets } from '../access/bundles.js'
 import { openFileStore } from '../adapters/files/storage.js'
 import type { Resolve } from '../adapters/http/guard.js'
 import type { Config } from '../config.js'
+import { whenThere } from '../db/away.js'
 import { Lane, type LaneOptions } from '../db/lane.js'
 import { type Listener, listen } from '../db/listen.js'
 import { roleUrl, WORKER_ROLE } from '../db/roles.js'
@@ -71,7 +72,12 @@ export async function startWorker(config: Config, standIns: StandIns = {}): Prom
   const databaseUrl = roleUrl(config.databaseUrl ?? '', WORKER_ROLE, config.secret.text('database role portage_worker'))
   const stopping = new AbortController()
   const files = await openFileStore(config.store, join(config.dataDir, 'files'))
-  const presence = await Lane.open({ ...laneOptions(databaseUrl, 'portage presence'), idleInTransactionMs: 0 })
+  // Whoever started us would start us again and again: a database that comes back finds us waiting instead.
+  const presence = await whenThere(
+    () => Lane.open({ ...laneOptions(databaseUrl, 'portage presence'), idleInTransactionMs: 0 }),
+    stopping.signal,
+    () => log.warn('the database does not answer; waiting for it'),
+  )
 
   let working: Working | null = null
   let signs: NodeJS.Timeout | undefined

@@ -3,7 +3,9 @@ import type { ColumnEvidence, ColumnMapping, ImportOptions, MappingConflict, Sou
 import type { RecordFilter, RecordOrder, RecordTypeName } from '../records/types.js'
 import type { RunStatus } from './status.js'
 
-export type RunKind = 'IMPORT' | 'ROLLBACK' | 'EXPORT' | 'BUNDLE_EXPORT' | 'BUNDLE_IMPORT' | 'MIGRATION'
+export const runKinds = ['IMPORT', 'ROLLBACK', 'EXPORT', 'BUNDLE_EXPORT', 'BUNDLE_IMPORT', 'MIGRATION'] as const
+
+export type RunKind = (typeof runKinds)[number]
 
 export type RowOutcome =
   | 'CREATED'

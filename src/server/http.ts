@@ -79,14 +79,15 @@ async function ready({ services, stopping }: HttpState, response: Response): Pro
     services.database.schemaVersion().catch(() => null),
     new Promise<null>((resolve) => setTimeout(() => resolve(null), READY_MS).unref()),
   ])
-  if (version === SCHEMA_VERSION) {
+  // A deploy brings the schema up to date first: the version before works on it until its last process has been replaced.
+  if (version !== null && version >= SCHEMA_VERSION) {
     response.json({ status: 'ok' })
     return
   }
   const message =
     version === null
       ? 'The database does not answer.'
-      : 'The database has another version of the schema than this process.'
+      : 'The database has an older version of the schema than this process.'
   response.setHeader('retry-after', '1')
   refuse(response, 503, 'UNAVAILABLE', message)
 }

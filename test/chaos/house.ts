@@ -62,6 +62,18 @@ export class Server {
     return { killedAt, backAt: Date.now() }
   }
 
+  /** Stops it in order, and starts it again when `meanwhile` is over. Answers when it took connections again. */
+  async away(meanwhile: () => Promise<void>): Promise<number> {
+    await this.#server.stop()
+    const { url } = this.#server
+    await meanwhile()
+    this.#server = await startEmbedded(serverOptions(this.#dataDir, this.#durable))
+    if (this.#server.url !== url) {
+      throw new Error('the server came back on another port: somebody took the old one')
+    }
+    return Date.now()
+  }
+
   async stop(): Promise<void> {
     await this.#server.stop()
   }
@@ -136,6 +148,23 @@ export class House {
     const all = { DATABASE_URL: this.db.workerUrl, PORTAGE_DATA_DIR: this.dataDir, ...settings }
     this.#crew = new Crew(WORKERS, all, options)
     await this.#crew.complete()
+  }
+
+  /** Replaces the workers by those of another build without a pause: the new ones are there before the old ones are told to stop. */
+  async deploy(settings: Settings, main?: string): Promise<void> {
+    const old = this.#crew
+    const all = { DATABASE_URL: this.db.workerUrl, PORTAGE_DATA_DIR: this.dataDir, ...settings }
+    this.#crew = new Crew(WORKERS, all, [], main)
+    await Promise.all(this.#crew.members.map((member) => member.ready))
+    await old?.stop()
+    this.#losses.push(...(old?.losses ?? []))
+  }
+
+  /** Processes of crews that were replaced that ended by themselves. */
+  readonly #losses: string[] = []
+
+  get losses(): readonly string[] {
+    return [...this.#losses, ...(this.#crew?.losses ?? [])]
   }
 
   async dismiss(): Promise<void> {

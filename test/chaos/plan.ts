@@ -1,5 +1,6 @@
 /** Which scenarios, how large, in which order. */
 import type { FailpointAction } from '../helpers/failpoints.js'
+import { apiStops, databaseAway, rollingDeploys, stops } from './deploys.js'
 import { faults } from './faults.js'
 import type { House, Server } from './house.js'
 import { noticeKills } from './notices.js'
@@ -36,6 +37,11 @@ export interface Plan {
   readonly noticeKills: number
   /** Seeds of faults at named moments. */
   readonly seeds: number
+  readonly stops: number
+  readonly apiStops: number
+  readonly deploys: number
+  /** How long the database is away. */
+  readonly awaySeconds: number
   readonly poison: { readonly rows: number; readonly actions: readonly FailpointAction[] }
 }
 
@@ -51,6 +57,10 @@ export const full: Plan = {
   disconnects: 200,
   noticeKills: 50,
   seeds: 500,
+  stops: 50,
+  apiStops: 20,
+  deploys: 10,
+  awaySeconds: 300,
   poison: { rows: 100_000, actions: ['throw', 'loop', 'allocate'] },
 }
 
@@ -67,6 +77,10 @@ export const quick: Plan = {
   disconnects: 10,
   noticeKills: 5,
   seeds: 5,
+  stops: 20,
+  apiStops: 2,
+  deploys: 2,
+  awaySeconds: 3,
   poison: { rows: 4000, actions: ['throw', 'allocate'] },
 }
 
@@ -142,6 +156,22 @@ export const scenarios: readonly Scenario[] = [
     name: 'poison',
     always: true,
     run: ({ house, plan, seed }) => poison(house, plan.poison.rows, plan.poison.actions, seed),
+  },
+  {
+    name: 'stops',
+    always: true,
+    run: async ({ house, plan, contacts }) => stops(house, await contacts(), plan.stops),
+  },
+  { name: 'api-stops', always: true, run: ({ house, plan }) => apiStops(house, plan.apiStops) },
+  {
+    name: 'deploys',
+    always: false,
+    run: async ({ house, plan, contacts }) => rollingDeploys(house, await contacts(), plan.deploys),
+  },
+  {
+    name: 'database-away',
+    always: true,
+    run: async ({ house, server, plan, contacts }) => databaseAway(house, server, await contacts(), plan.awaySeconds),
   },
   {
     name: 'repeats',

@@ -95,7 +95,7 @@ async function reference(
   return { name, type, tenantId, runId, seed, rows: file.rows, base, file, seconds }
 }
 
-async function prepare(house: House, name: string, base: Reference['base']): Promise<string> {
+export async function prepare(house: House, name: string, base: Reference['base']): Promise<string> {
   const tenantId = await house.tenant(name)
   for (const { type, file } of base) {
     await house.import(tenantId, type, file)
@@ -104,7 +104,7 @@ async function prepare(house: House, name: string, base: Reference['base']): Pro
 }
 
 /** Everything that must hold for a run that was compared with its reference. */
-async function faultsOf(house: House, reference: Reference, found: Subject): Promise<string[]> {
+export async function faultsOf(house: House, reference: Reference, found: Subject): Promise<string[]> {
   return [
     ...(await differences(house, reference.type, reference, found)),
     ...(await eventFaults(house, found.tenantId)),

@@ -30,10 +30,10 @@ export class RoleProcess {
   #isReady = false
   #works = false
 
-  /** `options`: what Node is started with besides. */
-  constructor(name: string, settings: Settings, options: readonly string[] = []) {
+  /** `options`: what Node is started with besides; `main`: another build. */
+  constructor(name: string, settings: Settings, options: readonly string[] = [], main: string = MAIN) {
     this.name = name
-    this.#process = fork(MAIN, [name], {
+    this.#process = fork(main, [name], {
       env: {
         ...(process.env.PATH === undefined ? {} : { PATH: process.env.PATH }),
         PORTAGE_SUPERVISED: 'true',
@@ -116,6 +116,7 @@ export class RoleProcess {
 export class Crew {
   readonly #settings: Settings
   readonly #options: readonly string[]
+  readonly #main: string
   readonly #members: (RoleProcess | null)[]
   readonly #changed = new Set<() => void>()
   #stopping = false
@@ -125,8 +126,9 @@ export class Crew {
   /** Ends that nobody caused: neither `kill` nor `stop`. */
   readonly #killed = new WeakSet<RoleProcess>()
 
-  constructor(size: number, settings: Settings, options: readonly string[] = []) {
+  constructor(size: number, settings: Settings, options: readonly string[] = [], main: string = MAIN) {
     this.#options = options
+    this.#main = main
     this.#settings = { PORTAGE_ROLE: 'worker', PORTAGE_WORKER_SLOT: 'local', PORTAGE_LOG_LEVEL: 'info', ...settings }
     this.#members = Array.from({ length: size }, () => null)
     for (let place = 0; place < size; place++) {
@@ -138,7 +140,7 @@ export class Crew {
     if (this.#stopping) {
       return
     }
-    const member = new RoleProcess(`worker-${place + 1}`, this.#settings, this.#options)
+    const member = new RoleProcess(`worker-${place + 1}`, this.#settings, this.#options, this.#main)
     this.#count += 1
     this.#members[place] = member
     let wasReady = false

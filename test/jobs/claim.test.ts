@@ -107,3 +107,25 @@ test('whoever has waited longest for its turn is next, and is woken', async () =
   await advanceRun(engine.context, { tenantId: tenant, runId: first })
   assert.equal((await engine.run(tenant, first)).status, 'COMPLETED')
 })
+
+test('a run of a kind that a newer version has made is left to a newer worker', async () => {
+  const tenant = await engine.tenant()
+  const runId = await engine.createRun(tenant, request)
+  await engine.rows('begin')
+  await engine.rows('set local session_replication_role = replica')
+  await engine.rows(
+    `do $$ declare c text; begin
+       for c in select conname from pg_constraint where conrelid = 'run'::regclass and contype = 'c' and pg_get_constraintdef(oid) like '%kind%' loop
+         execute format('alter table run drop constraint %I', c);
+       end loop; end $$`,
+  )
+  await engine.rows(`update run set kind = 'OF_TOMORROW' where id = $1`, [runId])
+  await engine.rows('commit')
+  await advanceRun(engine.context, { tenantId: tenant, runId })
+  const [left] = await engine.rows<{ status: string; token: number; later: boolean }>(
+    `select r.status, r.fencing_token::int as token, w.due_at > clock_timestamp() and w.holder is null as later
+     from run r join run_wakeup w on w.run_id = r.id where r.id = $1`,
+    [runId],
+  )
+  assert.deepEqual(left, { status: 'ANALYZING', token: 0, later: true })
+})

@@ -31,14 +31,17 @@ test('says whether it lives and whether it is ready', async () => {
   assert.match(await (await fetch(`${world.url}/metrics`)).text(), /portage_graphql_operation_seconds/)
 })
 
-test('is not ready for a database with another schema', async () => {
+test('is not ready for a database with an older schema, but for a newer one', async () => {
   const newest = await world.oracle.query('select name from migration order by id desc limit 1')
   assert.equal(newest.rows[0].name, SCHEMA_VERSION, 'src/db/schema-version.ts names the newest migration')
-  await world.oracle.query('update migration set name = $1 where name = $2', ['Migration_of_tomorrow', SCHEMA_VERSION])
+  const [older, newer] = ['Migration20261122000000_before', 'Migration29991231000000_of_tomorrow']
+  await world.oracle.query('update migration set name = $1 where name = $2', [older, SCHEMA_VERSION])
   const ready = await fetch(`${world.url}/readyz`)
   assert.equal(ready.status, 503)
   assert.equal(ready.headers.get('retry-after'), '1')
-  await world.oracle.query('update migration set name = $1 where name = $2', [SCHEMA_VERSION, 'Migration_of_tomorrow'])
+  await world.oracle.query('update migration set name = $1 where name = $2', [newer, older])
+  assert.equal((await fetch(`${world.url}/readyz`)).status, 200)
+  await world.oracle.query('update migration set name = $1 where name = $2', [SCHEMA_VERSION, newer])
   assert.equal((await fetch(`${world.url}/readyz`)).status, 200)
 })
 
