@@ -21,6 +21,7 @@ Usage: npm run -s portage -- COMMAND [options]
   bundle import FILE     take such a file in
   audit export -o FILE   write the audit to a file that can be checked anywhere
   audit verify [FILE]    check the audit of a tenant, or such a file without a server
+  webhook list           list webhooks; save, delete, deliveries and replay follow webhook, too
   tenant create NAME     make a tenant (needs the database)
   tenant list            list tenants (needs the database)
   tenant export NAME     write everything of a tenant into one signed file (needs this machine's secret)
@@ -199,6 +200,26 @@ verify without a file has the server check its database; with one it needs no se
 1 broken. Needs the permission AUDIT_READ.
 
 Example: npm run -s portage -- audit export -o audit.ndjson && npm run -s portage -- audit verify audit.ndjson`,
+  webhook: `portage webhook: addresses that are told what happens
+
+Usage: npm run -s portage -- webhook list
+       npm run -s portage -- webhook save ADDRESS --event E [--id WEBHOOK] [--rotate-secret]
+       npm run -s portage -- webhook delete WEBHOOK
+       npm run -s portage -- webhook deliveries WEBHOOK [--first N]
+       npm run -s portage -- webhook replay DELIVERY
+
+  --event E              run-started, run-action-needed, run-completed, run-failed, run-rolled-back or records-changed;
+                         may be repeated
+  --id WEBHOOK           of save: writes this one anew and enables it; without it a new one is made
+  --rotate-secret        of save: makes a new secret; the one before signs besides for a day
+  --first N              of deliveries: the newest N, at most 500 (default: 20)
+  --json                 JSON lines instead of text
+${connection}
+
+The secret is shown once. docs/PROTOCOL.md tells what is sent and how it is signed; examples/ has receivers. Needs the permission
+SETTINGS_MANAGE.
+
+Example: npm run -s portage -- webhook save https://hooks.example.com/portage --event run-completed --event run-failed`,
   tenant: `portage tenant: make, list, export and erase tenants
 
 Usage: npm run -s portage -- tenant create NAME

@@ -13,6 +13,7 @@ import { importFile } from './import.js'
 import { inspect } from './inspect.js'
 import type { Io } from './io.js'
 import { confirm, Interrupted, plan } from './plan.js'
+import { webhook } from './webhook.js'
 
 const commands: Readonly<Record<string, (args: readonly string[], connect: Connect, io: Io) => Promise<number>>> = {
   audit,
@@ -29,6 +30,7 @@ const commands: Readonly<Record<string, (args: readonly string[], connect: Conne
   tenant,
   token,
   watch,
+  webhook,
 }
 
 const FAILED = 1

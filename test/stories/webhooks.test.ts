@@ -3,9 +3,11 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { permissions } from '../../src/access/permissions.js'
 import { verifySignature } from '../../src/adapters/webhooks/sign.js'
+import { portage } from '../../src/cli/portage.js'
 import { Hidden } from '../../src/hidden.js'
 import { decodeId } from '../../src/ids.js'
 import { WEBHOOK_RECORDS_MAX, WEBHOOKS_MAX } from '../../src/limits.js'
+import { fakeIo } from '../cli/fake-api.js'
 import { HookSink, type ReceivedHook } from '../helpers/sinks.js'
 import { type Actor, dataOf, type Json, World } from '../server/world.js'
 
@@ -415,4 +417,29 @@ test('only who manages settings sees webhooks', async () => {
     assert.equal((await world.run(other, query)).errors[0]?.extensions.permission, 'SETTINGS_MANAGE')
   }
   assert.ok(dataOf(await world.run(ada, '{ webhooks { id } }')).webhooks.length === 1)
+})
+
+test('the command line saves, lists, tells of deliveries, replays and deletes', async () => {
+  const say = async (...args: string[]): Promise<{ code: number; out: string[]; notes: string[] }> => {
+    const { io, out, notes } = fakeIo()
+    return { code: await portage(['webhook', ...args, '--url', world.url, '--token', ada.token], io), out, notes }
+  }
+  const saved = await say('save', `${sink.origin}${path}`, '--event', 'run-completed', '--event', 'RUN_FAILED')
+  assert.equal(saved.code, 0, saved.notes.join())
+  const id = /whk_\w+/.exec(saved.out[0] ?? '')?.[0] ?? ''
+  const secret = new Hidden(/whsec_\S+/.exec(saved.out[1] ?? '')?.[0] ?? '')
+  await world.import(ada, 'CONTACT', people(1))
+  const [first] = await received(1)
+  assert.ok(signed(first, secret))
+  await logUntil(id, (shown) => shown.lastDelivery?.succeeded === true)
+  assert.match((await say('list')).out.join('\n'), new RegExp(`${id} .*RUN_COMPLETED RUN_FAILED .*arrived \\(204\\)`))
+  const deliveries = await say('deliveries', id, '--json')
+  assert.equal(JSON.parse(deliveries.out[0] ?? '').id, idOf(first))
+  assert.equal((await say('replay', idOf(first))).code, 0)
+  await received(2)
+  assert.equal((await say('deliveries', 'whk_none')).code, 1)
+  assert.equal((await say('save', 'http://127.0.0.2/', '--event', 'run-failed')).code, 1)
+  assert.equal((await say('save', `${sink.origin}/`, '--event', 'all')).code, 1)
+  assert.equal((await say('delete', id)).code, 0)
+  assert.deepEqual((await say('list')).out, ['No webhooks.'])
 })
