@@ -43,6 +43,10 @@ export const failpoints = [
   'upload.before-commit',
   'request.before-commit',
   'request.after-commit',
+  'mail.before-send',
+  'mail.after-send',
+  'webhook.before-send',
+  'webhook.after-send',
 ] as const
 
 export type Failpoint = (typeof failpoints)[number]

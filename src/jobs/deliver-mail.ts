@@ -7,6 +7,7 @@
 import { type Counts, composeMail, type MailFacts } from '../adapters/mail/compose.js'
 import type { Mailer } from '../adapters/mail/smtp.js'
 import { first, type Tx, withTenant } from '../db/tx.js'
+import { failpoint } from '../failpoints.js'
 import { encodeId, encodeUuid } from '../ids.js'
 import { MAIL_ATTEMPTS_MAX } from '../limits.js'
 import { notices } from '../metrics.js'
@@ -72,6 +73,7 @@ export async function deliverMail(
     publicUrl,
     at: mail.createdAt,
   })
+  await failpoint('mail.before-send')
   const outcome = await mailer.send({
     messageId: `${encodeUuid(id)}@${messageDomain}`,
     to: mail.receiver,
@@ -82,6 +84,7 @@ export async function deliverMail(
   })
   const pause = outcome.kind === 'failed' ? (MAIL_PAUSES_SECONDS[mail.attempts - 1] ?? null) : null
   const again = mail.attempts < MAIL_ATTEMPTS_MAX ? pause : null
+  await failpoint('mail.after-send')
   await inTenant((tx) =>
     tx.query(
       `update mail set holder = null, lease_until = null, error = $5, sent_at = case when $6 then clock_timestamp() end,

@@ -6,6 +6,7 @@ import { openSealer } from '../access/secrets.js'
 import type { WebhookSender } from '../adapters/webhooks/send.js'
 import type { MasterKeys } from '../config.js'
 import { first, one, type Tx, withTenant } from '../db/tx.js'
+import { failpoint } from '../failpoints.js'
 import type { Hidden } from '../hidden.js'
 import { encodeId } from '../ids.js'
 import { WEBHOOK_ATTEMPTS_MAX, WEBHOOK_DISABLE_HOURS } from '../limits.js'
@@ -69,8 +70,10 @@ export async function deliverWebhook(
   }
   const { url, body, secrets, attempts } = delivery
   try {
+    await failpoint('webhook.before-send')
     const { status, error } = await sender.send({ url, id: encodeId('webhookDelivery', id), body, secrets }, signal)
     const pause = error === null || status === GONE ? null : pauseBehind(delivery.step)
+    await failpoint('webhook.after-send')
     await inTenant((tx) => settle(tx, id, holder, delivery, { status, error, pause }))
     notices.inc({ channel: 'webhook', outcome: error === null ? 'arrived' : pause === null ? 'given_up' : 'failed' })
   } catch (error) {

@@ -448,7 +448,7 @@ async function openLanes(
   }
   const sql = chunkSql(job.plan)
   const related = job.related.map(({ path, plan }) => ({ path, plan, sql: chunkSql(plan), turn: alone }))
-  const state: WriterState = { checks: null, unchanging: true }
+  const state: WriterState = { checks: null, unchanging: true, holds: job.claim.attempts > 1 }
   const clock = new LapClock()
   try {
     for (let i = 0; i < count; i++) {

@@ -1,5 +1,6 @@
 /** Which scenarios, how large, in which order. */
 import type { FailpointAction } from '../helpers/failpoints.js'
+import { apiKills, cancels, connectionCuts, conservation, samePeople, truthOfChanges } from './data.js'
 import { apiStops, databaseAway, rollingDeploys, stops } from './deploys.js'
 import { faults } from './faults.js'
 import type { House, Server } from './house.js'
@@ -37,6 +38,12 @@ export interface Plan {
   readonly noticeKills: number
   /** Seeds of faults at named moments. */
   readonly seeds: number
+  readonly cuts: number
+  readonly apiKills: number
+  readonly samePeople: number
+  readonly cancels: number
+  readonly cancelRows: number
+  readonly conservation: number
   readonly stops: number
   readonly apiStops: number
   readonly deploys: number
@@ -57,6 +64,12 @@ export const full: Plan = {
   disconnects: 200,
   noticeKills: 50,
   seeds: 500,
+  cuts: 100,
+  apiKills: 50,
+  samePeople: 50_000,
+  cancels: 20,
+  cancelRows: 20_000,
+  conservation: 1000,
   stops: 50,
   apiStops: 20,
   deploys: 10,
@@ -77,6 +90,12 @@ export const quick: Plan = {
   disconnects: 10,
   noticeKills: 5,
   seeds: 5,
+  cuts: 10,
+  apiKills: 3,
+  samePeople: 5000,
+  cancels: 20,
+  cancelRows: 4000,
+  conservation: 50,
   stops: 20,
   apiStops: 2,
   deploys: 2,
@@ -157,6 +176,20 @@ export const scenarios: readonly Scenario[] = [
     always: true,
     run: ({ house, plan, seed }) => poison(house, plan.poison.rows, plan.poison.actions, seed),
   },
+  { name: 'cuts', always: false, run: ({ house, plan, seed }) => connectionCuts(house, seed, plan.cuts) },
+  { name: 'api-kills', always: false, run: ({ house, plan, seed }) => apiKills(house, seed, plan.apiKills) },
+  { name: 'same-people', always: false, run: ({ house, plan, seed }) => samePeople(house, seed, plan.samePeople) },
+  {
+    name: 'editors',
+    always: false,
+    run: async ({ house, contacts }) => truthOfChanges(house, await contacts(), 8),
+  },
+  {
+    name: 'cancels',
+    always: true,
+    run: ({ house, plan, seed }) => cancels(house, seed, plan.cancels, plan.cancelRows),
+  },
+  { name: 'sums', always: true, run: ({ house, plan, seed }) => conservation(house, seed, plan.conservation) },
   {
     name: 'stops',
     always: true,
@@ -220,7 +253,10 @@ export async function* carryOut(
     activities: once(() => activityReference(house, { rows: plan.otherRows, kills: 0, seed })),
   }
   for (const scenario of which) {
-    yield await scenario.run(setting)
+    const started = performance.now()
+    const result = await scenario.run(setting)
+    const took = Math.round((performance.now() - started) / 1000)
+    yield { ...result, figures: { ...result.figures, 'took s': took } }
   }
 }
 

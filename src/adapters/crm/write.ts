@@ -107,6 +107,8 @@ export interface WriterState {
   checks: readonly { readonly name: string; readonly sql: string }[] | null
   /** The chunk before changed nothing, so this one may be the same: it is worth a look of its own. */
   unchanging: boolean
+  /** Locks records before it changes them: an earlier try met somebody who changed one at that moment. */
+  readonly holds?: boolean
 }
 
 export async function applyChunk(
@@ -965,6 +967,9 @@ class ChunkWriter {
     if (this.#plan.onDuplicate === 'SKIP' || this.#plan.onDuplicate === 'FAIL') {
       await this.#refuseDuplicates(params, this.#plan.onDuplicate)
       return 0
+    }
+    if (this.#state.holds) {
+      await this.#tx.query(this.#sql.lockHits, params)
     }
     await this.#keepEdited(params)
     if (this.#sql.update !== '') {
