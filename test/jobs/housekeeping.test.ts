@@ -14,6 +14,7 @@ import { type Config, loadConfig } from '../../src/config.js'
 import { Lane } from '../../src/db/lane.js'
 import { laneOptions } from '../../src/jobs/context.js'
 import { keepHouse } from '../../src/jobs/housekeeping.js'
+import { NOTICE_RETENTION_DAYS } from '../../src/limits.js'
 import { createLog } from '../../src/log.js'
 import { freshDatabase, type TestDatabase } from '../helpers/database.js'
 
@@ -373,4 +374,43 @@ test('leaves nothing of a process that was killed while it stored, or before it 
   }
   await keepHouse(lane, here.files, config)
   assert.deepEqual(left(), [])
+})
+
+test('what was told goes after a month, except what waits', async () => {
+  const { tenantId, files } = await place()
+  const days = NOTICE_RETENTION_DAYS
+  await oracle.query(
+    `insert into outbox (tenant_id, fact, event, data, created_at, spread_at) values
+       ($1, 'old', 'RUN_COMPLETED', '{}', now() - $2 * interval '1 day' - interval '1 hour', now()),
+       ($1, 'new', 'RUN_COMPLETED', '{}', now() - $2 * interval '1 day' + interval '1 hour', now()),
+       ($1, 'waits', 'RUN_COMPLETED', '{}', now() - $2 * interval '2 days', null)`,
+    [tenantId, days],
+  )
+  await oracle.query(
+    "insert into mail (tenant_id, outbox_id, receiver, sent_at) select tenant_id, id, 'a', now() from outbox where tenant_id = $1",
+    [tenantId],
+  )
+  await oracle.query(
+    `insert into webhook (tenant_id, id, url, events, secret, previous_secret, previous_until, created_by)
+     values ($1, $2, 'https://a.example.com/', '{}', 'a', 'b', now() - interval '1 minute', 'a')`,
+    [tenantId, tenantId],
+  )
+  await oracle.query(
+    `insert into webhook_delivery (tenant_id, webhook_id, outbox_id, part, event, body, created_at, next_attempt_at) values
+       ($1, $1, $1, 0, 'old', '', now() - $2 * interval '2 days', null),
+       ($1, $1, $1, 1, 'waits', '', now() - $2 * interval '2 days', now() + interval '1 hour'),
+       ($1, $1, $1, 2, 'new', '', now(), null)`,
+    [tenantId, days],
+  )
+  await keepHouse(lane, files, config)
+  const names = async (sql: string): Promise<string[]> =>
+    (await oracle.query<{ name: string }>(sql, [tenantId])).rows.map(({ name }) => name).toSorted()
+  assert.deepEqual(await names('select fact as name from outbox where tenant_id = $1'), ['new', 'waits'])
+  assert.deepEqual(
+    await names('select o.fact as name from mail m join outbox o on o.id = m.outbox_id where m.tenant_id = $1'),
+    ['new', 'waits'],
+  )
+  assert.deepEqual(await names('select event as name from webhook_delivery where tenant_id = $1'), ['new', 'waits'])
+  const { rows } = await oracle.query('select previous_secret from webhook where tenant_id = $1', [tenantId])
+  assert.deepEqual(rows, [{ previous_secret: null }])
 })

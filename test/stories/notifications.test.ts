@@ -4,19 +4,29 @@ import { after, before, beforeEach, test } from 'node:test'
 import { permissions } from '../../src/access/permissions.js'
 import { Lane } from '../../src/db/lane.js'
 import { withTenant } from '../../src/db/tx.js'
+import { encodeId } from '../../src/ids.js'
 import { laneOptions } from '../../src/jobs/context.js'
 import { warnOfQuota } from '../../src/runs/outbox.js'
 import { MailSink, type ReceivedMail } from '../helpers/sinks.js'
+import { populated, type SmallCrm } from '../helpers/small-crm.js'
 import { type Actor, World } from '../server/world.js'
 
 let world: World
 let sink: MailSink
 let tenantId: string
 let count = 0
+/** The CRM of each integration. */
+const crms = new Map<string, SmallCrm>()
 
 before(async () => {
   sink = await MailSink.start()
-  world = await World.start({ settings: sink.settings })
+  world = await World.start({
+    settings: sink.settings,
+    openVendor: (_tenantId, integrationId) => {
+      const crm = crms.get(integrationId)
+      return crm === undefined ? Promise.reject(new Error('nobody is there')) : Promise.resolve(crm.open())
+    },
+  })
 })
 after(async () => {
   await world.close()
@@ -267,4 +277,76 @@ test('a message that the server puts off comes later as the same message, and a 
   await world.import(ada, 'CONTACT', 'E-mail\nb@example.com\n')
   assert.equal((await attempted('MAIL_REFUSED')).next, null)
   assert.equal(mailsTo(ada.email)(sink.mails.all).length, 1)
+})
+
+async function connected(email: string): Promise<string> {
+  const { rows } = await world.oracle.query<{ id: string }>(
+    `insert into integration (tenant_id, id, system, status, login_origin, account, api_origin, access_token, connected_at, created_by)
+     values ($1, uuidv7(), 'hubspot', 'CONNECTED', 'https://app.hubspot.com', 'acc1', 'https://api.hubapi.com', 'x', now(), $2) returning id`,
+    [tenantId, email],
+  )
+  return rows[0]?.id ?? ''
+}
+
+test('a migration is told as one, not import by import, and so is its rollback', async () => {
+  const ada = await somebody()
+  const integrationId = await connected(ada.email)
+  crms.set(integrationId, populated())
+  const objects = [
+    { object: 'companies', recordType: 'CONTACT' },
+    { object: 'people', recordType: 'CONTACT' },
+  ]
+  const { migrationCreate } = await world.ask(
+    ada,
+    'mutation ($input: MigrationCreateInput!) { migrationCreate(input: $input) { migration { id } userErrors { message } } }',
+    { input: { integrationId: encodeId('integration', integrationId), objects, idempotencyKey: 'm' } },
+  )
+  const { id } = migrationCreate.migration
+  await world.rested(ada, id)
+  for (const step of ['Stage', 'Promote']) {
+    await world.ask(
+      ada,
+      `mutation ($input: MigrationInput!) { migration${step}(input: $input) { userErrors { message } } }`,
+      { input: { migrationId: id, idempotencyKey: step } },
+    )
+    await world.rested(ada, id)
+  }
+  const { runRollback } = await world.ask(
+    ada,
+    'mutation ($id: ID!) { runRollback(input: { runId: $id, idempotencyKey: "b" }) { rollbackRun { id } } }',
+    { id },
+  )
+  await world.rested(ada, runRollback.rollbackRun.id)
+  await quiet()
+  const { rows } = await world.oracle.query<{ kind: string; event: string }>(
+    `select r.kind, o.event from outbox o join run r on r.tenant_id = o.tenant_id and r.id = o.run_id
+     where o.tenant_id = $1 and o.event in ('RUN_COMPLETED', 'RUN_ROLLED_BACK', 'RUN_FAILED') order by o.id`,
+    [tenantId],
+  )
+  assert.deepEqual(
+    rows.map(({ kind, event }) => `${kind} ${event}`),
+    ['MIGRATION RUN_COMPLETED', 'ROLLBACK RUN_COMPLETED', 'MIGRATION RUN_ROLLED_BACK'],
+  )
+  const subjects = mailsTo(ada.email)(sink.mails.all).map(({ subject }) => subject.split(' – ')[0] ?? '')
+  assert.equal(subjects.filter((subject) => subject.startsWith('Migration completed')).length, 1)
+  assert.equal(subjects.filter((subject) => subject.startsWith('Rollback completed')).length, 1)
+  assert.ok(!subjects.some((subject) => subject.startsWith('Import')), subjects.join())
+})
+
+test('a sign-in that a CRM does not take any more is told once, to who connected it', async () => {
+  const ada = await somebody()
+  const integrationId = await connected(ada.email)
+  const refuse = 'update integration set status = $2 where id = $1'
+  await world.oracle.query(refuse, [integrationId, 'REAUTHORIZATION_REQUIRED'])
+  await world.oracle.query(refuse, [integrationId, 'REAUTHORIZATION_REQUIRED'])
+  const [mail] = await mails(ada.email, 1)
+  assert.match(mail?.subject ?? '', /^HubSpot needs a new sign-in/)
+  await world.oracle.query(
+    "update integration set status = 'CONNECTED', token_version = token_version + 1 where id = $1",
+    [integrationId],
+  )
+  await world.oracle.query(refuse, [integrationId, 'REAUTHORIZATION_REQUIRED'])
+  await mails(ada.email, 2)
+  await quiet()
+  assert.equal(mailsTo(ada.email)(sink.mails.all).length, 2)
 })
