@@ -525,7 +525,7 @@ export const AUDIT_REQUEST_ID_CHARS_MAX = 64
 /** Attempts at one e-mail, the first included; the pauses between them are in `src/jobs/deliver-mail.ts`. */
 export const MAIL_ATTEMPTS_MAX = 10
 
-/** One attempt at one e-mail, from the connection to the answer of the server. Milliseconds. */
+/** A mail server that says nothing for so long has gone. Milliseconds. */
 export const MAIL_MS_MAX = 60_000
 
 /** Facts that were told, and the logs of their deliveries, are kept for so long. Days. */

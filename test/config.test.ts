@@ -296,3 +296,36 @@ test('people may be sent back over TLS, or to this machine, and nowhere else', (
     assert.match(problemsOf({ PORTAGE_OAUTH_REDIRECT_URIS: wrong })[0] ?? '', /https addresses/)
   }
 })
+
+test('a mail server and its sender are set together, and its password is not printed', () => {
+  const PORTAGE_SMTP_URL = 'smtps://user:canary@mail.example.com:465'
+  const { mail } = loadConfig({ ...fresh(), PORTAGE_SMTP_URL, PORTAGE_MAIL_FROM: 'Portage <portage@example.com>' })
+  assert.deepEqual(mail?.from, { name: 'Portage', address: 'portage@example.com' })
+  assert.equal(mail?.url.reveal(), PORTAGE_SMTP_URL)
+  assert.doesNotMatch(inspect(mail, { depth: 5 }) + JSON.stringify(mail), /canary/)
+  assert.equal(loadConfig(fresh()).mail, null)
+  assert.match(problemsOf({ PORTAGE_SMTP_URL })[0] ?? '', /set both or none/)
+  for (const url of ['http://mail.example.com', 'mail.example.com', 'smtp://canary:x@mail.example.com/path']) {
+    const [problem = ''] = problemsOf({ PORTAGE_SMTP_URL: url, PORTAGE_MAIL_FROM: 'a@example.com' })
+    assert.match(problem, /^PORTAGE_SMTP_URL: expected smtps/)
+    assert.doesNotMatch(problem, /canary/)
+  }
+  for (const from of [
+    'nobody',
+    'a@example.com, b@example.com',
+    'A <a@example.com> <b@example.com>',
+    'a@b@example.com',
+  ]) {
+    assert.match(problemsOf({ PORTAGE_SMTP_URL, PORTAGE_MAIL_FROM: from })[0] ?? '', /expected an e-mail address/, from)
+  }
+})
+
+test('webhooks go elsewhere in tests alone', () => {
+  const PORTAGE_WEBHOOK_ORIGINS = 'http://127.0.0.1:9000,http://[::1]:9001/'
+  const { webhookOrigins } = loadConfig({ ...fresh(), PORTAGE_WEBHOOK_ORIGINS })
+  assert.deepEqual(webhookOrigins, ['http://127.0.0.1:9000', 'http://[::1]:9001'])
+  assert.equal(loadConfig(fresh()).webhookOrigins, null)
+  const production = { NODE_ENV: 'production', PORTAGE_MASTER_KEYS: `a:${'A'.repeat(43)}`, PORTAGE_WEBHOOK_ORIGINS }
+  assert.match(problemsOf(production)[0] ?? '', /PORTAGE_WEBHOOK_ORIGINS: for tests only/)
+  assert.match(problemsOf({ PORTAGE_WEBHOOK_ORIGINS: 'http://127.0.0.1/path' })[0] ?? '', /expected origins/)
+})

@@ -33,8 +33,8 @@ const MAIL_PAUSES_SECONDS = [
   12 * HOUR,
 ]
 
-/** Longer than an attempt may take: when a worker freezes, another one takes its messages over after this. Seconds. */
-const LEASE_SECONDS = 120
+/** Longer than an attempt may take, whose every step may take MAIL_MS_MAX. What a dead worker held is free at once. Seconds. */
+const LEASE_SECONDS = 900
 
 export interface MailSettings {
   readonly mailer: Mailer

@@ -20,7 +20,7 @@ import { deliverWebhook, type WebhookSettings } from './deliver-webhooks.js'
 const LOOK_MS = 500
 
 /** Facts that are spread before it is looked again what can be sent. */
-const SPREAD_AT_ONCE = 100
+const SPREAD_AT_ONCE = 20
 
 /** Of all tenants, by one worker. */
 const WEBHOOKS_AT_ONCE = 16
@@ -148,7 +148,7 @@ class Round {
           return
         }
         if (this.#signal.aborted) {
-          await Promise.race([Promise.all(under), sleep(STOP_MS)])
+          await Promise.race([Promise.all(under), sleep(STOP_MS, undefined, { ref: false })])
           return
         }
         // Others may have become due meanwhile, of receivers that are quicker.
@@ -167,7 +167,8 @@ class Round {
     for (const due of await this.#due(
       shared,
       `select w.tenant_id, w.id from outbox w where w.spread_at is null`,
-      'w.id',
+      // What a large import did to its records waits behind what somebody waits for.
+      "w.event = 'RECORDS_CHANGED', w.id",
       SPREAD_AT_ONCE,
     )) {
       begun += 1

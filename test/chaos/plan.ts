@@ -62,7 +62,7 @@ export const full: Plan = {
   otherRows: 100_000,
   subscriberRows: 100_000,
   disconnects: 200,
-  noticeKills: 50,
+  noticeKills: 40,
   seeds: 500,
   cuts: 100,
   apiKills: 50,
