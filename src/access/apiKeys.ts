@@ -8,6 +8,7 @@ import { ApiKey } from '../db/entities.js'
 import { Refusal } from '../errors.js'
 import { decodeUuid, encodeUuid } from '../ids.js'
 import { API_KEYS_MAX, NAME_LENGTH_MAX } from '../limits.js'
+import { clockNow } from './clock.js'
 import { isPermission, type Permission } from './permissions.js'
 import type { Identity } from './tokens.js'
 
@@ -35,7 +36,7 @@ export async function verifyApiKey(tx: PoolTx, text: string, keyId: string): Pro
     key === null ||
     !matches ||
     key.revokedAt != null ||
-    (key.expiresAt != null && key.expiresAt.getTime() <= Date.now())
+    (key.expiresAt != null && key.expiresAt.getTime() <= clockNow())
   ) {
     return null
   }
@@ -76,7 +77,7 @@ export async function createApiKey(
       'permissions',
     ])
   }
-  if (input.expiresAt !== null && input.expiresAt.getTime() <= Date.now()) {
+  if (input.expiresAt !== null && input.expiresAt.getTime() <= clockNow()) {
     throw new Refusal('INVALID_INPUT', 'The end of the key is in the past.', ['expiresAt'])
   }
   const existing = await listApiKeys(tx)

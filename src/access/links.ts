@@ -3,6 +3,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Config } from '../config.js'
 import { decodeUuid, encodeUuid } from '../ids.js'
 import { LINK_SECONDS } from '../limits.js'
+import { clockNow } from './clock.js'
 
 /**
  * `source`: an uploaded file; `failed-rows` and `unprocessed-rows`: those of an import; `result`, `report` and `bundle`: what a run
@@ -39,7 +40,7 @@ const kinds: readonly LinkKind[] = [
  * A link to `target` from `now` on, in milliseconds since 1970. The name is for people only: it is not signed and what it says is
  * not believed.
  */
-export function makeLink(config: Config, target: LinkTarget, name: string, now = Date.now()): Link {
+export function makeLink(config: Config, target: LinkTarget, name: string, now = clockNow()): Link {
   const expires = Math.floor(now / 1000) + LINK_SECONDS
   const object = target.kind === 'template' ? target.object : encodeUuid(target.object)
   const claim = [target.kind, encodeUuid(target.tenantId), object, expires.toString(36)].join('.')
@@ -50,7 +51,7 @@ export function makeLink(config: Config, target: LinkTarget, name: string, now =
 }
 
 /** What a link's signed part stands for at `now`; `ended` for one past its end, null for one that is changed or made up. */
-export function readLink(config: Config, signed: string, now = Date.now()): LinkTarget | 'ended' | null {
+export function readLink(config: Config, signed: string, now = clockNow()): LinkTarget | 'ended' | null {
   const cut = signed.lastIndexOf('.')
   const claim = signed.slice(0, Math.max(cut, 0))
   const given = Buffer.from(signed.slice(cut + 1))

@@ -3,6 +3,7 @@ import { createPublicKey } from 'node:crypto'
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyOptions, jwtVerify, SignJWT } from 'jose'
 import type { Config, JwtAlgorithm, Verification } from '../config.js'
 import { RetryableError } from '../errors.js'
+import { clockNow } from './clock.js'
 import { isPermission, type Permission } from './permissions.js'
 
 /** Who calls, as proven by a token or an API key. */
@@ -144,6 +145,10 @@ function claims(issuer: string, audience: string, algorithms: readonly string[])
     algorithms: [...algorithms],
     clockTolerance: CLOCK_TOLERANCE_SECONDS,
     requiredClaims: ['exp', 'sub', 'tenant_id', 'permissions'],
+    // Read with each token.
+    get currentDate() {
+      return new Date(clockNow())
+    },
   }
 }
 

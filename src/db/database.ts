@@ -62,6 +62,15 @@ export class Database implements TenantSource<PoolTx> {
     return rows[0]?.name ?? ''
   }
 
+  /** Its clock, in milliseconds since 1970. Throws while it does not answer. */
+  async time(): Promise<number> {
+    const rows = await this.#orm.em
+      .fork()
+      .getConnection()
+      .execute<{ now: number }[]>('select (extract(epoch from clock_timestamp()) * 1000)::float8 as now')
+    return Number(rows[0]?.now)
+  }
+
   /** Throws while the database does not answer. */
   async ping(): Promise<void> {
     await this.#orm.em.fork().getConnection().execute('select 1')

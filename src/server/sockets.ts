@@ -13,6 +13,7 @@ import {
 import { CloseCode, type Context, handleProtocols, makeServer, type SubscribePayload } from 'graphql-ws'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Origin } from '../access/audit.js'
+import { clockNow } from '../access/clock.js'
 import { type Caller, identify, noLongerAllowed } from '../access/identify.js'
 import { Unauthenticated } from '../access/tokens.js'
 import { withTenant } from '../db/tx.js'
@@ -199,7 +200,7 @@ async function connect(context: SocketContext, services: Services): Promise<bool
 const TIMER_MAX_MS = 2 ** 31 - 1
 
 function closeAt(extra: Extra, when: Date): void {
-  const left = when.getTime() - Date.now()
+  const left = when.getTime() - clockNow()
   const timer = setTimeout(
     () => (left > TIMER_MAX_MS ? closeAt(extra, when) : extra.socket.close(CloseCode.Forbidden, 'The token has ended')),
     Math.min(Math.max(left, 0), TIMER_MAX_MS),

@@ -1,6 +1,7 @@
 /** An API process: GraphQL over HTTP and WebSocket, uploads, downloads, health and metrics on one address. */
 import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
+import { keepClock } from '../access/clock.js'
 import { clamdScanner } from '../adapters/antivirus/clamd.js'
 import { openFileStore } from '../adapters/files/storage.js'
 import type { Config } from '../config.js'
@@ -22,6 +23,9 @@ export interface Api {
 /** A statement of a request that takes longer is ended by the server, in milliseconds. */
 const STATEMENT_MS = 30_000
 
+/** A clock that is wrong by more than this is told of. Milliseconds. */
+const CLOCK_WRONG_MS = 5000
+
 /** An upload may take so long; anything that takes longer is no client. Milliseconds. */
 const REQUEST_MS = 6 * 3_600_000
 
@@ -41,6 +45,17 @@ export async function startApi(
     poolSize: config.databasePool,
     statementMs: STATEMENT_MS,
   })
+  const clock = keepClock(
+    () => database.time(),
+    (wrongBy) => {
+      if (Math.abs(wrongBy) > CLOCK_WRONG_MS) {
+        log.warn(
+          { milliseconds: Math.round(wrongBy) },
+          'the clock of this machine is not that of the database, which is gone by; set it',
+        )
+      }
+    },
+  )
   const events = new EventFeed({ source: database, listenerUrl: url, log })
   await events.start()
   const scanner = config.clamd === null ? null : clamdScanner(config.clamd)
@@ -69,6 +84,7 @@ export async function startApi(
   return {
     close: async () => {
       state.stopping = true
+      clock.stop()
       await engine.stop()
       await events.close()
       await database.close()

@@ -1,5 +1,6 @@
 /** Which scenarios, how large, in which order. */
 import type { FailpointAction } from '../helpers/failpoints.js'
+import { wrongClocks } from './clocks.js'
 import { apiKills, cancels, connectionCuts, conservation, samePeople, truthOfChanges } from './data.js'
 import { apiStops, databaseAway, rollingDeploys, stops } from './deploys.js'
 import { faults } from './faults.js'
@@ -190,6 +191,7 @@ export const scenarios: readonly Scenario[] = [
     run: ({ house, plan, seed }) => cancels(house, seed, plan.cancels, plan.cancelRows),
   },
   { name: 'sums', always: true, run: ({ house, plan, seed }) => conservation(house, seed, plan.conservation) },
+  { name: 'clocks', always: false, run: async ({ house, contacts }) => wrongClocks(house, await contacts()) },
   {
     name: 'stops',
     always: true,
