@@ -82,6 +82,8 @@ export interface MigrateOptions {
   readonly url: string
   readonly apiPassword: string
   readonly workerPassword: string
+  /** Name of the last migration that is carried out; default: the newest. For tests of what a deploy meets. */
+  readonly upTo?: string
 }
 
 /**
@@ -105,7 +107,7 @@ export async function migrate(options: MigrateOptions): Promise<void> {
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
     await createRoles(client, options)
     await createSchemas(client)
-    await untilUnlocked(() => runMigrations(options.url))
+    await untilUnlocked(() => runMigrations(options.url, options.upTo))
   } finally {
     await client.end()
   }
@@ -165,7 +167,7 @@ async function createSchemas(client: pg.Client): Promise<void> {
   await client.query('revoke all on schema public from public')
 }
 
-async function runMigrations(url: string): Promise<void> {
+async function runMigrations(url: string, upTo: string | undefined): Promise<void> {
   const orm = await MikroORM.init({
     clientUrl: url,
     entities: [],
@@ -188,7 +190,7 @@ async function runMigrations(url: string): Promise<void> {
     },
   })
   try {
-    await orm.migrator.up()
+    await orm.migrator.up(upTo === undefined ? {} : { to: upTo })
   } finally {
     await orm.close(true)
   }

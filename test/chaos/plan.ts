@@ -5,6 +5,7 @@ import { apiKills, cancels, connectionCuts, conservation, samePeople, truthOfCha
 import { apiStops, databaseAway, rollingDeploys, stops } from './deploys.js'
 import { faults } from './faults.js'
 import type { House, Server } from './house.js'
+import { migrateUnderLoad } from './migrations.js'
 import { noticeKills } from './notices.js'
 import { poison } from './poison.js'
 import {
@@ -192,6 +193,7 @@ export const scenarios: readonly Scenario[] = [
   },
   { name: 'sums', always: true, run: ({ house, plan, seed }) => conservation(house, seed, plan.conservation) },
   { name: 'clocks', always: false, run: async ({ house, contacts }) => wrongClocks(house, await contacts()) },
+  { name: 'migrations', always: false, run: ({ plan }) => migrateUnderLoad(plan.rows) },
   {
     name: 'stops',
     always: true,

@@ -37,6 +37,22 @@ export async function freshDatabase(): Promise<TestDatabase> {
   }
 }
 
+/** A database of its own that stands where an earlier version has left it: at this migration. */
+export async function databaseAt(upTo: string): Promise<{ readonly url: string; drop(): Promise<void> }> {
+  const server = serverUrl()
+  const name = `t_${randomBytes(6).toString('hex')}`
+  await withClient(server, (client) => client.query(`create database ${name}`))
+  const url = new URL(server)
+  url.pathname = `/${name}`
+  await migrate({ url: url.href, apiPassword: TEST_PASSWORD, workerPassword: TEST_PASSWORD, upTo })
+  await installQueue(url.href)
+  return {
+    url: url.href,
+    drop: () =>
+      withClient(server, async (client) => void (await client.query(`drop database if exists ${name} with (force)`))),
+  }
+}
+
 function withUser(url: URL, user: string): string {
   const copy = new URL(url.href)
   copy.username = user
