@@ -53,16 +53,38 @@ export type RefusalCode =
   | 'CONSENT_REQUIRED'
   | 'PASSPHRASE_WRONG'
   | 'SCHEMA_DRIFT'
+  | 'QUOTA_EXCEEDED'
+
+/** How a quota stands that something was refused for. */
+export interface QuotaState {
+  readonly name: string
+  readonly limit: number
+  /** Used and reserved. */
+  readonly used: number
+  readonly unit: string
+  /** Seconds after which its count begins anew; null: it does not. */
+  readonly windowSeconds: number | null
+  /** When trying again makes sense. */
+  readonly retryAt: Date
+}
 
 /** An expected refusal that the caller can act on. Thrown below the resolvers, answered by them as a UserError. */
 export class Refusal extends Error {
   readonly code: RefusalCode
   /** Path of the input that was refused, e.g. `['options', 'matchOn']`; null where it is about the whole. */
   readonly field: readonly string[] | null
-  constructor(code: RefusalCode, message: string, field: readonly string[] | null = null) {
+  /** What of which quota is left; null for a refusal that is about something else. */
+  readonly quota: QuotaState | null
+  constructor(
+    code: RefusalCode,
+    message: string,
+    field: readonly string[] | null = null,
+    quota: QuotaState | null = null,
+  ) {
     super(message)
     this.name = 'Refusal'
     this.code = code
     this.field = field
+    this.quota = quota
   }
 }

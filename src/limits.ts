@@ -357,6 +357,12 @@ export const MATCH_RULES_MAX = 10
 /** Fields that one list can be ordered by. */
 export const ORDER_FIELDS_MAX = 5
 
+/** Limits of a tenant's plan are read anew after this. Milliseconds. */
+export const RATE_LIMIT_CACHE_MS = 60_000
+
+/** Tenants whose operations one process counts; of those beyond, whoever has not come for longest starts afresh. */
+export const RATE_LIMIT_TENANTS_MAX = 10_000
+
 /** Fields directly below `query` or `mutation`. */
 export const ROOT_FIELDS_MAX = 10
 
@@ -408,6 +414,9 @@ export const UPLOAD_PARTS_MAX = 100_000
 
 /** From its last byte on, for so long an upload in several requests can go on. Hours. */
 export const UPLOAD_SESSION_HOURS = 24
+
+/** What an upload has reserved of a quota comes back after this, where the process that took it is not heard of. Hours. */
+export const UPLOAD_RESERVATION_HOURS = 2
 
 /** Uploads in several requests that a tenant may have under way. */
 export const UPLOAD_SESSIONS_MAX = 100

@@ -92,6 +92,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'adapters/salesforce',
     'adapters/webhooks',
     'access/secrets',
+    'access/quotas',
     'config',
   ],
   events: ['db', 'log'],

@@ -744,6 +744,7 @@ const queryCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> = {
   auditEntries: () => ['(first: 5)', '(first: 5, action: "Mutation.memberSave")'],
   auditVerification: () => [''],
   auditHead: () => [''],
+  quotas: () => [''],
   members: () => [''],
 }
 

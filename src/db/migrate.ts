@@ -24,6 +24,7 @@ import { Migration20261122000021_migrations } from '../../migrations/Migration20
 import { Migration20261122000024_erasing_searches } from '../../migrations/Migration20261122000024_erasing_searches.js'
 import { Migration20261122000025_migration_schedules } from '../../migrations/Migration20261122000025_migration_schedules.js'
 import { Migration20261122000026_audit } from '../../migrations/Migration20261122000026_audit.js'
+import { Migration20261122000027_quotas } from '../../migrations/Migration20261122000027_quotas.js'
 import { Migration20261122000028_notifications } from '../../migrations/Migration20261122000028_notifications.js'
 import { Migration20261122000029_waiting_relations } from '../../migrations/Migration20261122000029_waiting_relations.js'
 import { Migration20261122000030_source_base } from '../../migrations/Migration20261122000030_source_base.js'
@@ -54,6 +55,7 @@ const migrations = [
   Migration20261122000024_erasing_searches,
   Migration20261122000025_migration_schedules,
   Migration20261122000026_audit,
+  Migration20261122000027_quotas,
   Migration20261122000028_notifications,
   Migration20261122000029_waiting_relations,
   Migration20261122000030_source_base,

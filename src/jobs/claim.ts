@@ -3,14 +3,16 @@
  * worker lives (a crash frees it at once), the lease runs out when one hangs, and the fencing token, bumped here and looked
  * at by every settlement, is what makes a zombie harmless. Only the last one gives correctness.
  */
+import { reserveStart } from '../access/quotas.js'
 import type { Lane } from '../db/lane.js'
 import { first, one, type Tx, withTenant } from '../db/tx.js'
 import { failpoint } from '../failpoints.js'
 import type { RecordTypeName } from '../records/types.js'
 import { LEASE_SECONDS } from '../runs/commit.js'
-import { statusChanged } from '../runs/events.js'
+import { endRun } from '../runs/control.js'
+import { moveRun, statusChanged } from '../runs/events.js'
 import type { RunStatus } from '../runs/status.js'
-import { type RunKind, runKinds } from '../runs/types.js'
+import { type RunKind, runKinds, type StatusReason } from '../runs/types.js'
 import type { AdvanceRunPayload } from './job.js'
 import type { SliceEnd } from './slice.js'
 
@@ -34,7 +36,7 @@ export interface Claim {
 }
 
 /** Statuses in which there is something for a worker to do. */
-const workable: readonly RunStatus[] = ['ANALYZING', 'PLANNING', 'QUEUED', 'RUNNING', 'CANCELING']
+const workable: readonly RunStatus[] = ['ANALYZING', 'PLANNING', 'QUEUED', 'DEFERRED', 'RUNNING', 'CANCELING']
 
 /** A run of a kind that this worker does not know is offered again after this. Seconds. */
 const NEWER_KIND_SECONDS = 2
@@ -54,12 +56,16 @@ export async function claimRun(lane: Lane, payload: AdvanceRunPayload, holder: n
       kind: RunKind
       status: RunStatus
       held: boolean
+      part: boolean
+      rows: number
       resume_at: Date | null
       due: boolean
     }>(
       tx,
       // Imports of a migration are planned together, by the worker that has the migration.
       `select kind, status, migration_run_id is not null and status = 'PLANNING' as held,
+         migration_run_id is not null or bundle_run_id is not null as part,
+         case when kind = 'IMPORT' then greatest(0, coalesce(total, 0) - run_settled(run))::float8 else 0 end as rows,
          case when status = 'PAUSED' then resume_at end as resume_at, resume_at <= clock_timestamp() as due
        from run where tenant_id = $1 and id = $2 for update`,
       [payload.tenantId, payload.runId],
@@ -80,7 +86,7 @@ export async function claimRun(lane: Lane, payload: AdvanceRunPayload, holder: n
       )
       return null
     }
-    const run = found !== null && found.resume_at !== null ? await endPause(tx, payload.runId, found) : found
+    let run = found !== null && found.resume_at !== null ? await endPause(tx, payload.runId, found) : found
     if (run === null || run.held || !workable.includes(run.status)) {
       // Nothing to do, or a payload that pairs a run with a tenant that is not its own: the row of such a pair is left alone.
       await tx.query('delete from run_wakeup where run_id = $1 and tenant_id = $2', [payload.runId, payload.tenantId])
@@ -95,6 +101,12 @@ export async function claimRun(lane: Lane, payload: AdvanceRunPayload, holder: n
     )
     if (taken === null) {
       return null
+    }
+    if ((run.status === 'QUEUED' || run.status === 'DEFERRED') && !run.part) {
+      run = await start(tx, payload.runId, run)
+      if (run === null) {
+        return null
+      }
     }
     // What is left of workers before, whether they lost the run or handed it back: a stalled COPY would live on and hold its
     // locks. In this transaction, so that a claim that freezes here does not end the connections of the next one.
@@ -123,6 +135,58 @@ export async function claimRun(lane: Lane, payload: AdvanceRunPayload, holder: n
       attempts: bumped?.attempts ?? 1,
     }
   })
+}
+
+/** A run that waits for another one to end looks by itself after this, in case that nobody tells it. Seconds. */
+const DEFERRED_RETRY_SECONDS = 60
+
+/**
+ * Reserves what a run that waits in the queue needs to run, and answers it as one that is QUEUED. Null: its tenant has no room for
+ * it now, and it is DEFERRED, or it never will, and it has FAILED.
+ */
+async function start<R extends { readonly kind: RunKind; readonly status: RunStatus; readonly rows: number }>(
+  tx: Tx,
+  runId: string,
+  run: R,
+): Promise<(R & { status: 'QUEUED' }) | null> {
+  // What is undone makes room, so it is not held up.
+  const answer = await reserveStart(tx, { id: runId, force: run.kind === 'ROLLBACK', rows: run.rows })
+  if (answer.kind === 'wait') {
+    const { message, quota } = answer
+    const estimatedStartAt = answer.estimatedStartAt.toISOString()
+    const reason: StatusReason = { code: 'QUOTA_EXCEEDED', message, retryable: true, estimatedStartAt, quota }
+    if (run.status === 'QUEUED') {
+      await moveRun(tx, { id: runId, kind: run.kind }, 'QUEUED', 'DEFERRED', { reason })
+    } else {
+      await tx.query('update run set status_reason = $3::jsonb where tenant_id = $1 and id = $2', [
+        tx.tenantId,
+        runId,
+        JSON.stringify(reason),
+      ])
+    }
+    await tx.query(
+      `update run_wakeup set holder = null, lease_until = null, sent_until = null,
+         due_at = case when $3 then $4::timestamptz else clock_timestamp() + $5 * interval '1 second' end
+       where run_id = $1 and tenant_id = $2`,
+      [runId, tx.tenantId, quota === 'rowsPerDay', estimatedStartAt, DEFERRED_RETRY_SECONDS],
+    )
+    return null
+  }
+  if (run.status === 'DEFERRED') {
+    await moveRun(tx, { id: runId, kind: run.kind }, 'DEFERRED', 'QUEUED')
+    // There may be room for the next one, too.
+    await tx.query('select wake_deferred()')
+  }
+  if (answer.kind === 'never') {
+    await endRun(tx, { id: runId, kind: run.kind, ofRunId: null }, 'QUEUED', 'FAILED', {
+      code: 'QUOTA_EXCEEDED',
+      message: answer.message,
+      retryable: false,
+    })
+    await tx.query('delete from run_wakeup where run_id = $1 and tenant_id = $2', [runId, tx.tenantId])
+    return null
+  }
+  return { ...run, status: 'QUEUED' }
 }
 
 /** A planned pause is over: the run is in the queue again. */

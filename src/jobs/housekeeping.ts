@@ -1,4 +1,5 @@
 /** Clears away what has had its time: events, idempotency keys, files, unfinished uploads. One tenant, one transaction. */
+import { tidyQuotas } from '../access/quotas.js'
 import type { FileStore } from '../adapters/files/storage.js'
 import type { Config } from '../config.js'
 import type { Lane } from '../db/lane.js'
@@ -51,6 +52,7 @@ export async function keepHouse(
         await tidyMigrations(lane, remover, tenant.id)
         await purgeTenant(lane, remover, tenant.id)
         await purgeUploads(lane, remover, tenant.id)
+        await withTenant(lane, tenant.id, tidyQuotas)
         await tidyIntegrations(lane, tenant.id, config.masterKeys, log)
       } catch (error) {
         // What fails for one tenant must not keep the others' data from being cleared away.

@@ -6,6 +6,7 @@ import type { FileStore } from '../adapters/files/storage.js'
 import type { Config } from '../config.js'
 import type { Database, PoolTx } from '../db/database.js'
 import { withTenant } from '../db/tx.js'
+import type { QuotaState } from '../errors.js'
 import type { EventFeed } from '../events.js'
 import { failpoint } from '../failpoints.js'
 import { encodeId, parseId } from '../ids.js'
@@ -25,6 +26,16 @@ export interface Services {
   readonly log: Log
 }
 
+/** What a resolver can do to the HTTP request that it answers, and its answer. */
+export interface Exchange {
+  /** Counts bytes of the request's upload that are in the store, for what it has reserved. */
+  countStored(bytes: number): void
+  /** Says in headers which quota something was refused for, and when to come again. */
+  tellQuota(quota: QuotaState): void
+  /** Takes operations from what the caller may ask for in a minute: null, or the error to answer. */
+  meter(operations: number): Promise<Error | null>
+}
+
 /** What a resolver gets: who asks, and what to answer with. One per request; on a socket one per operation. */
 export interface ApiContext {
   readonly caller: Caller
@@ -35,6 +46,8 @@ export interface ApiContext {
   /** Gives the caller's browser a cookie for the page that it comes back to from a CRM; null on sockets. */
   readonly setCallbackCookie: ((name: string, value: string) => void) | null
   readonly origin: Origin
+  /** Null on sockets. */
+  readonly exchange: Exchange | null
   /** What is being done, where the audit wants to know; see `resolvers/audited`. */
   readonly deed?: DeedUnderWay
 }
@@ -52,6 +65,7 @@ export function createContext(
   signal: AbortSignal,
   origin: Origin,
   setCallbackCookie: ApiContext['setCallbackCookie'] = null,
+  exchange: Exchange | null = null,
 ): ApiContext {
   return {
     caller,
@@ -60,6 +74,7 @@ export function createContext(
     signal,
     origin,
     setCallbackCookie,
+    exchange,
   }
 }
 

@@ -48,6 +48,7 @@ export const permissionTable = {
   'Query.auditEntries': ['AUDIT_READ'],
   'Query.auditVerification': ['AUDIT_READ'],
   'Query.auditHead': ['AUDIT_READ'],
+  'Query.quotas': [],
   'Mutation.fileUpload': ['IMPORT_RUN'],
   // Its bytes, too: see `server/uploads-ranged`.
   'Mutation.uploadBegin': ['IMPORT_RUN'],

@@ -21,8 +21,10 @@ import { NodeResolver } from './node.js'
 import { NotificationResolver } from './notifications.js'
 import { ImportPlanResolver, PlannedRowResolver, PlanResolver, PlanRunResolver } from './plan.js'
 import { FilePreviewResolver } from './preview.js'
+import { QuotaResolver } from './quotas.js'
 import { RecordSchemaResolver } from './record-schema.js'
 import { ActivityResolver, RecordListResolver, RecordResolver, referenceResolvers } from './records.js'
+import { tellQuotas } from './refusals.js'
 import { RetryResolver } from './retry.js'
 import { ImportRowResolver, ImportRunResolver, RollbackRunResolver, RunListResolver, RunResolver } from './runs.js'
 import { UploadSessionResolver } from './upload-sessions.js'
@@ -74,21 +76,24 @@ const resolvers: NonEmptyArray<Function> = [
   WebhookResolver,
   WebhookFieldsResolver,
   NotificationResolver,
+  QuotaResolver,
 ]
 
 /** The API's schema with its resolvers. */
-export const apiSchema: GraphQLSchema = auditOperations(
-  buildSchemaSync({
-    resolvers,
-    // Only what can be reached from an operation is part of the API.
-    orphanedTypes: [],
-    validate: false,
-    // Subscriptions bring streams of their own; the library insists on a publisher.
-    pubSub: {
-      publish: () => undefined,
-      subscribe: () => {
-        throw new Error('no subscription goes by topics')
+export const apiSchema: GraphQLSchema = tellQuotas(
+  auditOperations(
+    buildSchemaSync({
+      resolvers,
+      // Only what can be reached from an operation is part of the API.
+      orphanedTypes: [],
+      validate: false,
+      // Subscriptions bring streams of their own; the library insists on a publisher.
+      pubSub: {
+        publish: () => undefined,
+        subscribe: () => {
+          throw new Error('no subscription goes by topics')
+        },
       },
-    },
-  }),
+    }),
+  ),
 )

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import { Arg, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql'
 import { once } from '../access/idempotency.js'
+import { reserveUpload } from '../access/quotas.js'
 import {
   claimCompletion,
   closeSession,
@@ -19,7 +20,7 @@ import {
 import type { FileStore, StoredFile } from '../adapters/files/storage.js'
 import { Refusal } from '../errors.js'
 import { decodeId, encodeId } from '../ids.js'
-import { UPLOAD_CLAIM_SECONDS } from '../limits.js'
+import { UPLOAD_CLAIM_SECONDS, UPLOAD_SESSION_HOURS } from '../limits.js'
 import type { SourceOptions } from '../pipeline/types.js'
 import { FileUploadPayload } from '../schema/files.js'
 import {
@@ -89,13 +90,16 @@ export class UploadSessionResolver {
       }
       const session = await inTenant(context, async (tx) => {
         const request = { key: input.idempotencyKey, operation: 'uploadBegin', input: asked }
-        const { id } = await once(tx, request, () =>
-          openSession(
+        const { id } = await once(tx, request, async () => {
+          const opened = await openSession(
             tx,
             { ...asked, name: safeName(asked.name), createdBy: context.caller.actor },
             config.stagedUploadBytes,
-          ),
-        )
+          )
+          // Until the session ends, whichever way it does.
+          await reserveUpload(tx, opened, asked.byteSize, UPLOAD_SESSION_HOURS)
+          return opened
+        })
         return findSession(tx, id)
       })
       if (session === null) {

@@ -175,6 +175,7 @@ async function store(
       signal: context.signal,
     })
     uploadBytes.inc({ road: 'request' }, stored.byteSize)
+    context.exchange?.countStored(stored.byteSize)
     return { stored, fileName: file.filename }
   } catch (error) {
     throw refusalOf(error) ?? error

@@ -1,4 +1,5 @@
 /** Bundles as runs: how one is started. `jobs/run-bundle-export.ts` writes it, `jobs/run-bundle-import.ts` takes it in. */
+import { admitRun } from '../access/quotas.js'
 import { first, type Tx } from '../db/tx.js'
 import { Refusal } from '../errors.js'
 import { newId } from '../ids.js'
@@ -20,6 +21,7 @@ export interface NewBundleExport {
 /** Creates a run that writes a bundle and wakes a worker, both or neither. Answers the run's id. */
 export async function createBundleExport(tx: Tx, input: NewBundleExport): Promise<string> {
   const id = newId()
+  await admitRun(tx, id)
   await tx.query(
     `insert into run (tenant_id, id, kind, status, created_by, queued_at) values ($1, $2, 'BUNDLE_EXPORT', 'QUEUED', $3, now())`,
     [tx.tenantId, id, input.actor],
@@ -61,6 +63,7 @@ export async function createBundleImport(tx: Tx, input: NewBundleImport): Promis
     throw new Refusal('NOT_FOUND', 'There is no such file, or its retention has ended: upload it again.', ['fileId'])
   }
   const id = newId()
+  await admitRun(tx, id)
   await tx.query(
     `insert into run (tenant_id, id, kind, status, created_by, queued_at, source_file_id, options, confirmation, total, bytes_total)
      values ($1, $2, 'BUNDLE_IMPORT', 'QUEUED', $3, now(), $4, $5::jsonb, $6, $7, $8)`,

@@ -113,8 +113,12 @@ export async function cancelRun(tx: Tx, runId: string): Promise<void> {
       await statusChanged(tx, runId, run.kind, run.status, 'CANCELING', null)
       await tx.query('select wake_run($1)', [runId])
       return
-    case 'QUEUED':
     case 'DEFERRED':
+      await endRun(tx, { id: runId, kind: run.kind, ofRunId: run.of_run_id }, run.status, 'CANCELED', null)
+      // Its wake-up would stay until then.
+      await tx.query('select wake_run($1)', [runId])
+      return
+    case 'QUEUED':
     case 'PAUSED':
     case 'AWAITING_MAPPING':
     case 'AWAITING_CONFIRMATION':

@@ -1,4 +1,5 @@
 /** Exports as runs: how one is made. What it writes is checked before, by `exportSpec`; `jobs/run-export.ts` writes it. */
+import { admitRun } from '../access/quotas.js'
 import type { Tx } from '../db/tx.js'
 import { newId } from '../ids.js'
 import { statusChanged } from './events.js'
@@ -31,6 +32,7 @@ export interface NewExport {
 /** Creates an export and wakes a worker, both or neither. Answers the run's id. */
 export async function createExport(tx: Tx, { actor, spec, templateId = null }: NewExport): Promise<string> {
   const id = newId()
+  await admitRun(tx, id)
   await tx.query(
     `insert into run (tenant_id, id, kind, status, created_by, record_type, queued_at, schema_version)
      select $1, $2, 'EXPORT', 'QUEUED', $3, $4, now(),

@@ -1,3 +1,4 @@
+import { admitRun } from '../access/quotas.js'
 import { first, type Tx } from '../db/tx.js'
 import { Refusal } from '../errors.js'
 import { newId } from '../ids.js'
@@ -51,6 +52,9 @@ export async function createImport(tx: Tx, input: NewImport): Promise<string> {
     throw new Refusal('NOT_FOUND', 'There is no such file, or its retention has ended: upload it again.', ['fileId'])
   }
   const id = newId()
+  if (input.migrationRunId === undefined) {
+    await admitRun(tx, id)
+  }
   await tx.query(
     `insert into run (tenant_id, id, kind, status, created_by, record_type, source_file_id, source_options, mapping, options,
                       confirmation, bytes_total, mapping_template_id, mapping_template_version, migration_run_id)

@@ -3,6 +3,7 @@
  * as imports, promotes those, proves the result and reads again what has changed since. What is asked of it is its `goal`;
  * how far it is, its `stage`. See `src/jobs/run-migration.ts` for the work itself.
  */
+import { admitRun } from '../access/quotas.js'
 import { first, type Tx } from '../db/tx.js'
 import { Refusal } from '../errors.js'
 import { newId } from '../ids.js'
@@ -105,6 +106,7 @@ export async function createMigration(tx: Tx, input: NewMigration): Promise<stri
     )
   }
   const id = newId()
+  await admitRun(tx, id)
   await tx.query(
     `insert into run (tenant_id, id, kind, status, created_by, options, queued_at)
      values ($1, $2, 'MIGRATION', 'QUEUED', $3, $4::jsonb, now())`,

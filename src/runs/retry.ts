@@ -3,6 +3,7 @@
  * does. What it applies is closed in the runs before it by the transaction that applies it: see `settle` and `close_rows`
  * in the database. The imports that came of one file, the first one and its retries, are a family.
  */
+import { admitRun } from '../access/quotas.js'
 import { first, type Tx } from '../db/tx.js'
 import { Refusal } from '../errors.js'
 import { newId } from '../ids.js'
@@ -122,6 +123,7 @@ export async function startRetry(tx: Tx, input: NewRetry): Promise<string> {
     throw new RowsChanged('rows were closed or opened meanwhile')
   }
   const id = newId()
+  await admitRun(tx, id)
   await tx.query(
     `insert into run (tenant_id, id, kind, status, created_by, record_type, source_file_id, source_options, mapping, evidence,
                       options, confirmation, bytes_total, total, parent_run_id, root_run_id, schema_version, rules,

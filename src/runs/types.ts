@@ -41,6 +41,10 @@ export interface StatusReason {
   readonly code: string
   readonly message: string
   readonly retryable: boolean
+  /** Of a run that is DEFERRED: when it may start. ISO 8601 UTC. */
+  readonly estimatedStartAt?: string
+  /** Of a run that is DEFERRED: the quota that it waits for. */
+  readonly quota?: string
 }
 
 export interface Progress {

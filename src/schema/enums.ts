@@ -36,6 +36,7 @@ export const UserErrorCode = enumOf('UserErrorCode', [
   'NOT_REVERSIBLE',
   'VERSION_CONFLICT',
   'PLAN_STALE',
+  'QUOTA_EXCEEDED',
   'UPLOAD_INCOMPLETE',
   'FILE_INFECTED',
   'INTEGRATION_NOT_CONNECTED',

@@ -39,6 +39,12 @@ export class StatusReasonType {
 
   @Field(() => Boolean)
   readonly retryable!: boolean
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'Of a run that is DEFERRED: when it may start, as far as anybody can tell. It starts by itself.',
+  })
+  readonly estimatedStartAt?: string | null
 }
 
 @ObjectType('RowCounts', {

@@ -6,7 +6,7 @@ import { Refusal, RetryableError } from '../errors.js'
 import type { Log } from '../log.js'
 
 /** Members of an error's extensions that are written for callers. */
-const shown = ['code', 'permission', 'limit'] as const
+const shown = ['code', 'permission', 'limit', 'retryAfterSeconds'] as const
 
 /** A reference that a caller can hand to support and that is found in the log. */
 export function newErrorId(): string {

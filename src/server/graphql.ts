@@ -11,7 +11,7 @@ import { operationSeconds } from '../metrics.js'
 import type { ApiContext } from '../resolvers/context.js'
 import { apiSchema } from '../resolvers/schema.js'
 import { describeError } from './errors.js'
-import { checkOperation } from './operation-limits.js'
+import { checkOperation, measureOperation } from './operation-limits.js'
 
 /** Makes the engine; `closing` is called when it is stopped, before the HTTP server is drained. */
 export function createEngine(
@@ -62,10 +62,17 @@ function quiet(log: Log) {
 /** Refuses operations that are too large, before any resolver runs. */
 const limits: ApolloServerPlugin<ApiContext> = {
   requestDidStart: async () => ({
-    didResolveOperation: async ({ schema, document, request }) => {
-      const error = checkOperation(schema, document, request.operationName ?? null, request.variables ?? {})
+    didResolveOperation: async ({ schema, document, request, operation, contextValue }) => {
+      const variables = request.variables ?? {}
+      const error = checkOperation(schema, document, request.operationName ?? null, variables)
       if (error !== null) {
         throw error
+      }
+      // One has been taken for the request.
+      const more = operation === undefined ? 0 : measureOperation(schema, document, operation, variables).rootFields - 1
+      const refused = more > 0 ? await contextValue.exchange?.meter(more) : null
+      if (refused !== null && refused !== undefined) {
+        throw refused
       }
     },
   }),

@@ -8,12 +8,13 @@ import { Unauthenticated } from '../access/tokens.js'
 import { SCHEMA_VERSION } from '../db/schema-version.js'
 import { BODY_BYTES_MAX } from '../limits.js'
 import { serveMetrics } from '../metrics.js'
-import { type ApiContext, createContext, type Services } from '../resolvers/context.js'
+import { type ApiContext, createContext, type Exchange, type Services } from '../resolvers/context.js'
 import { CALLBACK_PATH } from '../runs/integrations.js'
 import { DOWNLOAD_ROUTE, downloads } from './downloads.js'
 import { describeError, isUnavailable } from './errors.js'
 import { callbackCookie, oauthCallback } from './oauth-callback.js'
 import { originOf } from './origin.js'
+import { metered, meterOf, type RateLimits, tellQuota } from './rate-limits.js'
 import { refuse, refuseBody } from './refuse.js'
 import { uploads } from './uploads.js'
 import { rangedUploads, UPLOAD_ROUTE } from './uploads-ranged.js'
@@ -25,13 +26,14 @@ export const GRAPHQL_PATH = '/graphql'
 export interface HttpState {
   readonly services: Services
   readonly engine: ApolloServer<ApiContext>
+  readonly limits: RateLimits
   /** True from the moment at which the process is told to stop. */
   stopping: boolean
 }
 
 /** The routes of the API. */
 export function createApp(state: HttpState): Express {
-  const { services } = state
+  const { services, limits } = state
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -47,16 +49,17 @@ export function createApp(state: HttpState): Express {
   })
   app.get(DOWNLOAD_ROUTE, downloads(services))
   app.get(CALLBACK_PATH, noStore, oauthCallback(services))
-  app.all(UPLOAD_ROUTE, noStore, authenticated(services), rangedUploads(services))
+  app.all(UPLOAD_ROUTE, noStore, authenticated(services), metered(limits), rangedUploads(services))
   app.use(
     GRAPHQL_PATH,
     noStore,
     authenticated(services),
+    metered(limits),
     uploads(services),
     express.json({ limit: BODY_BYTES_MAX, strict: false }),
     withBody,
     expressMiddleware(state.engine, {
-      context: async ({ req, res }) => contextOf(services, req as Request, res as Response),
+      context: async ({ req, res }) => contextOf(services, limits, req as Request, res as Response),
     }),
   )
   app.use((_request, response) => {
@@ -123,7 +126,7 @@ function withBody(request: Request, _response: Response, next: NextFunction): vo
   next()
 }
 
-function contextOf(services: Services, request: Request, response: Response): ApiContext {
+function contextOf(services: Services, limits: RateLimits, request: Request, response: Response): ApiContext {
   const gone = new AbortController()
   response.once('close', () => {
     if (!response.writableFinished) {
@@ -131,7 +134,13 @@ function contextOf(services: Services, request: Request, response: Response): Ap
     }
   })
   const caller = response.locals.caller as Caller
-  return createContext(services, caller, gone.signal, originOf(request), callbackCookie(services, response))
+  const exchange: Exchange = {
+    // The middleware that reads uploads has put its own there.
+    countStored: (bytes) => (response.locals.countStored as Exchange['countStored'] | undefined)?.(bytes),
+    tellQuota: (quota) => tellQuota(response, quota),
+    meter: meterOf(limits, caller, response),
+  }
+  return createContext(services, caller, gone.signal, originOf(request), callbackCookie(services, response), exchange)
 }
 
 /** The last resort: whatever was thrown on the way, as JSON. */

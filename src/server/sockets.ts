@@ -4,6 +4,7 @@ import {
   type DocumentNode,
   type ExecutionArgs,
   GraphQLError,
+  getOperationAST,
   NoSchemaIntrospectionCustomRule,
   parse,
   specifiedRules,
@@ -27,8 +28,9 @@ import {
 import { createContext, type Services } from '../resolvers/context.js'
 import { apiSchema } from '../resolvers/schema.js'
 import { describeError, newErrorId, withoutHints } from './errors.js'
-import { checkOperation } from './operation-limits.js'
+import { checkOperation, measureOperation } from './operation-limits.js'
 import { originOf } from './origin.js'
+import { meterOf, type RateLimits } from './rate-limits.js'
 
 export interface Sockets {
   /** Ends all operations and closes all sockets with 1001. */
@@ -59,7 +61,7 @@ interface Extra {
 type SocketContext = Context<Record<string, unknown>, Extra>
 
 /** Answers sockets at `path` of the server. */
-export function serveSockets(http: Server, path: string, services: Services): Sockets {
+export function serveSockets(http: Server, path: string, services: Services, limits: RateLimits): Sockets {
   const sockets = new WebSocketServer({
     server: http,
     path,
@@ -72,7 +74,7 @@ export function serveSockets(http: Server, path: string, services: Services): So
   const server = makeServer<Record<string, unknown>, Extra>({
     connectionInitWaitTimeout: SOCKET_INIT_MS_MAX,
     onConnect: (context) => connect(context, services),
-    onSubscribe: (context, _id, payload) => accept(context, payload, rules, services),
+    onSubscribe: (context, _id, payload) => accept(context, payload, rules, services, limits),
     // Streams pull from the log: nothing queues here.
     subscribe,
     onError: (_context, _id, _payload, errors) => errors.map((error) => describeError(error, services.log)),
@@ -209,12 +211,13 @@ function closeAt(extra: Extra, when: Date): void {
 }
 
 /** The operation as it is to be executed, or why it is not: the same rules as on HTTP. */
-function accept(
+async function accept(
   context: SocketContext,
   payload: SubscribePayload,
   rules: typeof specifiedRules,
   services: Services,
-): ExecutionArgs | readonly GraphQLError[] {
+  limits: RateLimits,
+): Promise<ExecutionArgs | readonly GraphQLError[]> {
   const { extra } = context
   const { caller } = extra
   if (caller === null) {
@@ -245,6 +248,13 @@ function accept(
   const tooLarge = checkOperation(apiSchema, document, payload.operationName ?? null, payload.variables ?? {})
   if (tooLarge !== null) {
     return [tooLarge]
+  }
+  const operation = getOperationAST(document, payload.operationName)
+  const fields =
+    operation == null ? 1 : measureOperation(apiSchema, document, operation, payload.variables ?? {}).rootFields
+  const refused = await meterOf(limits, caller, null)(fields)
+  if (refused !== null) {
+    return [refused]
   }
   return {
     schema: apiSchema,

@@ -13,6 +13,7 @@ import type { Services } from '../resolvers/context.js'
 import { type OpenVendorOf, openVendor } from '../runs/vendors.js'
 import { createEngine } from './graphql.js'
 import { createApp, GRAPHQL_PATH, type HttpState } from './http.js'
+import { RateLimits } from './rate-limits.js'
 import { serveSockets } from './sockets.js'
 
 export interface Api {
@@ -73,11 +74,12 @@ export async function startApi(
 
   const http = createServer()
   http.requestTimeout = REQUEST_MS
-  const sockets = serveSockets(http, GRAPHQL_PATH, services)
+  const limits = new RateLimits(services)
+  const sockets = serveSockets(http, GRAPHQL_PATH, services, limits)
   // Sockets first and the streams behind them later: a stream that ended would tell its client that all is said.
   const engine = createEngine(config, log, http, () => sockets.close())
   await engine.start()
-  const state: HttpState = { services, engine, stopping: false }
+  const state: HttpState = { services, engine, limits, stopping: false }
   http.on('request', createApp(state))
   await listening(http, config)
 

@@ -6,10 +6,15 @@ import type { IncomingMessage } from 'node:http'
 import type { NextFunction, Request, Response } from 'express'
 import { graphqlUploadExpress } from 'graphql-upload-ts'
 import type { Caller } from '../access/identify.js'
+import { reserveUpload, settleUpload } from '../access/quotas.js'
+import { withTenant } from '../db/tx.js'
+import { Refusal } from '../errors.js'
+import { newId } from '../ids.js'
 import { BODY_BYTES_MAX } from '../limits.js'
 import type { Services } from '../resolvers/context.js'
 import { permissionTable } from '../resolvers/permission.js'
 import { denyUpload } from './origin.js'
+import { refuseQuota } from './rate-limits.js'
 import { refuseBody } from './refuse.js'
 import { readMultipart } from './uploads-multipart.js'
 
@@ -56,9 +61,10 @@ export function uploads(services: Services) {
       )
       return
     }
-    if (response.locals.caller?.permissions.has(permission) !== true) {
+    const { caller } = response.locals
+    if (caller?.permissions.has(permission) !== true) {
       const door = { action: 'Mutation.fileUpload', permission }
-      denyUpload(services, response.locals.caller, request, response, door).catch(next)
+      denyUpload(services, caller, request, response, door).catch(next)
       return
     }
     const length = headers['content-length']
@@ -72,6 +78,42 @@ export function uploads(services: Services) {
       })
       return
     }
-    read(request, response, next)
+    reserve(services, response, caller, Number(length)).then(
+      (refusal) =>
+        refusal === null ? read(request, response, next) : refuseQuota(request, response, refusal, Number(length)),
+      next,
+    )
   }
+}
+
+/**
+ * Reserves what the request announces of the tenant's quotas, until it has been answered; what was stored by then counts. Null, or
+ * why it is refused.
+ */
+async function reserve(
+  { database, log }: Services,
+  response: Response,
+  { tenantId }: Caller,
+  bytes: number,
+): Promise<Refusal | null> {
+  const id = newId()
+  try {
+    await withTenant(database, tenantId, (tx) => reserveUpload(tx, id, bytes))
+  } catch (error) {
+    if (error instanceof Refusal) {
+      return error
+    }
+    throw error
+  }
+  let stored = 0
+  response.locals.countStored = (some: number): void => {
+    stored += some
+  }
+  response.once('close', () => {
+    withTenant(database, tenantId, (tx) => settleUpload(tx, id, stored)).catch((error: unknown) =>
+      // Housekeeping gives it back in time.
+      log.warn({ err: error }, 'what an upload had reserved could not be given back'),
+    )
+  })
+  return null
 }

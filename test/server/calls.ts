@@ -32,6 +32,7 @@ export const calls: Readonly<Record<string, string>> = {
   'Query.auditEntries': '{ auditEntries(first: 1) { nodes { id } } }',
   'Query.auditVerification': '{ auditVerification { valid } }',
   'Query.auditHead': '{ auditHead { sequence } }',
+  'Query.quotas': '{ quotas { name } }',
   'Query.members': '{ members { id } }',
   'Query.integrations': '{ integrations { id } }',
   'Query.integrationObjects': `{ integrationObjects(integrationId: "${unknownId('integration')}") { name } }`,
