@@ -3,12 +3,13 @@
  * the run row says how far it came, and the next claim goes on there.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { sqlState } from '../db/lane.js'
 import { first, withTenant } from '../db/tx.js'
 import { FatalError, RetryableError } from '../errors.js'
 import { failpoint } from '../failpoints.js'
 import type { RecordTypeName } from '../records/types.js'
 import { LEASE_SECONDS, settleRefusal } from '../runs/commit.js'
-import { endRun } from '../runs/control.js'
+import { endRun, pauseForSpace } from '../runs/control.js'
 import { clearUnfinishedPlan } from '../runs/plan.js'
 import type { RunStatus } from '../runs/status.js'
 import { analyzeImport } from './analyze-import.js'
@@ -48,8 +49,10 @@ export async function advanceRun(context: WorkerContext, payload: AdvanceRunPayl
     await failpoint('claim.after-commit')
     end = await work(context, claim, lost.signal)
   } catch (error) {
-    progressed = context.stopping.aborted
-    end = await settleFailure(context, claim, error)
+    const full = isDiskFull(error)
+    // Neither a stop nor a full disk is the run's doing.
+    progressed = context.stopping.aborted || full
+    end = full ? await waitForSpace(context, claim, error) : await settleFailure(context, claim, error)
   } finally {
     renewal.stop()
   }
@@ -141,6 +144,37 @@ async function settleCanceled(context: WorkerContext, claim: Claim): Promise<voi
     const { record_type: recordType, related } = written
     await settleRelations(context, claim, { status: 'CANCELING', recordType, written: related })
   }
+}
+
+/** SQLSTATE of a server that cannot write for want of space. */
+const DISK_FULL = '53100'
+
+/** After this a run that found no space tries again, in seconds. */
+const SPACE_SECONDS = 10
+
+function isDiskFull(error: unknown): boolean {
+  return sqlState(error) === DISK_FULL || (error instanceof RetryableError && error.code === 'STORAGE_FULL')
+}
+
+/** Pauses the run until there is space again, as far as even that can be written. */
+async function waitForSpace(context: WorkerContext, claim: Claim, error: unknown): Promise<SliceEnd> {
+  context.log.warn(
+    { tenantId: claim.tenantId, runId: claim.runId, err: error },
+    'there is no space left; the run waits',
+  )
+  await context.control
+    .use((lane) =>
+      withTenant(lane, claim.tenantId, (tx) =>
+        pauseForSpace(tx, { id: claim.runId, kind: claim.kind }, claim.token, SPACE_SECONDS),
+      ),
+    )
+    .catch((err: unknown) => {
+      context.log.warn(
+        { tenantId: claim.tenantId, runId: claim.runId, err },
+        'not even the pause of a run could be noted',
+      )
+    })
+  return { kind: 'more', delayMs: SPACE_SECONDS * 1000 }
 }
 
 /** Decides what an error means for the run: nothing (it was stopped or taken over), another attempt, or its end. */

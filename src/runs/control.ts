@@ -73,6 +73,35 @@ export async function pauseRun(tx: Tx, runId: string): Promise<void> {
   }
 }
 
+const noSpace: StatusReason = {
+  code: 'PAUSED_STORAGE',
+  message: 'There is no space left for what the run writes. It goes on by itself when there is; nothing is lost.',
+  retryable: true,
+}
+
+/**
+ * Pauses a run whose chunk did not fit onto the disk: the chunk was rolled back, what was settled stays. It looks again after so many
+ * seconds. False if the run is not RUNNING, or another worker has it.
+ */
+export async function pauseForSpace(
+  tx: Tx,
+  run: { readonly id: string; readonly kind: RunKind },
+  token: number,
+  seconds: number,
+): Promise<boolean> {
+  const paused = await first(
+    tx,
+    `update run set status = 'PAUSED', status_reason = $4::jsonb, resume_at = clock_timestamp() + $5 * interval '1 second',
+       rows_read = case when $6 then 0 else rows_read end
+     where tenant_id = $1 and id = $2 and fencing_token = $3 and status = 'RUNNING' returning id`,
+    [tx.tenantId, run.id, token, JSON.stringify(noSpace), seconds, startingAgain.has(run.kind)],
+  )
+  if (paused !== null) {
+    await statusChanged(tx, run.id, run.kind, 'RUNNING', 'PAUSED', noSpace)
+  }
+  return paused !== null
+}
+
 /** Lets a paused run go on where it stopped. */
 export async function resumeRun(tx: Tx, runId: string): Promise<void> {
   const run = await lockRun(tx, runId)

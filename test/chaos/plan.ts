@@ -22,6 +22,7 @@ import {
   undisturbedImport,
   workerKills,
 } from './scenarios.js'
+import { fullDisk } from './space.js'
 import { disconnects } from './subscriber.js'
 
 export interface Plan {
@@ -194,6 +195,7 @@ export const scenarios: readonly Scenario[] = [
   { name: 'sums', always: true, run: ({ house, plan, seed }) => conservation(house, seed, plan.conservation) },
   { name: 'clocks', always: false, run: async ({ house, contacts }) => wrongClocks(house, await contacts()) },
   { name: 'migrations', always: false, run: ({ plan }) => migrateUnderLoad(plan.rows) },
+  { name: 'full-disk', always: false, run: async ({ house, contacts }) => fullDisk(house, await contacts()) },
   {
     name: 'stops',
     always: true,
