@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { permissions } from '../../src/access/permissions.js'
+import { loadConfig } from '../../src/config.js'
 import { Lane } from '../../src/db/lane.js'
 import { withTenant } from '../../src/db/tx.js'
 import { encodeId } from '../../src/ids.js'
 import { laneOptions } from '../../src/jobs/context.js'
+import { startWorker } from '../../src/jobs/start.js'
 import { warnOfQuota } from '../../src/runs/outbox.js'
 import { MailSink, type ReceivedMail } from '../helpers/sinks.js'
 import { populated, type SmallCrm } from '../helpers/small-crm.js'
@@ -349,4 +351,29 @@ test('a sign-in that a CRM does not take any more is told once, to who connected
   await mails(ada.email, 2)
   await quiet()
   assert.equal(mailsTo(ada.email)(sink.mails.all).length, 2)
+})
+
+test('several workers at once tell each fact once', async () => {
+  const config = loadConfig({
+    ...sink.settings,
+    PORTAGE_ROLE: 'worker',
+    PORTAGE_DATA_DIR: world.dataDir,
+    PORTAGE_LOG_LEVEL: 'error',
+    DATABASE_URL: world.db.workerUrl,
+  })
+  const others = await Promise.all([startWorker(config), startWorker(config)])
+  try {
+    const readers = await Promise.all(Array.from({ length: 6 }, () => somebody()))
+    await Promise.all(readers.map((reader) => world.import(reader, 'CONTACT', 'E-mail\na@example.com\n')))
+    for (const { email } of readers) {
+      await mails(email, 1)
+    }
+    await quiet()
+    assert.deepEqual(
+      readers.map(({ email }) => mailsTo(email)(sink.mails.all).length),
+      readers.map(() => 1),
+    )
+  } finally {
+    await Promise.all(others.map((worker) => worker.close()))
+  }
 })
