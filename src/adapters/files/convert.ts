@@ -28,9 +28,12 @@ export interface ConvertOptions {
   readonly onRead?: (bytes: number) => void
 }
 
+/** Plain JSON up to this size is converted where it is asked for: starting a process takes longer. Bytes. */
+const CONVERTED_HERE_BYTES = 1024 * 1024
+
 /**
- * Turns all rows of a file into a row file in the store, in the sandbox. Whole or not at all: after an error or an abort
- * nothing is left. Fails as `rowsInSandbox` and the store do.
+ * Turns all rows of a file into a row file in the store; in the sandbox, if it is not small and plain. Whole or not at all: after
+ * an error or an abort nothing is left. Fails as `rowsInSandbox` and the store do.
  */
 export async function convert(
   files: FileStore,
@@ -38,13 +41,26 @@ export async function convert(
   request: InspectRequest & { readonly detection: Detection },
   { tenantId, signal, onRead }: ConvertOptions,
 ): Promise<Converted> {
-  const rows = rowsInSandbox(open, request, { signal, ...(onRead === undefined ? {} : { onRead }) })
+  const here = request.byteSize <= CONVERTED_HERE_BYTES && isPlainJson(request.detection)
+  const rows = here
+    ? inBytes(convertedLines(open, request.detection, request, signal))
+    : rowsInSandbox(open, request, { signal, ...(onRead === undefined ? {} : { onRead }) })
   let end: RowsEnd = { rows: 0, columns: [] }
   async function* bytes(): AsyncGenerator<Uint8Array> {
     end = yield* rows
   }
   const stored = await files.put(tenantId, bytes(), { maxBytes: Number.MAX_SAFE_INTEGER, signal })
   return { stored, rowCount: end.rows, detection: extended(request.detection, end.columns) }
+}
+
+async function* inBytes<End>(lines: AsyncGenerator<string, End, undefined>): AsyncGenerator<Uint8Array, End, undefined> {
+  for (;;) {
+    const step = await lines.next()
+    if (step.done === true) {
+      return step.value
+    }
+    yield Buffer.from(step.value)
+  }
 }
 
 /** The detection with columns that its first look did not see. */
