@@ -47,9 +47,10 @@ export interface ImportRequest {
 export class Engine {
   readonly #db: TestDatabase
   readonly #dir: string
-  readonly #lanes: Lane[]
+  #lanes: Lane[]
   readonly #stop = new AbortController()
-  readonly context: WorkerContext
+  /** Of the worker that is at it now, see `crash`. */
+  context: WorkerContext
   readonly files: FileStore
   /** A superuser's connection, for looking and for interfering. */
   readonly oracle: pg.Client
@@ -73,10 +74,7 @@ export class Engine {
   static async start(db: TestDatabase, options: EngineOptions = {}): Promise<Engine> {
     const dir = await mkdtemp(join(tmpdir(), 'portage-engine-'))
     const files = localFileStore(dir)
-    const presence = await Lane.open({ ...laneOptions(db.workerUrl, 'portage presence'), idleInTransactionMs: 0 })
-    const holder = 1 + Math.floor(Math.random() * 2_000_000_000)
-    await presence.session('select pg_advisory_lock($1, $2)', [PRESENCE_LOCKS, holder])
-    const control = await Lane.open(laneOptions(db.workerUrl, 'portage control'))
+    const { presence, control, holder } = await workerLanes(db)
     const oracle = new pg.Client({ connectionString: db.ownerUrl, options: '-c search_path=portage -c timezone=UTC' })
     await oracle.connect()
     return new Engine(db, dir, files, [presence, control], oracle, {
@@ -92,6 +90,22 @@ export class Engine {
       chunksInFlight: options.chunksInFlight ?? 2,
       log: createLog({ level: (process.env.PORTAGE_TEST_LOG ?? 'error') as 'error', process: 'test' }),
     })
+  }
+
+  /**
+   * Ends all connections of the worker, as its death would, and puts another worker in its place. Whatever it was at has to be
+   * awaited by whoever began it. Answers how many connections there were.
+   */
+  async crash(): Promise<number> {
+    const { rowCount } = await this.oracle.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and application_name like 'portage%' and pid <> pg_backend_pid()`,
+    )
+    await Promise.all(this.#lanes.map((lane) => lane.close()))
+    const { presence, control, holder } = await workerLanes(this.#db)
+    this.#lanes = [presence, control]
+    this.context = { ...this.context, presence, holder, control: new SharedLane(control) }
+    return rowCount ?? 0
   }
 
   async tenant(name = `tenant-${randomUUID()}`): Promise<string> {
@@ -228,6 +242,13 @@ export class Engine {
     await this.oracle.end()
     await rm(this.#dir, { recursive: true, force: true })
   }
+}
+
+async function workerLanes(db: TestDatabase): Promise<{ presence: Lane; control: Lane; holder: number }> {
+  const presence = await Lane.open({ ...laneOptions(db.workerUrl, 'portage presence'), idleInTransactionMs: 0 })
+  const holder = 1 + Math.floor(Math.random() * 2_000_000_000)
+  await presence.session('select pg_advisory_lock($1, $2)', [PRESENCE_LOCKS, holder])
+  return { presence, holder, control: await Lane.open(laneOptions(db.workerUrl, 'portage control')) }
 }
 
 /** Nothing said about how a file is to be read. */

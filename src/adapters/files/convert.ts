@@ -53,7 +53,9 @@ export async function convert(
   return { stored, rowCount: end.rows, detection: extended(request.detection, end.columns) }
 }
 
-async function* inBytes<End>(lines: AsyncGenerator<string, End, undefined>): AsyncGenerator<Uint8Array, End, undefined> {
+async function* inBytes<End>(
+  lines: AsyncGenerator<string, End, undefined>,
+): AsyncGenerator<Uint8Array, End, undefined> {
   for (;;) {
     const step = await lines.next()
     if (step.done === true) {

@@ -51,6 +51,7 @@ export function derivedFields(object: VendorObject, properties: readonly string[
       return [
         column('status', 'Status by won and closed', 'ENUM'),
         column('contact', 'Contact, or account', 'REFERENCE', ['Contact', 'Account']),
+        column('displayName', 'Name, of what has neither contact nor account', 'TEXT'),
         ...(properties.length === 0 ? [] : [column('property', 'Property', 'REFERENCE', properties)]),
         ...owner,
       ]
@@ -100,6 +101,7 @@ export async function derive(derivation: Derivation, data: Values): Promise<Reco
       derived.status = data.IsWon === 'true' ? 'CONVERTED' : data.IsClosed === 'true' ? 'LOST' : 'QUALIFIED'
       derived.contact =
         to('Contact', data.ContactId) ?? to('Contact', data['Account.PersonContactId']) ?? to('Account', data.AccountId)
+      derived.displayName = derived.contact === null ? (data.Name ?? null) : null
       if (has(object, 'portage.property')) {
         derived.property = await propertyOf(derivation, data)
       }

@@ -202,6 +202,7 @@ const OPPORTUNITY: Places = {
   LeadSource: to('source'),
   CloseDate: to('expectedCloseDate', 'The day on which the deal closes.'),
   'portage.contact': to('contact.externalId', 'The person, or else the account.'),
+  'portage.displayName': to('displayName', 'The name of an opportunity that has neither contact nor account.'),
   'portage.property': to('property.externalId', 'The property that it refers to.'),
   ...without('Read together (portage.status).', 'IsClosed', 'IsWon'),
   ...without('Linked as a record (portage.contact).', 'AccountId', 'ContactId', 'Account.PersonContactId'),

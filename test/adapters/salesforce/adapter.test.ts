@@ -524,6 +524,7 @@ test('finds the objects, their fields and where they would go', async () => {
     'Account.PersonContactId',
     'portage.status',
     'portage.contact',
+    'portage.displayName',
     'portage.property',
   ])
   const property = found.find(({ name }) => name === 'Task')?.fields.find(({ name }) => name === 'portage.property')

@@ -90,8 +90,16 @@ test('converted leads, person accounts and opportunities say who they are', asyn
   })
   const contact = object('Contact', 'Id AccountId IsPersonAccount:BOOLEAN')
   assert.deepEqual(await derived(contact, { AccountId: ACCOUNT, IsPersonAccount: true }), { organization: null })
-  const deal = object('Opportunity', 'Id AccountId ContactId IsWon:BOOLEAN IsClosed:BOOLEAN Account.PersonContactId')
-  const who = async (record: object) => Object.values(await derived(deal, record))
+  const deal = object(
+    'Opportunity',
+    'Id Name AccountId ContactId IsWon:BOOLEAN IsClosed:BOOLEAN Account.PersonContactId',
+  )
+  const who = async (record: object) => {
+    const { status, contact } = await derived(deal, record)
+    return [status, contact]
+  }
+  assert.equal((await derived(deal, { Name: 'Elm House' })).displayName, 'Elm House')
+  assert.equal((await derived(deal, { Name: 'Elm House', AccountId: ACCOUNT })).displayName, null)
   assert.deepEqual(await who({ AccountId: ACCOUNT, IsWon: true, IsClosed: true }), ['CONVERTED', `Account/${ACCOUNT}`])
   assert.deepEqual(await who({ AccountId: ACCOUNT, ContactId: PERSON, IsClosed: true }), ['LOST', `Contact/${PERSON}`])
   assert.deepEqual(await who({ AccountId: ACCOUNT, Account: { PersonContactId: PERSON } }), [
@@ -164,7 +172,7 @@ test('every place is a field that the record type has, once, with a reason', () 
     Lead: ['lead', 'Id Name Street Status Rating portage.status portage.contact ConvertedDate:DATE'],
     Opportunity: [
       'lead',
-      'Id Name StageName CloseDate:DATE portage.status portage.contact portage.property Amount:MONEY',
+      'Id Name StageName CloseDate:DATE portage.status portage.contact portage.displayName portage.property Amount:MONEY',
     ],
     Task: [
       'activity',
