@@ -44,7 +44,7 @@ function readOrNothing(path: string): string {
   }
 }
 
-test('production takes out whatever was to break it', async () => {
+test('production takes out whatever was to break it [CS-10]', async () => {
   assert.match(await worker(false), /broken at job\.taken\n.*job\.taken:throw:1/s)
   const production = await worker(true)
   assert.match(production, /nothing broke/)

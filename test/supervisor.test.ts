@@ -142,7 +142,7 @@ function postmaster(): number {
   return Number.parseInt(readFileSync(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8'), 10)
 }
 
-test('starts from nothing, says how to go on, and stops in order when told', async () => {
+test('starts from nothing, says how to go on, and stops in order when told [SU-1]', async () => {
   const start = await new Start().ready()
   assert.equal(await get('/livez'), 200)
   assert.equal(await get('/readyz'), 200)
@@ -236,7 +236,7 @@ test('says what is wrong with the settings and ends', async () => {
   assert.match(output, /PORTAGE_PORT is "x".*\n.*PORTAGE_CHUNK_ROWS is "1"/)
 })
 
-test('waits for a database that is away, and can be stopped meanwhile', async () => {
+test('waits for a database that is away, and can be stopped meanwhile [SU-4]', async () => {
   const start = new Start({ DATABASE_URL: 'postgres://u:canary@127.0.0.1:9/d' })
   await start.logs({ process: 'supervisor', msg: 'the database does not answer; trying again' })
   start.kill('SIGTERM')

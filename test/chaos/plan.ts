@@ -87,7 +87,7 @@ export const quick: Plan = {
   serverKills: 1,
   freezes: 1,
   undoKills: 2,
-  edits: 100,
+  edits: 1000,
   otherRows: 20_000,
   subscriberRows: 5000,
   disconnects: 10,

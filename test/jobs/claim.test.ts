@@ -108,7 +108,7 @@ test('whoever has waited longest for its turn is next, and is woken', async () =
   assert.equal((await engine.run(tenant, first)).status, 'COMPLETED')
 })
 
-test('a run of a kind that a newer version has made is left to a newer worker', async () => {
+test('a run of a kind that a newer version has made is left to a newer worker [SU-2]', async () => {
   const tenant = await engine.tenant()
   const runId = await engine.createRun(tenant, request)
   await engine.rows('begin')

@@ -71,7 +71,7 @@ function control<R>(tenantId: string, work: Parameters<typeof withTenant<never, 
   return engine.context.control.use((lane) => withTenant(lane, tenantId, work as never))
 }
 
-test('an export shows the moment at which it began, whatever others write meanwhile', async () => {
+test('an export shows the moment at which it began, whatever others write meanwhile [DL-8]', async () => {
   const tenant = await tenantOf(ROWS, NOTE_LENGTH)
   const runId = await engine.createExport(tenant, 'contact', { columns })
   const changed: Date[] = []
@@ -153,7 +153,7 @@ test('a run that somebody else has taken over makes no file known, and clears it
 
 const seed = Number(process.env.PORTAGE_TEST_SEED ?? Date.now() % 1_000_000)
 
-test(`killed ${KILLS} times at random moments, an export is never short (PORTAGE_TEST_SEED=${seed})`, async (t) => {
+test(`killed ${KILLS} times at random moments, an export is never short (PORTAGE_TEST_SEED=${seed}) [DL-8]`, async (t) => {
   const random = new Random(seed)
   const rows = 15_000
   const tenant = await tenantOf(rows, 200)

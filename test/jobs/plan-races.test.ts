@@ -136,7 +136,7 @@ test('a row that was to create a record whose id somebody else has taken since i
   }
 })
 
-test('what a run without a plan notes as the value before is the one that somebody else has just written', async () => {
+test('what a run without a plan notes as the value before is the one that somebody else has just written [DL-4]', async () => {
   const tenant = await engine.tenant()
   await engine.import(tenant, { type: 'contact', csv: file('r,Old'), map })
   const runId = await engine.createRun(tenant, { type: 'contact', csv: file('r,New'), map })

@@ -44,7 +44,7 @@ const snapshot = (tenant: string) =>
     [tenant],
   )
 
-test('an import that created and changed is undone to the last field', async () => {
+test('an import that created and changed is undone to the last field [DL-2]', async () => {
   const tenant = await engine.tenant()
   await engine.import(tenant, { type: 'contact', csv: csv(people(120)), map })
   const untouched = await snapshot(tenant)
@@ -72,7 +72,7 @@ test('an import that created and changed is undone to the last field', async () 
   assert.equal(parent.counts.created, 40, 'what the import did still stands in its counters')
 })
 
-test('later edits are kept, field by field, and listed with the three values', async () => {
+test('later edits are kept, field by field, and listed with the three values [DL-3]', async () => {
   const tenant = await engine.tenant()
   await engine.import(tenant, { type: 'contact', csv: csv(people(30)), map })
   const second = await engine.import(tenant, {

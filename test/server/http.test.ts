@@ -225,7 +225,7 @@ test('a download can be called anything', () => {
   assert.equal(attachment('Kunden ü.csv'), `attachment; filename="Kunden _.csv"; filename*=UTF-8''Kunden%20%C3%BC.csv`)
 })
 
-test('starts without its database, says so, and asks to be tried again', async () => {
+test('starts without its database, says so, and asks to be tried again [SU-4]', async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'portage-away-'))
   const config = loadConfig({
     PORTAGE_ROLE: 'api',

@@ -230,7 +230,7 @@ test('nonsense closes the socket that sent it', async () => {
   unread.close()
 })
 
-test('a server that stops closes its sockets so that clients come back, and ends no stream as if all were said', async () => {
+test('a server that stops closes its sockets so that clients come back, and ends no stream as if all were said [SU-1]', async () => {
   const stopping = await World.start({ worker: false })
   const eve = await stopping.actor(await stopping.tenant())
   const socket = await SocketClient.open(stopping.url, eve.token)

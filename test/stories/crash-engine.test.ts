@@ -82,7 +82,7 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
   }
 }
 
-test('a connection that is cut around COMMIT leaves nothing out and nothing twice', async () => {
+test('a connection that is cut around COMMIT leaves nothing out and nothing twice [CS-3]', async () => {
   await onEngine({ chunkRows: 100 }, async (engine) => {
     const file = contactsWithRepeats(seed, 4000)
     const expected = await undisturbed(engine, file)
@@ -109,7 +109,7 @@ test('a connection that is cut around COMMIT leaves nothing out and nothing twic
   })
 })
 
-test('a run that is stopped after each of 50 chunks succeeds all the same', async () => {
+test('a run that is stopped after each of 50 chunks succeeds all the same [CS-7]', async () => {
   await onEngine({ chunkRows: 40 }, async (engine) => {
     const file = contactsWithRepeats(seed + 1, 2000)
     const expected = await undisturbed(engine, file)
@@ -141,7 +141,7 @@ test('a job that pairs a run with the wrong tenant changes nothing', async () =>
   })
 })
 
-test('a lease that has lapsed is taken over, and what is left of the worker before is ended', async () => {
+test('a lease that has lapsed is taken over, and what is left of the worker before is ended [CS-4]', async () => {
   await onEngine({ chunkRows: 100 }, async (old) => {
     await onEngine({ chunkRows: 100 }, async (engine) => {
       const file = contactsWithRepeats(seed + 3, 1000)

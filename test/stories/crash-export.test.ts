@@ -60,7 +60,7 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
   }
 }
 
-test(`workers killed ${kills} times in the middle of exports leave whole files (PORTAGE_TEST_SEED=${seed})`, async (t) => {
+test(`workers killed ${kills} times in the middle of exports leave whole files (PORTAGE_TEST_SEED=${seed}) [DL-8]`, async (t) => {
   const random = new Random(seed)
   const dataDir = mkdtempSync(join(tmpdir(), 'portage-crash-export-'))
   chmodSync(dataDir, 0o711)

@@ -448,7 +448,7 @@ function formatsOf(type: RecordTypeName): readonly Partial<ExportFormat>[] {
     : formats
 }
 
-test('whatever exports write is read back as unchanged', { timeout: 3_600_000 }, async (t) => {
+test('whatever exports write is read back as unchanged [DL-7]', { timeout: 3_600_000 }, async (t) => {
   const random = new Random(SEED)
   t.diagnostic(`seed ${SEED}, ${ROWS} records of each type`)
   for (const type of types) {
