@@ -1,8 +1,9 @@
 /**
  * The reading thread of a run: parses, maps and validates ahead of the database, off the event loop that renews leases.
- * One thread reads one file once: to learn about it (`analyze`), to stage its rows (`read`), or to see which keys recur (`recurrence`).
+ * A task reads one file once: to learn about it (`analyze`), to stage its rows (`read`), or to see which keys recur (`recurrence`). A
+ * thread has one task at a time, and may get another when it is done.
  */
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { keyExtractor, type WritePlan } from '../adapters/crm/stage.js'
 import { openRows, type RowsPlace } from '../adapters/files/open.js'
 import { openLocation, type StoreLocation } from '../adapters/files/storage.js'
@@ -76,17 +77,31 @@ export const ROW_NUMBERS = 2 ** 31
 /** How often the first pass says how far it is, in milliseconds: each time is a small transaction. */
 const PROGRESS_MS = 500
 
+/** What the parent says: the next task, when the one before is done, or a word about the one in hand. */
+export type ParentMessage = { readonly task: ReaderTask } | Credit
+
+/** Takes the parent's credits for the task in hand; null where nobody asks for any. */
+let onCredit: ((rows: number) => void) | null = null
+
 const port = parentPort
-if (port !== null) {
-  const task = workerData as ReaderTask
-  if (task.kind === 'analyze') {
-    await analyze(task)
-  } else if (task.kind === 'recurrence') {
-    await findRecurrence(task)
+port?.on('message', (message: ParentMessage) => {
+  if ('task' in message) {
+    // What goes wrong ends the thread, and with it the task.
+    void perform(message.task)
   } else {
-    await read(task)
+    onCredit?.(message.rows)
   }
-  port.close()
+})
+
+function perform(task: ReaderTask): Promise<void> {
+  switch (task.kind) {
+    case 'analyze':
+      return analyze(task)
+    case 'recurrence':
+      return findRecurrence(task)
+    case 'read':
+      return read(task)
+  }
 }
 
 function send(message: ReaderMessage, transfer: ArrayBuffer[] = []): void {
@@ -113,10 +128,10 @@ async function analyze(task: Extract<ReaderTask, { kind: 'analyze' }>): Promise<
 async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> {
   const credits: number[] = []
   let wake: (() => void) | null = null
-  port?.on('message', (credit: Credit) => {
-    credits.push(credit.rows)
+  onCredit = (rows) => {
+    credits.push(rows)
     wake?.()
-  })
+  }
   const nextCredit = async (): Promise<number> => {
     while (credits.length === 0) {
       await new Promise<void>((resolve) => {
@@ -211,6 +226,7 @@ async function read(task: Extract<ReaderTask, { kind: 'read' }>): Promise<void> 
     inHand[0] = 0
   }
   await flush(false)
+  onCredit = null
   send({ kind: 'end', next: last })
 }
 

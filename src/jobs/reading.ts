@@ -3,7 +3,7 @@ import type { Cursor } from '../adapters/source.js'
 import { FatalError, RetryableError } from '../errors.js'
 import type { ColumnEvidence } from '../pipeline/types.js'
 import type { ReadChunk } from './chunk-builder.js'
-import type { Credit, ReaderMessage, ReaderTask } from './reader-thread.js'
+import type { Credit, ParentMessage, ReaderMessage, ReaderTask } from './reader-thread.js'
 import { Recurrence } from './recurrence.js'
 
 /** Heap of the reading thread, in MiB: its own limit, so that a monstrous file ends the thread and not the worker. */
@@ -52,13 +52,67 @@ function stalled(): Error {
   return new RetryableError('READER_STALLED', 'The reading thread gave no sign of life and was ended.')
 }
 
+/** A thread that is done waits so long for another file before it ends: starting one takes longer than reading a short file. Milliseconds. */
+const IDLE_MS = 5000
+
+/** The thread that waits; one is enough for the phases of a run, which follow one another. */
+let idle: { readonly thread: Worker; readonly end: NodeJS.Timeout } | null = null
+
+const limits = {
+  resourceLimits: { maxOldGenerationSizeMb: READER_HEAP_MIB, maxYoungGenerationSizeMb: READER_YOUNG_MIB },
+  // Nothing in the environment is the reader's business.
+  env: {},
+}
+
 function startThread(task: ReaderTask, script: URL): Worker {
-  return new Worker(script, {
-    workerData: task,
-    resourceLimits: { maxOldGenerationSizeMb: READER_HEAP_MIB, maxYoungGenerationSizeMb: READER_YOUNG_MIB },
-    // Nothing in the environment is the reader's business.
-    env: {},
-  })
+  if (script !== THREAD) {
+    return new Worker(script, { workerData: task, ...limits })
+  }
+  const thread = takeIdle() ?? new Worker(THREAD, limits)
+  thread.postMessage({ task } satisfies ParentMessage)
+  return thread
+}
+
+function takeIdle(): Worker | null {
+  if (idle === null) {
+    return null
+  }
+  const { thread, end } = idle
+  idle = null
+  clearTimeout(end)
+  quiet(thread)
+  thread.ref()
+  return thread
+}
+
+function quiet(thread: Worker): void {
+  for (const event of ['message', 'error', 'exit']) {
+    thread.removeAllListeners(event)
+  }
+}
+
+/** Lets a thread go. `done`: it has answered all that it was asked for, and may be asked for something else. */
+async function leave(thread: Worker, script: URL, done: boolean): Promise<void> {
+  quiet(thread)
+  if (!done || script !== THREAD || idle !== null) {
+    await thread.terminate()
+    return
+  }
+  const forget = () => {
+    if (idle?.thread === thread) {
+      clearTimeout(idle.end)
+      idle = null
+    }
+  }
+  thread.on('error', forget)
+  thread.on('exit', forget)
+  thread.unref()
+  const end = setTimeout(() => {
+    forget()
+    void thread.terminate()
+  }, IDLE_MS)
+  end.unref()
+  idle = { thread, end }
 }
 
 /** Reads the whole file once. Rejects with the signal's reason when aborted. */
@@ -106,6 +160,7 @@ async function answerOf<T>(
   const thread = startThread(task, script)
   const abort = () => void thread.terminate()
   let silence: NodeJS.Timeout | undefined
+  let answered = false
   signal.addEventListener('abort', abort, { once: true })
   try {
     return await new Promise<T>((resolve, reject) => {
@@ -114,6 +169,7 @@ async function answerOf<T>(
         silence?.refresh()
         const answer = take(message)
         if (answer !== null) {
+          answered = true
           resolve(answer)
         }
       })
@@ -129,7 +185,7 @@ async function answerOf<T>(
   } finally {
     clearTimeout(silence)
     signal.removeEventListener('abort', abort)
-    await thread.terminate()
+    await leave(thread, script, answered && !signal.aborted)
   }
 }
 
@@ -152,6 +208,8 @@ export class Reading {
   /** Where a thread that replaces this one starts: behind the last chunk that has arrived. */
   #from: Cursor | null
   #ended = false
+  /** The thread in hand has come to the end of the file. */
+  #done = false
   #closed = false
   #error: Error | null = null
   #wake: (() => void) | null = null
@@ -185,6 +243,7 @@ export class Reading {
         this.#from = message.chunk.next
       } else if (message.kind === 'end') {
         this.#ended = true
+        this.#done = true
       }
       this.#wake?.()
     })
@@ -298,7 +357,7 @@ export class Reading {
   async close(): Promise<void> {
     this.#ended = true
     this.#closed = true
-    await this.#thread.terminate()
+    await leave(this.#thread, this.#script, this.#done)
   }
 }
 

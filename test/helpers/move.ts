@@ -301,7 +301,7 @@ export class Move {
       [...this.simulator.rows(object)]
         // A person account moves in as its contact, and of a series its events.
         .filter((row) => !(object === 'Account' && row.IsPersonAccount === true) && row.IsRecurrence !== true)
-        .map((row) => `${this.vendor.system}/${account}/${object}/${String(row.id ?? row.Id)}`),
+        .map((row) => `${this.vendor.system}/${account}/${object}/${(row.id ?? row.Id) as string}`),
     )
     assert.deepEqual(rows.map(({ id }) => id).sort(), there.sort())
   }
