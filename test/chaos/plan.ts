@@ -22,6 +22,7 @@ import {
   undisturbedImport,
   workerKills,
 } from './scenarios.js'
+import { silentNetwork } from './silence.js'
 import { fullDisk } from './space.js'
 import { disconnects } from './subscriber.js'
 
@@ -47,6 +48,7 @@ export interface Plan {
   readonly cancels: number
   readonly cancelRows: number
   readonly conservation: number
+  readonly silences: number
   readonly stops: number
   readonly apiStops: number
   readonly deploys: number
@@ -73,6 +75,7 @@ export const full: Plan = {
   cancels: 20,
   cancelRows: 20_000,
   conservation: 1000,
+  silences: 5,
   stops: 50,
   apiStops: 20,
   deploys: 10,
@@ -92,13 +95,14 @@ export const quick: Plan = {
   subscriberRows: 5000,
   disconnects: 10,
   noticeKills: 5,
-  seeds: 5,
+  seeds: 3,
   cuts: 10,
   apiKills: 3,
   samePeople: 5000,
   cancels: 20,
-  cancelRows: 4000,
+  cancelRows: 2000,
   conservation: 50,
+  silences: 1,
   stops: 20,
   apiStops: 2,
   deploys: 2,
@@ -119,8 +123,8 @@ export interface Setting {
 export interface Scenario {
   /** As `--only` names it. */
   readonly name: string
-  /** Also part of every `npm test`, in small. */
-  readonly always: boolean
+  /** The test file that carries it out in small with every `npm test`; null: none. */
+  readonly always: 'crash' | 'orders' | null
   readonly run: (setting: Setting) => Promise<Result>
 }
 
@@ -128,93 +132,98 @@ export interface Scenario {
 export const scenarios: readonly Scenario[] = [
   {
     name: 'worker-kills',
-    always: true,
+    always: 'crash',
     run: async ({ house, plan, contacts }) => workerKills(house, await contacts(), plan),
   },
   {
     name: 'freezes',
-    always: true,
+    always: 'crash',
     run: async ({ house, plan, contacts }) => freezes(house, await contacts(), plan.freezes),
   },
   {
     name: 'server-kills',
-    always: true,
+    always: 'crash',
     run: async ({ house, server, plan, contacts }) => serverKills(house, server, await contacts(), plan.serverKills),
   },
   {
     name: 'undo-kills',
-    always: true,
+    always: null,
     run: async ({ house, plan, seed, contacts }) =>
       rollback(house, await undisturbedImport(house, await contacts()), plan.undoKills, 0, seed),
   },
   {
     name: 'undo',
-    always: false,
+    always: null,
     run: async ({ house, seed, contacts }) =>
       rollback(house, await undisturbedImport(house, await contacts()), 0, 0, seed),
   },
   {
     name: 'undo-edits',
-    always: true,
+    always: 'crash',
     run: async ({ house, plan, seed, contacts }) =>
       rollback(house, await undisturbedImport(house, await contacts()), 0, plan.edits, seed + 1),
   },
   {
     name: 'subscribers',
-    always: true,
+    always: 'crash',
     run: ({ house, plan, seed }) => disconnects(house, { rows: plan.subscriberRows, seed }, plan.disconnects),
   },
   {
     name: 'notices',
-    always: true,
+    always: 'crash',
     run: ({ house, plan, seed }) => noticeKills(house, plan.noticeKills, seed),
   },
   {
     name: 'faults',
-    always: true,
+    always: 'orders',
     run: ({ house, plan, seed }) => faults(house, seed, plan.seeds),
   },
   {
     name: 'poison',
-    always: true,
+    always: null,
     run: ({ house, plan, seed }) => poison(house, plan.poison.rows, plan.poison.actions, seed),
   },
-  { name: 'cuts', always: false, run: ({ house, plan, seed }) => connectionCuts(house, seed, plan.cuts) },
-  { name: 'api-kills', always: false, run: ({ house, plan, seed }) => apiKills(house, seed, plan.apiKills) },
-  { name: 'same-people', always: false, run: ({ house, plan, seed }) => samePeople(house, seed, plan.samePeople) },
+  { name: 'cuts', always: null, run: ({ house, plan, seed }) => connectionCuts(house, seed, plan.cuts) },
+  { name: 'api-kills', always: null, run: ({ house, plan, seed }) => apiKills(house, seed, plan.apiKills) },
+  { name: 'same-people', always: null, run: ({ house, plan, seed }) => samePeople(house, seed, plan.samePeople) },
   {
     name: 'editors',
-    always: false,
+    always: null,
     run: async ({ house, contacts }) => truthOfChanges(house, await contacts(), 8),
   },
   {
     name: 'cancels',
-    always: true,
+    always: 'orders',
     run: ({ house, plan, seed }) => cancels(house, seed, plan.cancels, plan.cancelRows),
   },
-  { name: 'sums', always: true, run: ({ house, plan, seed }) => conservation(house, seed, plan.conservation) },
-  { name: 'clocks', always: false, run: async ({ house, contacts }) => wrongClocks(house, await contacts()) },
-  { name: 'migrations', always: false, run: ({ plan }) => migrateUnderLoad(plan.rows) },
-  { name: 'full-disk', always: false, run: async ({ house, contacts }) => fullDisk(house, await contacts()) },
+  { name: 'sums', always: 'orders', run: ({ house, plan, seed }) => conservation(house, seed, plan.conservation) },
+  { name: 'clocks', always: null, run: async ({ house, contacts }) => wrongClocks(house, await contacts()) },
+  { name: 'migrations', always: null, run: ({ plan }) => migrateUnderLoad(plan.rows) },
+  { name: 'full-disk', always: null, run: async ({ house, contacts }) => fullDisk(house, await contacts()) },
+  {
+    name: 'silence',
+    always: null,
+    run: async ({ house, plan, contacts }) => silentNetwork(house, await contacts(), plan.silences),
+  },
   {
     name: 'stops',
-    always: true,
+    always: 'orders',
     run: async ({ house, plan, contacts }) => stops(house, await contacts(), plan.stops),
   },
-  { name: 'api-stops', always: true, run: ({ house, plan }) => apiStops(house, plan.apiStops) },
+  { name: 'api-stops', always: 'orders', run: ({ house, plan }) => apiStops(house, plan.apiStops) },
   {
     name: 'deploys',
-    always: false,
+    always: null,
     run: async ({ house, plan, contacts }) => rollingDeploys(house, await contacts(), plan.deploys),
   },
   {
     name: 'database-away',
-    always: true,
+    always: null,
     run: async ({ house, server, plan, contacts }) => databaseAway(house, server, await contacts(), plan.awaySeconds),
   },
   {
     name: 'repeats',
-    always: false,
+    always: null,
     run: async ({ house, plan, seed }) => {
       const sizes = { rows: plan.otherRows, kills: plan.kills / 2, seed }
       return workerKills(house, await repeatsReference(house, sizes), sizes)
@@ -222,12 +231,12 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'activities',
-    always: false,
+    always: null,
     run: async ({ house, plan, activities }) => workerKills(house, await activities(), { kills: plan.kills / 2 }),
   },
   {
     name: 'two-types',
-    always: false,
+    always: null,
     run: async ({ house, plan, seed, contacts, activities }) =>
       contactAndActivityRuns(house, await contacts(), await activities(), {
         rows: plan.otherRows,
@@ -237,7 +246,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'two-runs',
-    always: false,
+    always: null,
     run: ({ house, plan, seed }) => twoContactRuns(house, { rows: plan.otherRows, kills: plan.kills / 2, seed }),
   },
 ]
