@@ -11,6 +11,7 @@ npm run bench -- export [--rows N] [--pairs K] [--only XLSX ...]  exports agains
 npm run bench -- memory [--only ndjson|xlsx] [--quick]     memory for files of 10 MB, 100 MB and 1 GB
 npm run bench -- mapping [--half tuning|unseen|more|later] the mapping suggestion against labelled columns
 npm run bench -- plan [--rows N]                            plans beside the imports that they are about
+npm run bench -- migration [--only salesforce ...] [--rows N] whole companies moving in from simulators, N contacts each
 npm run bench -- hostile                                   a neighbour's answers while a hostile file is looked at
 npm run bench -- subscribers [--quick]                     1,000 subscribers of 50 tenants
 npm run bench -- duplicates [--rows N] [--quick] [--fit]    possible duplicates: how well they are found, and the cost
@@ -98,6 +99,14 @@ switch (positionals[0]) {
   case 'plan': {
     const { benchPlan } = await import('./plan.js')
     await benchPlan(number(values.rows, values.quick ? 100_000 : 1_000_000))
+    break
+  }
+  case 'migration': {
+    const { benchMigration, systems } = await import('./migration.js')
+    await benchMigration({
+      contacts: number(values.rows, values.quick ? 20_000 : 200_000),
+      only: systems.filter((system) => values.only === undefined || values.only.includes(system)),
+    })
     break
   }
   case 'hostile': {

@@ -19,22 +19,21 @@ export interface OpenVendor {
 export type OpenVendorOf = (tenantId: string, integrationId: string) => Promise<OpenVendor>
 
 /** Loaded where they are needed: most workers never speak to most of them. */
-const adapters: Readonly<Partial<Record<CrmSystem, () => Promise<VendorAdapter>>>> = {
+const adapters: Readonly<Record<CrmSystem, () => Promise<VendorAdapter>>> = {
   hubspot: async () => (await import('../adapters/hubspot/index.js')).hubspot,
   pipedrive: async () => (await import('../adapters/pipedrive/index.js')).pipedrive,
   salesforce: async () => (await import('../adapters/salesforce/index.js')).salesforce,
 }
 
+/** The adapter of a service. */
+export function openAdapter(system: CrmSystem): Promise<VendorAdapter> {
+  return adapters[system]()
+}
+
 /** Opens an integration. Refuses INTEGRATION_NOT_CONNECTED. */
 export async function openVendor(door: IntegrationDoor, tenantId: string, integrationId: string): Promise<OpenVendor> {
   const client = await openVendorClient(door, tenantId, integrationId)
-  const adapter = await adapters[client.system]?.()
-  if (adapter === undefined) {
-    client.close()
-    throw new Refusal('INVALID_STATE', `Nothing can be moved in from ${systemNames[client.system]} yet.`, [
-      'integrationId',
-    ])
-  }
+  const adapter = await openAdapter(client.system)
   return {
     adapter,
     api: client.api,

@@ -7,6 +7,11 @@ import { Hidden } from '../../src/hidden.js'
 import type { CrmSystem } from '../../src/systems.js'
 import type { Simulator } from './common/types.js'
 
+/** What is asked of a simulator to speak to it; the simulator itself may run in another process. */
+export interface Simulated extends Pick<Simulator, 'url' | 'now' | 'advance' | 'setClock'> {
+  readonly oauth: { connect(): { readonly accessToken: string } }
+}
+
 /** Close it before the simulator. Waits pass at once by moving the simulator's clock; a planned pause does the same. */
 export interface SimulatedApi extends VendorApi {
   /** Requests that went out, further attempts included. */
@@ -17,7 +22,7 @@ export interface SimulatedApi extends VendorApi {
 }
 
 /** Signs in without a browser, and again wherever a token is not taken any more. */
-export function apiOf(simulator: Simulator, system: CrmSystem): SimulatedApi {
+export function apiOf(simulator: Simulated, system: CrmSystem): SimulatedApi {
   let token = simulator.oauth.connect().accessToken
   let cost = 0
   let sent = 0
