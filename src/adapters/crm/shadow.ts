@@ -103,9 +103,10 @@ export function shadowRecords(plan: WritePlan, shadowed: ReadonlySet<string> = n
     copy(
       of.table,
       `select r.* from stage s cross join lateral (
-        select r.* from ${REAL}.record_identity i join ${REAL}.${of.table} r on r.tenant_id = ${tenant} and r.id = i.record_id
+        select r.* from ${REAL}.record_identity i cross join lateral (
+          select * from ${REAL}.${of.table} r where r.tenant_id = ${tenant} and r.id = i.record_id and r.deleted_at is null limit 1) r
         where i.tenant_id = ${tenant} and i.record_type = ${text(of.name)} and i.source_system = ${named.system} and i.external_id = ${named.id}
-          and r.deleted_at is null limit 1) r
+        limit 1) r
       where ${rows} and ${value} is not null`,
     )
   }
