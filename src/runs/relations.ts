@@ -79,7 +79,9 @@ async function link(
            select i.id from ${to.table} i where i.tenant_id = $1 and i.external_id = p.value and i.source_system = p.source_system and i.deleted_at is null
            union select i.record_id from record_identity i where i.tenant_id = $1 and i.record_type = '${to.name}'
              and i.source_system = p.source_system and i.external_id = p.value) k
-         join ${to.table} r on r.tenant_id = $1 and r.id = k.id and r.deleted_at is null limit 2`
+         -- The limit keeps the planner from going through the whole table for each of them.
+         cross join lateral (select from ${to.table} r where r.tenant_id = $1 and r.id = k.id and r.deleted_at is null limit 1) r
+         limit 2`
       : `select r.id from ${to.table} r where r.tenant_id = $1 and r.${column} = p.value and r.deleted_at is null limit 2`
   // Waited for here and not in the update, whose `old` is what stood before the waiting where a trigger changes the row.
   await tx.query(`select from ${type.table} where tenant_id = $1 and id = any ($2::uuid[]) order by id for update`, [
