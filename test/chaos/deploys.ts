@@ -1,6 +1,8 @@
 /** What operators do to processes: stop them, replace them by another version, take the database away and bring it back. */
 import { cpSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import WebSocket from 'ws'
@@ -172,40 +174,39 @@ function slowUpload(front: Front, token: string, input: object, file: string) {
     `--${boundary}--\r\n`,
   ].join('')
   const begun = Promise.withResolvers<void>()
-  const ended = (async () => {
-    const half = Math.floor(body.length * 0.9)
-    const stream = new ReadableStream<Uint8Array>({
-      async start(controller) {
-        controller.enqueue(Buffer.from(body.slice(0, half)))
-        begun.resolve()
-        await pause(300)
-        controller.enqueue(Buffer.from(body.slice(half)))
-        controller.close()
-      },
-    })
-    try {
-      const response = await fetch(`${front.url}/graphql`, {
+  const half = Math.floor(body.length * 0.9)
+  const ended = new Promise<string>((resolve) => {
+    const sending = request(
+      `${front.url}/graphql`,
+      {
         method: 'POST',
         headers: {
           authorization: `Bearer ${token}`,
           accept: 'application/json',
           'apollo-require-preflight': 'true',
           'content-type': `multipart/form-data; boundary=${boundary}`,
+          'content-length': body.length,
         },
-        body: stream,
-        duplex: 'half',
-      } as RequestInit)
-      const text = await response.text()
-      return response.status >= 500
-        ? 'asked to try again'
-        : text.includes('"importRun":{"id"')
-          ? 'taken'
-          : `${response.status} ${text}`
-    } catch {
-      // The connection was closed: whoever has a key tries again.
-      return 'asked to try again'
-    }
-  })()
+      },
+      (response) => {
+        text(response).then(
+          (said) =>
+            resolve(
+              (response.statusCode ?? 500) >= 500
+                ? 'asked to try again'
+                : said.includes('"importRun":{"id"')
+                  ? 'taken'
+                  : `${response.statusCode} ${said}`,
+            ),
+          () => resolve('asked to try again'),
+        )
+      },
+    )
+    // The connection was closed: whoever has a key tries again.
+    sending.on('error', () => resolve('asked to try again'))
+    sending.write(body.slice(0, half), () => begun.resolve())
+    setTimeout(() => sending.end(body.slice(half)), 300)
+  })
   return { begun: begun.promise, ended }
 }
 

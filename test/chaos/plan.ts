@@ -50,6 +50,7 @@ export interface Plan {
   readonly conservation: number
   readonly silences: number
   readonly stops: number
+  readonly stopRows: number
   readonly apiStops: number
   readonly deploys: number
   /** How long the database is away. */
@@ -77,6 +78,7 @@ export const full: Plan = {
   conservation: 1000,
   silences: 5,
   stops: 50,
+  stopRows: 200_000,
   apiStops: 20,
   deploys: 10,
   awaySeconds: 300,
@@ -95,15 +97,16 @@ export const quick: Plan = {
   subscriberRows: 5000,
   disconnects: 10,
   noticeKills: 5,
-  seeds: 3,
+  seeds: 2,
   cuts: 10,
   apiKills: 3,
   samePeople: 5000,
   cancels: 20,
-  cancelRows: 2000,
-  conservation: 50,
+  cancelRows: 1000,
+  conservation: 30,
   silences: 1,
   stops: 20,
+  stopRows: 8000,
   apiStops: 2,
   deploys: 2,
   awaySeconds: 3,
@@ -208,7 +211,8 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'stops',
     always: 'orders',
-    run: async ({ house, plan, contacts }) => stops(house, await contacts(), plan.stops),
+    run: async ({ house, plan, seed }) =>
+      stops(house, await contactReference(house, { rows: plan.stopRows, kills: 0, seed }), plan.stops),
   },
   { name: 'api-stops', always: 'orders', run: ({ house, plan }) => apiStops(house, plan.apiStops) },
   {
