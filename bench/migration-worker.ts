@@ -5,7 +5,7 @@ import { openAdapter } from '../src/runs/vendors.js'
 import type { CrmSystem } from '../src/systems.js'
 import { apiOf } from '../test/simulators/api.js'
 
-const [system, url = '', accessToken = ''] = process.argv.slice(2) as [CrmSystem, string, string]
+const [system, url = '', accessToken = ''] = process.argv.slice(2) as [CrmSystem, string?, string?]
 const adapter = await openAdapter(system)
 const api = apiOf(
   {

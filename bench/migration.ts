@@ -19,9 +19,10 @@ import { defaultImportOptions } from '../src/runs/imports.js'
 import { askOfMigration, createMigration, migrationObjects } from '../src/runs/migrations.js'
 import { findRun } from '../src/runs/read.js'
 import type { MigrationRunRow } from '../src/runs/types.js'
+import { ALLOCATOR, YOUNG_SPACE } from '../src/supervisor.js'
 import type { CrmSystem } from '../src/systems.js'
 import type { FromSimulator, SimulatorStart, ToSimulator } from './migration-messages.js'
-import { MemoryWatch } from './processes.js'
+import { MemoryWatch, pssOf } from './processes.js'
 import { keepResult, machine, printTable } from './report.js'
 import { type BenchServer, startServer } from './server.js'
 
@@ -123,6 +124,8 @@ interface Measured {
     readonly all: number
     readonly delta: number
   }
+  /** Of the worker without its children. */
+  readonly stagesMiB: Readonly<Record<string, number>>
   readonly peaksMiB: Readonly<Record<string, number>>
   readonly peakMiB: number
   readonly simulatorMiB: number
@@ -187,6 +190,7 @@ async function move(server: BenchServer, system: CrmSystem, contacts: number): P
   const simulator = await Simulation.start({ system, counts })
   const ownerUrl = await server.createDatabase()
   const env = {
+    ...ALLOCATOR,
     PORTAGE_DATA_DIR: join(server.folder, system),
     PORTAGE_LOG_LEVEL: 'warn',
     DATABASE_URL: ownerUrl,
@@ -196,7 +200,7 @@ async function move(server: BenchServer, system: CrmSystem, contacts: number): P
   const worker = await started('migration-worker', [system, simulator.last.url, simulator.last.token], env)
   const control = await Lane.open(laneOptions(ownerUrl, 'bench'))
   try {
-    const migration = await Moving.create(control, ownerUrl, system, company)
+    const migration = await Moving.create(control, ownerUrl, system, company, worker.pid ?? 0)
     await migration.rest('AWAITING_MAPPING')
     const looked = (await simulator.tell({ do: 'stand' })).requests
     const memory = new MemoryWatch(worker.pid ?? 0, SAMPLE_MS)
@@ -214,6 +218,7 @@ async function move(server: BenchServer, system: CrmSystem, contacts: number): P
       throw new Error(`the migration is ${promoted.status}: ${JSON.stringify(flaws ?? promoted.statusReason, null, 1)}`)
     }
     const seconds = { ...migration.seconds }
+    const stagesMiB = { ...migration.peaks }
     const { rows, estimated } = await migration.sizes(system)
     const least = company.objects.reduce((sum, [object]) => sum + company.least(object, staged.counts[object] ?? 0), 0)
 
@@ -240,6 +245,7 @@ async function move(server: BenchServer, system: CrmSystem, contacts: number): P
         all: proven.requests,
         delta: later.requests - proven.requests,
       },
+      stagesMiB,
       peaksMiB: Object.fromEntries([...memory.peaks].map(([name, bytes]) => [name, Math.round(bytes / MEBIBYTE)])),
       peakMiB: memory.peakSum(() => true) / MEBIBYTE,
       simulatorMiB: memoryOfSimulator.peakSum(() => true) / MEBIBYTE,
@@ -260,16 +266,26 @@ class Moving {
   readonly #lane: Lane
   readonly #tenantId: string
   readonly #id: string
+  readonly #worker: number
+  /** By stage: the greatest memory of the worker without its children. MiB. */
+  readonly peaks: Record<string, number> = {}
   /** By stage. */
   readonly seconds: Record<string, number> = {}
 
-  private constructor(lane: Lane, tenantId: string, id: string) {
+  private constructor(lane: Lane, tenantId: string, id: string, worker: number) {
+    this.#worker = worker
     this.#lane = lane
     this.#tenantId = tenantId
     this.#id = id
   }
 
-  static async create(lane: Lane, ownerUrl: string, system: CrmSystem, company: Company): Promise<Moving> {
+  static async create(
+    lane: Lane,
+    ownerUrl: string,
+    system: CrmSystem,
+    company: Company,
+    worker: number,
+  ): Promise<Moving> {
     const { id: tenantId } = await createTenant(ownerUrl, `bench-${system}`)
     const integrationId = newId()
     const id = await withTenant(lane, tenantId, async (tx) => {
@@ -291,7 +307,7 @@ class Moving {
         })),
       })
     })
-    return new Moving(lane, tenantId, id)
+    return new Moving(lane, tenantId, id, worker)
   }
 
   ask(goal: 'STAGE' | 'PROMOTE' | 'DELTA'): Promise<void> {
@@ -307,11 +323,12 @@ class Moving {
       }
       const now = performance.now()
       this.seconds[run.stage] = (this.seconds[run.stage] ?? 0) + (at === run.stage ? (now - last) / 1000 : 0)
+      this.peaks[run.stage] = Math.max(this.peaks[run.stage] ?? 0, Math.round(pssOf(this.#worker) / MEBIBYTE))
       last = now
       at = run.stage
       const line = `${run.stage} ${run.status}`
       if (line !== said) {
-        console.log(`${new Date().toISOString()} ${line} ${JSON.stringify(run.counts)}`)
+        console.log(`${new Date().toISOString()} ${line} ${JSON.stringify(run.counts)} ${JSON.stringify(this.peaks)}`)
         said = line
       }
       if (!['QUEUED', 'RUNNING', 'PAUSING'].includes(run.status)) {
@@ -374,7 +391,11 @@ class Simulation {
 }
 
 function forked(name: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
-  const child = fork(join(import.meta.dirname, `${name}.js`), args, { env, execArgv: ['--enable-source-maps'] })
+  const execArgv = [
+    '--enable-source-maps',
+    ...(name === 'migration-worker' ? [`--max-semi-space-size=${YOUNG_SPACE.worker}`] : []),
+  ]
+  const child = fork(join(import.meta.dirname, `${name}.js`), args, { env, execArgv })
   process.once('exit', () => child.kill('SIGKILL'))
   return child
 }

@@ -208,14 +208,14 @@ interface ChildOrder {
  * in each worker. In the API most of it would be blocks of uploads that nobody needs any more: with 2 an upload of 160 MB
  * takes 43 MB less than with 8 and is no slower (measured).
  */
-const YOUNG_SPACE: Readonly<Record<ProcessRole, number>> = { all: 8, api: 2, worker: 8 }
+export const YOUNG_SPACE: Readonly<Record<ProcessRole, number>> = { all: 8, api: 2, worker: 8 }
 
 /**
  * Settings of glibc's allocator (others ignore them): few arenas, and blocks from 64 KiB on, which is what files and rows pass
  * through in, are given back when they are free instead of being kept for later. A worker that imports a workbook of 100 MB takes 166
  * MiB instead of 248, in the same time (measured).
  */
-const ALLOCATOR = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '1048576' }
+export const ALLOCATOR = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '1048576' }
 
 function launch(name: string, config: Config, order: ChildOrder): ChildProcess {
   return fork(fileURLToPath(new URL('./main.js', import.meta.url)), [name], {

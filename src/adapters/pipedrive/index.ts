@@ -515,26 +515,28 @@ async function countOf(api: VendorApi, list: List, signal: AbortSignal): Promise
 }
 
 async function lastOffset(api: VendorApi, { path, cost }: List, signal: AbortSignal): Promise<number> {
-  const has = async (start: number): Promise<boolean> =>
-    (await listOf(api, { method: 'GET', path, query: { start, limit: 1 }, cost, signal })).length > 0
-  let above = PAGE_ROWS
+  const from = async (start: number, limit: number): Promise<number> =>
+    (await listOf(api, { method: 'GET', path, query: { start, limit }, cost, signal })).length
   let below = 0
-  if (!(await has(0))) {
-    return 0
+  // The first page says it of small lists.
+  const first = await from(0, PAGE_ROWS)
+  if (first < PAGE_ROWS) {
+    return first
   }
-  while (await has(above)) {
+  let above = PAGE_ROWS
+  for (; (await from(above, 1)) > 0; above *= 4) {
     below = above
-    above *= 4
   }
-  while (above - below > 1) {
+  while (above - below > PAGE_ROWS) {
     const middle = Math.floor((above + below) / 2)
-    if (await has(middle)) {
+    if ((await from(middle, 1)) > 0) {
       below = middle
     } else {
       above = middle
     }
   }
-  return above
+  // The end lies within one page.
+  return below + (await from(below, PAGE_ROWS))
 }
 
 /** What a person should know of a row. */
