@@ -19,6 +19,8 @@ Usage: npm run -s portage -- COMMAND [options]
   rollback RUN           undo an import
   bundle export -o FILE  write everything of a tenant into one signed file
   bundle import FILE     take such a file in
+  migrate create CONN    move in from another CRM; connections, objects, stage, promote, verify, delta,
+                         watch and show follow migrate, too
   audit export -o FILE   write the audit to a file that can be checked anywhere
   audit verify [FILE]    check the audit of a tenant, or such a file without a server
   webhook list           list webhooks; save, delete, deliveries and replay follow webhook, too
@@ -200,6 +202,28 @@ verify without a file has the server check its database; with one it needs no se
 1 broken. Needs the permission AUDIT_READ.
 
 Example: npm run -s portage -- audit export -o audit.ndjson && npm run -s portage -- audit verify audit.ndjson`,
+  migrate: `portage migrate: move in from another CRM
+
+Usage: npm run -s portage -- migrate connections
+       npm run -s portage -- migrate objects CONNECTION
+       npm run -s portage -- migrate create CONNECTION [--object contacts=contact ...] [options]
+       npm run -s portage -- migrate stage|promote|verify|delta MIGRATION
+       npm run -s portage -- migrate watch|show MIGRATION
+
+  --object O=T           an object of the CRM and what its records become: contact, lead, property or activity; in load
+                         order; may be repeated (default: all objects that have a suggestion, as objects lists them)
+  --sample N             of create: only N records of each object, and all that they refer to
+  --filter O=CONDITION   of create: only these records, in the words of the CRM; may be repeated
+  --changed-here C       of create: keep (default) what was changed here since when a delta brings it, or overwrite it
+  --json                 JSON lines instead of text: one per stage, the migration last
+${connection}
+
+create looks at the objects; stage reads them and shows what would happen without writing a record; promote writes and proves;
+delta reads what has changed since. A command ends when the migration waits for the next one. A pause for a limit of the CRM
+ends by itself; after Ctrl-C the migration goes on, and watch shows it. "rollback MIGRATION" undoes all of it. Connections are
+made in the console or with the API.
+
+Example: npm run -s portage -- migrate create int_2xZ --object companies=contact --object contacts=contact --sample 100`,
   webhook: `portage webhook: addresses that are told what happens
 
 Usage: npm run -s portage -- webhook list

@@ -12,6 +12,7 @@ import { help, isCommand } from './help.js'
 import { importFile } from './import.js'
 import { inspect } from './inspect.js'
 import type { Io } from './io.js'
+import { migrate } from './migrate.js'
 import { confirm, Interrupted, plan } from './plan.js'
 import { webhook } from './webhook.js'
 
@@ -23,6 +24,7 @@ const commands: Readonly<Record<string, (args: readonly string[], connect: Conne
   export: exportRecords,
   import: importFile,
   inspect,
+  migrate,
   plan,
   rollback,
   runs,
