@@ -36,10 +36,11 @@ const BACK_OFF_MS = [0, 250, 1000, 2000, 5000]
 /** The lease is renewed this often by the worker's own clock, besides by every chunk. */
 const RENEW_MS = 1000
 
-export async function advanceRun(context: WorkerContext, payload: AdvanceRunPayload): Promise<void> {
+/** Takes charge of a run and works on it for a slice. False: there was nothing to take. */
+export async function advanceRun(context: WorkerContext, payload: AdvanceRunPayload): Promise<boolean> {
   const claim = await context.control.use((lane) => claimRun(lane, payload, context.holder))
   if (claim === null) {
-    return
+    return false
   }
   const lost = new AbortController()
   const renewal = renewLease(context, claim, lost)
@@ -57,6 +58,7 @@ export async function advanceRun(context: WorkerContext, payload: AdvanceRunPayl
     renewal.stop()
   }
   await context.control.use((lane) => releaseRun(lane, claim, context.holder, end, progressed))
+  return true
 }
 
 async function work(context: WorkerContext, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {

@@ -13,7 +13,7 @@ import { countConflicts } from '../runs/rollback.js'
 import type { OnRollbackConflict } from '../runs/types.js'
 import { type Claim, laneName, takeTurn } from './claim.js'
 import { laneOptions, type WorkerContext } from './context.js'
-import { othersWait, SLICE_MS, type SliceEnd, StoppedError } from './slice.js'
+import { othersWait, SLICE_LEAST_MS, type SliceEnd, StoppedError } from './slice.js'
 
 export async function rollBackRun(context: WorkerContext, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {
   const run = await context.control.use((lane) =>
@@ -57,6 +57,7 @@ export async function rollBackRun(context: WorkerContext, claim: Claim, lost: Ab
       }
     }
     const started = performance.now()
+    let looked = started
     let cursor = run.cursor
     let kept = run.kept
     for (;;) {
@@ -112,10 +113,10 @@ export async function rollBackRun(context: WorkerContext, claim: Claim, lost: Ab
       rowsTotal.inc({ outcome: 'kept' }, next.kept)
       kept += next.kept
       cursor = next.cursor
-      if (
-        context.stopping.aborted ||
-        (performance.now() - started > SLICE_MS && (await othersWait(context, claim.runId)))
-      ) {
+      const now = performance.now()
+      const looks = now - looked > SLICE_LEAST_MS
+      looked = looks ? now : looked
+      if (context.stopping.aborted || (looks && (await othersWait(context, claim, now - started)))) {
         return { kind: 'more', delayMs: 0 }
       }
     }

@@ -27,7 +27,7 @@ import { laneOptions, type WorkerContext } from './context.js'
 import { type Import, loadImport, withoutType } from './import-job.js'
 import { Reading } from './reading.js'
 import { settleRelations } from './settle-relations.js'
-import { othersWait, SLICE_MS, type SliceEnd, StoppedError } from './slice.js'
+import { othersWait, SLICE_LEAST_MS, type SliceEnd, StoppedError } from './slice.js'
 
 /** Rows of a first chunk: small, so that a person sees something happen at once. */
 const FIRST_CHUNK_ROWS = 2000
@@ -133,9 +133,9 @@ async function writeChunks(
         break
       }
       const now = performance.now()
-      if (context.stopping.aborted || (now - started > SLICE_MS && now - looked > 1000)) {
+      if (context.stopping.aborted || now - looked > SLICE_LEAST_MS) {
         looked = now
-        if (context.stopping.aborted || (await othersWait(context, job.claim.runId))) {
+        if (context.stopping.aborted || (await othersWait(context, job.claim, now - started))) {
           end = { kind: 'more', delayMs: 0 }
           break
         }

@@ -1,4 +1,5 @@
 /** What the kinds of work on a run have in common: how a stretch of it ends, and the looks that may end it early. */
+import type { Lane } from '../db/lane.js'
 import { withTenant } from '../db/tx.js'
 import type { RunStatus } from '../runs/status.js'
 import { type Claim, heldByLiving } from './claim.js'
@@ -13,8 +14,17 @@ export type SliceEnd =
   /** It is another run's turn in this tenant and record type: this one keeps its place among those that wait. */
   | { readonly kind: 'turn' }
 
-/** A run makes way for others after this. Milliseconds. */
+/** A run makes way after this when anybody waits. Milliseconds. */
 export const SLICE_MS = 5000
+
+/** And after this when the run of a tenant waits that has none in hand. Milliseconds. */
+const FAIR_SLICE_MS = 2000
+
+/** And after this when its own tenant has several in hand. Milliseconds. */
+const SHORT_SLICE_MS = 500
+
+/** How long a run is left alone at least. Milliseconds. */
+export const SLICE_LEAST_MS = SHORT_SLICE_MS
 
 /** Thrown when a look at the run row showed that the run is not to be worked on any more. */
 export class StoppedError extends Error {}
@@ -36,11 +46,51 @@ export async function stillOurs(context: WorkerContext, claim: Claim, status: Ru
   }
 }
 
-/** Whether somebody waits for a worker: then a long run makes way at the end of its slice. */
-export async function othersWait(context: WorkerContext, runId: string): Promise<boolean> {
-  const rows = await context.presence.session(
-    `select from run_wakeup w where w.run_id <> $1 and w.due_at <= clock_timestamp() and not ${heldByLiving} limit 1`,
-    [runId],
+/**
+ * Whether a run that has been worked on for so long makes way: tenants take turns, so the less of the workers the tenant of a run that
+ * waits has, and the more its own, the sooner.
+ */
+export async function othersWait(context: WorkerContext, claim: Claim, workedMs: number): Promise<boolean> {
+  if (workedMs < SHORT_SLICE_MS) {
+    return false
+  }
+  const [row] = await context.presence.session<{ own: number; anybody: boolean; somebody_else: boolean }>(
+    `with held as (select w.tenant_id, count(*)::int as n from run_wakeup w where ${heldByLiving} group by w.tenant_id),
+     waiting as (
+       select w.tenant_id from run_wakeup w where w.run_id <> $1 and w.due_at <= clock_timestamp() and not ${heldByLiving})
+     select coalesce((select n from held where tenant_id = $2), 1) as own,
+       exists (select from waiting) as anybody,
+       exists (select from waiting w where not exists (select from held h where h.tenant_id = w.tenant_id)) as somebody_else`,
+    [claim.runId, claim.tenantId],
   )
-  return rows.length > 0
+  if (row === undefined || !row.anybody) {
+    return false
+  }
+  return workedMs >= (row.somebody_else ? (row.own > 1 ? SHORT_SLICE_MS : FAIR_SLICE_MS) : SLICE_MS)
+}
+
+/** Work that could be taken up now. */
+export interface Due {
+  readonly tenantId: string
+  readonly runId: string
+}
+
+/** A run that was not its tenant's turn's looks again after 250 ms, and is passed over until then; one with a job on its way is not. */
+const TURN_MS = 250
+
+/**
+ * The run whose turn it is: of the tenant that has fewest in hand, whichever has waited longest. With `idle`, only runs of tenants
+ * that have none in hand. Null: there is none.
+ */
+export async function nextInTurn(presence: Lane, idle = false): Promise<Due | null> {
+  const [row] = await presence.session<Due>(
+    `with held as (select w.tenant_id, count(*) as n from run_wakeup w where ${heldByLiving} group by w.tenant_id)
+     select w.tenant_id as "tenantId", w.run_id as "runId" from run_wakeup w left join held h on h.tenant_id = w.tenant_id
+     where w.due_at <= clock_timestamp() and not ${heldByLiving} and ($1 = false or h.n is null)
+       and (w.sent_until is null or w.sent_until <= clock_timestamp()
+         or w.sent_until > clock_timestamp() + ${TURN_MS} * interval '1 millisecond')
+     order by coalesce(h.n, 0), w.due_at, w.run_id limit 1`,
+    [idle],
+  )
+  return row ?? null
 }

@@ -24,6 +24,7 @@ import { keepHouse } from './housekeeping.js'
 import { Queue } from './job.js'
 import { startScheduler } from './schedules.js'
 import { startSealer } from './seal-audit.js'
+import { type Due, nextInTurn } from './slice.js'
 
 /** The net behind the notifications: how often the wake-up table is looked at anyway, in milliseconds. */
 const SWEEP_MS = 500
@@ -185,26 +186,42 @@ async function startWorking(options: {
   }
   const queue = await Queue.open({ url: databaseUrl, onError: (error) => log.warn({ err: error }, 'queue error') })
   const inHand = new Set<Promise<void>>()
+  const failed = (due: Due) => (error: unknown) => {
+    log.warn(
+      { tenantId: due.tenantId, runId: due.runId, err: error },
+      'a job ended in an error; the run will be taken up again',
+    )
+    if (controlLane.broken !== null && !stopping.aborted) {
+      // Without its control connection the worker can do nothing; a fresh process can.
+      process.exit(1)
+    }
+  }
   await queue.work(config.concurrentRuns, (payload) => {
     if (stopping.aborted) {
       return Promise.resolve()
     }
     const work = Promise.resolve(failpoint('job.taken', controlLane))
-      .then(() => advanceRun(context, payload))
-      .catch((error: unknown) => {
-        log.warn(
-          { tenantId: payload.tenantId, runId: payload.runId, err: error },
-          'a job ended in an error; the run will be taken up again',
-        )
-        if (controlLane.broken !== null && !stopping.aborted) {
-          // Without its control connection the worker can do nothing; a fresh process can.
-          process.exit(1)
-        }
-      })
+      .then(() => advanceInTurn(context, payload))
+      .catch(failed(payload))
     inHand.add(work)
     return work.finally(() => inHand.delete(work))
   })
-  const dispatcher = await startDispatcher(databaseUrl, presence, queue, log, stopping)
+  // Work that cannot be interrupted, e.g. a plan, may have all of this worker: a tenant that has nothing in hand need not wait for it.
+  let express: Promise<unknown> | null = null
+  const takeExpress = async (): Promise<void> => {
+    if (express !== null || inHand.size < config.concurrentRuns || stopping.aborted) {
+      return
+    }
+    const due = await nextInTurn(presence, true)
+    if (due !== null) {
+      express ??= advanceRun(context, due)
+        .catch(failed(due))
+        .finally(() => {
+          express = null
+        })
+    }
+  }
+  const dispatcher = await startDispatcher({ databaseUrl, presence, queue, log, stopping, swept: takeExpress })
   const finder = startFinder({ databaseUrl, presence, log, stopping })
   const scheduler = startScheduler({ databaseUrl, presence, log, stopping })
   const sealer = startSealer({ databaseUrl, presence, keys: auditKeys(config), log, stopping })
@@ -230,6 +247,7 @@ async function startWorking(options: {
       await delivery.close()
       await dispatcher.close()
       await Promise.all(inHand)
+      await express
       await housekeeping
       await queue.stop()
       await controlLane.close()
@@ -295,14 +313,29 @@ async function takePresence(presence: Lane): Promise<number> {
   }
 }
 
+/**
+ * A job says that there is work, and whose turn it is is looked up when it is taken: a tenant that has a hundred runs in the queue has a
+ * hundred jobs there, and one that comes behind them has its turn next all the same. The run that was named is taken up by
+ * the job of the one that went before it.
+ */
+async function advanceInTurn(context: WorkerContext, named: Due): Promise<void> {
+  const due = (await nextInTurn(context.presence)) ?? named
+  if (!(await advanceRun(context, due)) && due.runId !== named.runId) {
+    await advanceRun(context, named)
+  }
+}
+
 /** Turns wake-up rows that are due, and held by no living worker, into jobs. */
-async function startDispatcher(
-  databaseUrl: string,
-  presence: Lane,
-  queue: Queue,
-  log: WorkerContext['log'],
-  stopping: AbortSignal,
-): Promise<Listener> {
+async function startDispatcher(options: {
+  readonly databaseUrl: string
+  readonly presence: Lane
+  readonly queue: Queue
+  readonly log: WorkerContext['log']
+  readonly stopping: AbortSignal
+  /** Called when the jobs have been sent. */
+  readonly swept: () => Promise<void>
+}): Promise<Listener> {
+  const { databaseUrl, presence, queue, log, stopping, swept } = options
   let sweeping: Promise<void> | null = null
   let again = false
   /** Runs that somebody has woken since the last sweep. */
@@ -324,6 +357,7 @@ async function startDispatcher(
       .then(() => dispatch(presence, queue, resend))
       .then(() => {
         resend = false
+        return swept()
       })
       .catch((error: unknown) => log.warn({ err: error }, 'the wake-up table could not be read'))
       .finally(() => {

@@ -3,6 +3,7 @@ import type { FailpointAction } from '../helpers/failpoints.js'
 import { wrongClocks } from './clocks.js'
 import { apiKills, cancels, connectionCuts, conservation, samePeople, truthOfChanges } from './data.js'
 import { apiStops, databaseAway, rollingDeploys, stops } from './deploys.js'
+import { queueFairness, threeTenants } from './fairness.js'
 import { faults } from './faults.js'
 import type { House, Server } from './house.js'
 import { migrateUnderLoad } from './migrations.js'
@@ -55,6 +56,15 @@ export interface Plan {
   readonly deploys: number
   /** How long the database is away. */
   readonly awaySeconds: number
+  /** Of a tenant that another one must not wait for: rows, runs in its queue, how often another one comes, how long it may wait. */
+  readonly fairness: {
+    readonly rows: number
+    readonly queued: number
+    readonly rounds: number
+    readonly waitMs: number
+  }
+  /** Of three tenants at once: rows of each, and how many times as long the slowest may take as the fastest. */
+  readonly three: { readonly rows: number; readonly ratio: number }
   readonly poison: { readonly rows: number; readonly actions: readonly FailpointAction[] }
 }
 
@@ -82,6 +92,8 @@ export const full: Plan = {
   apiStops: 20,
   deploys: 10,
   awaySeconds: 300,
+  fairness: { rows: 1_000_000, queued: 100, rounds: 5, waitMs: 2000 },
+  three: { rows: 100_000, ratio: 1.5 },
   poison: { rows: 100_000, actions: ['throw', 'loop', 'allocate'] },
 }
 
@@ -110,6 +122,8 @@ export const quick: Plan = {
   apiStops: 2,
   deploys: 2,
   awaySeconds: 3,
+  fairness: { rows: 30_000, queued: 20, rounds: 2, waitMs: 10_000 },
+  three: { rows: 4000, ratio: 3 },
   poison: { rows: 4000, actions: ['throw', 'allocate'] },
 }
 
@@ -181,6 +195,12 @@ export const scenarios: readonly Scenario[] = [
     always: 'orders',
     run: ({ house, plan, seed }) => faults(house, seed, plan.seeds),
   },
+  {
+    name: 'queue-fairness',
+    always: true,
+    run: ({ house, plan, seed }) => queueFairness(house, plan.fairness, seed),
+  },
+  { name: 'three-tenants', always: true, run: ({ house, plan, seed }) => threeTenants(house, plan.three, seed) },
   {
     name: 'poison',
     always: null,

@@ -145,7 +145,7 @@ test('a plan whose connection ends, whose worker is told to stop or is replaced,
     const point = 1 + random.below(points - 2)
     const where = `seed ${seed}: ${kind} at ${point} of ${points}`
     const stop = new AbortController()
-    let successor: Promise<void> = Promise.resolve()
+    let successor: Promise<unknown> = Promise.resolve()
     const tap = await Tap.open(
       engine,
       (sent) => sent === point,
