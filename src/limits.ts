@@ -249,6 +249,15 @@ export const DUPLICATE_SCORE_MIN = 0.5
 
 // ------------------------------------------------------------------------------------------------ storage
 
+/** Of the disk of PORTAGE_DATA_DIR so much is kept free: below, nothing new is taken. A part of the whole. */
+export const FREE_SPACE_FRACTION = 0.1
+
+/** Of a disk of which FREE_SPACE_FRACTION is more, so much is enough. Bytes. */
+export const FREE_SPACE_BYTES = 10 * 1024 ** 3
+
+/** A file is taken, and a run over it started, where so many bytes are free for each of its own. Bytes. */
+export const FREE_SPACE_PER_FILE_BYTE = 3
+
 /** Attempts at one request to object storage, before a run is put off or a request fails. */
 export const STORE_ATTEMPTS_MAX = 4
 

@@ -125,15 +125,20 @@ export async function rollback(args: readonly string[], connect: Connect, io: Io
   return watchRun(api, rollbackId, io, values.json)
 }
 
-/** `portage tenant create NAME`, `list`, `export NAME` and `erase NAME`. */
+/** `portage tenant create NAME`, `list`, `export NAME`, `erase NAME`, `quotas NAME`, `set NAME`, `plans` and `plan-save PLAN`. */
 export async function tenant(args: readonly string[], _connect: Connect, io: Io): Promise<number> {
   const { values, positionals } = parse(args, {
     json: { type: 'boolean', default: false },
     output: { type: 'string', short: 'o' },
     'passphrase-file': { type: 'string' },
     confirm: { type: 'string' },
+    plan: { type: 'string' },
   })
   const [action, ...rest] = positionals
+  if (action === 'quotas' || action === 'set' || action === 'plans' || action === 'plan-save') {
+    const { quotas } = await import('./quotas.js')
+    return quotas(action, rest, values, io)
+  }
   if (action === 'export' || action === 'erase') {
     const name = only(rest, 'NAME')
     const { eraseForGood, exportTenant } = await import('./tenant.js')
@@ -155,7 +160,9 @@ export async function tenant(args: readonly string[], _connect: Connect, io: Io)
     lines.forEach((line) => io.out(line))
     return 0
   }
-  throw new UsageError('tenant needs to know what to do: create NAME, list, export NAME, or erase NAME.')
+  throw new UsageError(
+    'tenant needs to know what to do: create NAME, list, export NAME, erase NAME, quotas NAME, set NAME, plans, or plan-save PLAN.',
+  )
 }
 
 /** `portage token`: the token and nothing else. */

@@ -28,6 +28,9 @@ Usage: npm run -s portage -- COMMAND [options]
   tenant list            list tenants (needs the database)
   tenant export NAME     write everything of a tenant into one signed file (needs this machine's secret)
   tenant erase NAME      erase a tenant for good (needs the database and the store)
+  tenant quotas NAME     show what a tenant uses of what its plan allows (needs the database)
+  tenant set NAME        give a tenant a plan or limits of its own (needs the database)
+  tenant plans           list plans; plan-save makes or changes one (needs the database)
   token                  make a sign-in token (needs this machine's secret)
 
   COMMAND --help         more about one command
@@ -244,12 +247,16 @@ The secret is shown once. docs/PROTOCOL.md tells what is sent and how it is sign
 SETTINGS_MANAGE.
 
 Example: npm run -s portage -- webhook save https://hooks.example.com/portage --event run-completed --event run-failed`,
-  tenant: `portage tenant: make, list, export and erase tenants
+  tenant: `portage tenant: make, list, limit, export and erase tenants
 
 Usage: npm run -s portage -- tenant create NAME
        npm run -s portage -- tenant list
        npm run -s portage -- tenant export NAME -o FILE [--passphrase-file F]
        npm run -s portage -- tenant erase NAME [--confirm NAME]
+       npm run -s portage -- tenant quotas NAME
+       npm run -s portage -- tenant set NAME [--plan PLAN] [QUOTA=LIMIT|QUOTA=plan ...]
+       npm run -s portage -- tenant plans
+       npm run -s portage -- tenant plan-save PLAN [QUOTA=LIMIT|QUOTA=none ...]
 
   --json                 JSON instead of text
   -o, --output FILE      of export: where the bundle is written; Portage must be running

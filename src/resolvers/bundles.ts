@@ -3,6 +3,7 @@ import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql'
 import { type BundleSecrets, bundleSecrets, makeConsent, readConsent } from '../access/bundles.js'
 import { once } from '../access/idempotency.js'
 import { findMemberByEmail } from '../access/members.js'
+import { requireSpace } from '../access/space.js'
 import { addCustomFields, loadRecordType } from '../adapters/crm/custom-fields.js'
 import {
   envelopeKey,
@@ -58,6 +59,7 @@ export class BundleResolver {
   ): Promise<object> {
     requirePermission(context, 'Mutation.bundleExport')
     return settled({ bundleRun: null }, async () => {
+      await requireSpace(context.services.spaceNow, 0)
       const asked = new Set((input.recordTypes ?? []).map(recordTypeOf))
       const recordTypes = bundleOrder.filter((name) => asked.size === 0 || asked.has(name))
       const passphrase = checkedPassphrase(input.passphrase)

@@ -1,6 +1,7 @@
 import { type AuditCaller, type Deed, type Origin, tellCaller, writeEntry } from '../access/audit.js'
 import type { Caller } from '../access/identify.js'
 import type { Permission } from '../access/permissions.js'
+import type { SpaceOf } from '../access/space.js'
 import type { Scanner } from '../adapters/antivirus/clamd.js'
 import type { FileStore } from '../adapters/files/storage.js'
 import type { Config } from '../config.js'
@@ -23,6 +24,7 @@ export interface Services {
   readonly scanner: Scanner | null
   readonly events: EventFeed
   readonly openVendor: OpenVendorOf
+  readonly spaceNow: SpaceOf
   readonly log: Log
 }
 

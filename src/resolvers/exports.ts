@@ -1,6 +1,7 @@
 import 'reflect-metadata'
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql'
 import { once } from '../access/idempotency.js'
+import { requireSpace } from '../access/space.js'
 import { exportSql } from '../adapters/crm/export.js'
 import { Refusal } from '../errors.js'
 import { decodeId } from '../ids.js'
@@ -50,16 +51,17 @@ export class ExportResolver {
   ): Promise<object> {
     requirePermission(context, 'Mutation.exportCreate')
     const { idempotencyKey: key, ...said } = input
-    return settled({ exportRun: null }, () =>
-      inTenant(context, async (tx) => {
+    return settled({ exportRun: null }, async () => {
+      await requireSpace(context.services.spaceNow, 0)
+      return inTenant(context, async (tx) => {
         const { id } = await once(tx, { key, operation: 'exportCreate', input: said }, async () => {
           const { spec, templateId } = await exportOf(tx, input, context.caller.permissions)
           return createExport(tx, { actor: context.caller.actor, spec, templateId })
         })
         const run = await findRun(tx, id)
         return { exportRun: run === null ? null : showRun(context, run) }
-      }),
-    )
+      })
+    })
   }
 }
 

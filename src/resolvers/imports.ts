@@ -3,6 +3,7 @@ import type { FileUpload } from 'graphql-upload-ts'
 import { Arg, Ctx, Mutation, Resolver } from 'type-graphql'
 import { once } from '../access/idempotency.js'
 import { findMemberByEmail } from '../access/members.js'
+import { requireSpace } from '../access/space.js'
 import { addCustomFields, loadRecordType } from '../adapters/crm/custom-fields.js'
 import type { DetectedColumn, Detection } from '../adapters/files/detection.js'
 import { ERRORS_COLUMN, ROW_COLUMN } from '../adapters/files/failed-rows.js'
@@ -147,6 +148,7 @@ async function importStored(context: ApiContext, request: ImportRequest): Promis
   if (file === null) {
     throw new Refusal('NOT_FOUND', 'There is no file with this id.', ['fileId'])
   }
+  await requireSpace(context.services.spaceNow, file.byteSize)
   const columns = await columnsOf(context, file, request.source)
   return inTenant(context, async (tx) => {
     const { id } = await start(context, tx, request, file.sha256, columns, async () => {

@@ -2,6 +2,7 @@ import 'reflect-metadata'
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql'
 import { once } from '../access/idempotency.js'
 import { makeLink } from '../access/links.js'
+import { requireSpace } from '../access/space.js'
 import { loadRecordType } from '../adapters/crm/custom-fields.js'
 import type { VendorObject } from '../adapters/vendor.js'
 import type { PoolTx } from '../db/database.js'
@@ -117,6 +118,7 @@ export class MigrationsResolver {
         onMissingRelation: 'KEEP_PENDING' as const,
         ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== null)),
       }
+      await requireSpace(context.services.spaceNow, 0)
       return inTenant(context, async (tx) => {
         const { idempotencyKey, ...asked } = input
         const { id } = await once(tx, { key: idempotencyKey, operation: 'migrationCreate', input: asked }, async () => {

@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { Arg, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql'
 import { once } from '../access/idempotency.js'
 import { reserveUpload } from '../access/quotas.js'
+import { requireSpace } from '../access/space.js'
 import {
   claimCompletion,
   closeSession,
@@ -88,6 +89,7 @@ export class UploadSessionResolver {
       if (asked.byteSize > config.maxUploadBytes) {
         throw new Refusal('FILE_TOO_LARGE', `A file has at most ${config.maxUploadBytes} bytes.`, ['byteSize'])
       }
+      await requireSpace(context.services.spaceNow, asked.byteSize)
       const session = await inTenant(context, async (tx) => {
         const request = { key: input.idempotencyKey, operation: 'uploadBegin', input: asked }
         const { id } = await once(tx, request, async () => {

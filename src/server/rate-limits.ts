@@ -178,7 +178,8 @@ export function refuseQuota(request: Request, response: Response, refusal: Refus
     return
   }
   tellQuota(response, quota)
-  refuseBody(request, response, bytes > quota.limit ? 413 : 429, refusal.code, refusal.message, {
+  const never = quota.limit > 0 && bytes > quota.limit
+  refuseBody(request, response, never ? 413 : 429, refusal.code, refusal.message, {
     limit: quota.name,
     retryAt: quota.retryAt.toISOString(),
   })

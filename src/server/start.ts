@@ -2,6 +2,7 @@
 import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
 import { keepClock } from '../access/clock.js'
+import { type SpaceOf, spaceOf } from '../access/space.js'
 import { clamdScanner } from '../adapters/antivirus/clamd.js'
 import { openFileStore } from '../adapters/files/storage.js'
 import type { Config } from '../config.js'
@@ -36,7 +37,7 @@ const REQUEST_MS = 6 * 3_600_000
  */
 export async function startApi(
   config: Config,
-  standIns: { readonly openVendor?: OpenVendorOf | undefined } = {},
+  standIns: { readonly openVendor?: OpenVendorOf | undefined; readonly spaceNow?: SpaceOf | undefined } = {},
 ): Promise<Api> {
   const log = createLog({ level: config.logLevel, process: 'api' })
   const url = roleUrl(config.databaseUrl ?? '', API_ROLE, config.secret.text('database role portage_api'))
@@ -67,6 +68,7 @@ export async function startApi(
     files: await openFileStore(config.store, join(config.dataDir, 'files')),
     events,
     log,
+    spaceNow: standIns.spaceNow ?? spaceOf(config.dataDir),
     openVendor:
       standIns.openVendor ??
       ((tenantId, integrationId) => openVendor({ source: database, settings: config }, tenantId, integrationId)),

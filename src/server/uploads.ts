@@ -7,6 +7,7 @@ import type { NextFunction, Request, Response } from 'express'
 import { graphqlUploadExpress } from 'graphql-upload-ts'
 import type { Caller } from '../access/identify.js'
 import { reserveUpload, settleUpload } from '../access/quotas.js'
+import { requireSpace } from '../access/space.js'
 import { withTenant } from '../db/tx.js'
 import { Refusal } from '../errors.js'
 import { newId } from '../ids.js'
@@ -91,13 +92,14 @@ export function uploads(services: Services) {
  * why it is refused.
  */
 async function reserve(
-  { database, log }: Services,
+  { database, log, spaceNow }: Services,
   response: Response,
   { tenantId }: Caller,
   bytes: number,
 ): Promise<Refusal | null> {
   const id = newId()
   try {
+    await requireSpace(spaceNow, bytes)
     await withTenant(database, tenantId, (tx) => reserveUpload(tx, id, bytes))
   } catch (error) {
     if (error instanceof Refusal) {

@@ -6,6 +6,7 @@ import { apiStops, databaseAway, rollingDeploys, stops } from './deploys.js'
 import { queueFairness, threeTenants } from './fairness.js'
 import { faults } from './faults.js'
 import type { House, Server } from './house.js'
+import { ledger } from './ledger.js'
 import { migrateUnderLoad } from './migrations.js'
 import { noticeKills } from './notices.js'
 import { poison } from './poison.js'
@@ -56,6 +57,8 @@ export interface Plan {
   readonly deploys: number
   /** How long the database is away. */
   readonly awaySeconds: number
+  /** Random runs, some of them with the worker killed, after which the ledger of quotas adds up. */
+  readonly ledger: { readonly runs: number; readonly kills: number }
   /** Of a tenant that another one must not wait for: rows, runs in its queue, how often another one comes, how long it may wait. */
   readonly fairness: {
     readonly rows: number
@@ -92,6 +95,7 @@ export const full: Plan = {
   apiStops: 20,
   deploys: 10,
   awaySeconds: 300,
+  ledger: { runs: 1000, kills: 50 },
   fairness: { rows: 1_000_000, queued: 100, rounds: 5, waitMs: 2000 },
   three: { rows: 100_000, ratio: 1.5 },
   poison: { rows: 100_000, actions: ['throw', 'loop', 'allocate'] },
@@ -122,7 +126,8 @@ export const quick: Plan = {
   apiStops: 2,
   deploys: 2,
   awaySeconds: 3,
-  fairness: { rows: 30_000, queued: 20, rounds: 2, waitMs: 10_000 },
+  ledger: { runs: 12, kills: 2 },
+  fairness: { rows: 20_000, queued: 10, rounds: 1, waitMs: 10_000 },
   three: { rows: 4000, ratio: 3 },
   poison: { rows: 4000, actions: ['throw', 'allocate'] },
 }
@@ -195,12 +200,13 @@ export const scenarios: readonly Scenario[] = [
     always: 'orders',
     run: ({ house, plan, seed }) => faults(house, seed, plan.seeds),
   },
+  { name: 'ledger', always: 'orders', run: ({ house, plan, seed }) => ledger(house, plan.ledger, seed) },
   {
     name: 'queue-fairness',
-    always: true,
+    always: 'orders',
     run: ({ house, plan, seed }) => queueFairness(house, plan.fairness, seed),
   },
-  { name: 'three-tenants', always: true, run: ({ house, plan, seed }) => threeTenants(house, plan.three, seed) },
+  { name: 'three-tenants', always: 'orders', run: ({ house, plan, seed }) => threeTenants(house, plan.three, seed) },
   {
     name: 'poison',
     always: null,

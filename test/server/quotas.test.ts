@@ -325,3 +325,36 @@ test('what an upload reserves is used or given back, whether it arrives, is refu
   }
   assert.deepEqual(await drift(idle, actor.tenantId), [])
 })
+
+test('with too little room on the disk nothing new is taken, and what is there can be read', async () => {
+  let space = { free: 2 ** 40, total: 2 ** 40 }
+  const narrow = await World.start({ worker: false, spaceNow: async () => space })
+  try {
+    const actor = await narrow.actor(await narrow.tenant())
+    const { file } = dataOf(await narrow.upload(actor, fileUpload, {}, csv(100))).fileUpload
+    const start = () =>
+      narrow.ask(actor, importCreate, { input: { fileId: file.id, recordType: 'CONTACT', idempotencyKey: key() } })
+    // Less than a tenth of a small disk; less than 10 GiB of a large one; less than three times the file.
+    for (const full of [
+      { free: 9e9, total: 1e11 },
+      { free: 1e10, total: 1e12 },
+      { free: 3000, total: 20_000 },
+    ]) {
+      space = full
+      const { importRun, userErrors } = (await start()).importCreate
+      assert.equal(importRun, null)
+      assert.equal(userErrors[0].code, 'QUOTA_EXCEEDED')
+      assert.match(userErrors[0].message, /The disk of the service has too little room/)
+      assert.ok(new Date(userErrors[0].retryAt) > new Date())
+      const refused = await send(narrow, actor, 5000)
+      assert.equal(refused.status, 429)
+      assertHeaders(refused, 'freeSpace')
+      await refused.body?.cancel()
+    }
+    assert.equal((await narrow.ask(actor, '{ runs(first: 5) { nodes { id } } }')).runs.nodes.length, 0)
+    space = { free: 11e9, total: 1e11 }
+    assert.deepEqual((await start()).importCreate.userErrors, [])
+  } finally {
+    await narrow.close()
+  }
+})

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { type Permission, permissions } from '../../src/access/permissions.js'
+import type { SpaceOf } from '../../src/access/space.js'
 import { createTenant } from '../../src/access/tenants.js'
 import { signToken } from '../../src/access/tokens.js'
 import type { Resolve } from '../../src/adapters/http/guard.js'
@@ -21,6 +22,8 @@ export interface WorldOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Stands in for the CRMs of integrations, in both processes. */
   readonly openVendor?: OpenVendorOf
+  /** Stands in for the disk. Default: one with room. */
+  readonly spaceNow?: SpaceOf
   /** Resolves the names of receivers of webhooks. */
   readonly resolve?: Resolve
 }
@@ -82,7 +85,8 @@ export class World {
     const oracle = new pg.Client({ connectionString: db.ownerUrl, options: '-c search_path=portage -c timezone=UTC' })
     await oracle.connect()
     const { openVendor, resolve } = options
-    const api = await startApi(config, { openVendor })
+    const spaceNow = options.spaceNow ?? (async () => ({ free: 2 ** 40, total: 2 ** 40 }))
+    const api = await startApi(config, { openVendor, spaceNow })
     const worker =
       options.worker === false
         ? null
