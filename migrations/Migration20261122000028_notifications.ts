@@ -125,7 +125,7 @@ const security = [
   ]),
   ...['notification_preference', 'webhook'].map((table) => `create policy tenant on ${table} ${own}`),
   ...['outbox', 'mail', 'webhook_delivery'].flatMap((table) => [
-    `create policy tenant on ${table} to portage_api ${own}`,
+    `create policy tenant on ${table} to portage_api, portage_owner ${own}`,
     // A worker has to find out which tenants have something to be sent.
     `create policy worker on ${table} to portage_worker using (true) with check (tenant_id = (select current_tenant()))`,
   ]),

@@ -237,6 +237,22 @@ export async function settleUpload(tx: Tx, uploadId: string, bytes: number): Pro
   )
 }
 
+/**
+ * Counts requests to connected CRMs, which are used as soon as they are sent. Null, or, where the day's are used up, when the next day
+ * begins; then nothing is counted.
+ */
+export async function countCalls(tx: Tx, calls: number): Promise<Date | null> {
+  const counted = await tx.query(
+    `insert into quota_ledger as q (tenant_id, name, period, used)
+     select $1, 'crmCallsPerDay', quota_period('crmCallsPerDay'), $2::bigint where $2::bigint <= quota_limit('crmCallsPerDay')
+     on conflict (tenant_id, name, period) do update set used = q.used + excluded.used
+       where q.used + excluded.used <= quota_limit('crmCallsPerDay')
+     returning quota_warn('crmCallsPerDay', used - $2::bigint, used, quota_limit('crmCallsPerDay'))`,
+    [tx.tenantId, calls],
+  )
+  return counted.length > 0 ? null : tomorrow(new Date())
+}
+
 /** Gives back what processes reserved that are gone, and forgets what is over. For housekeeping. */
 export async function tidyQuotas(tx: Tx): Promise<void> {
   await tx.query(

@@ -3,6 +3,7 @@
  * statement, so that no two processes can take the same leave.
  */
 import { randomUUID } from 'node:crypto'
+import { countCalls } from '../access/quotas.js'
 import type { Budget, Permit } from '../adapters/http/client.js'
 import type { Pace, Told, VendorPolicy, WaitReason } from '../adapters/http/policy.js'
 import { first, type TenantSource, type Tx, withTenant } from '../db/tx.js'
@@ -37,6 +38,10 @@ export function accountBudget(owner: BudgetOwner): Budget {
             if (denied !== null) {
               throw new Denial(denied)
             }
+          }
+          const tomorrow = await countCalls(tx, cost)
+          if (tomorrow !== null) {
+            throw new Denial({ milliseconds: Math.max(1, tomorrow.getTime() - Date.now()), reason: 'DAILY_QUOTA' })
           }
         })
       } catch (error) {

@@ -100,7 +100,7 @@ export async function ledgerFaults(house: Pick<House, 'rows' | 'one'>, tenantId:
   )
   const drift = await house.rows<{ name: string }>(
     `select coalesce(l.name, e.name) as name
-     from (select * from quota_ledger where tenant_id = $1 and name <> 'storageBytes') l
+     from (select * from quota_ledger where tenant_id = $1 and name not in ('storageBytes', 'crmCallsPerDay')) l
        full join (select name, period, sum(used) as used, sum(reserved - used - released) as open from quota_entry
                   where tenant_id = $1 group by name, period) e using (name, period)
      where l.reserved <> 0 or l.used is distinct from e.used or e.open <> 0`,
