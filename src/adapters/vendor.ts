@@ -169,7 +169,7 @@ export interface VendorAdapter {
       readonly signal: AbortSignal
     },
   ): AsyncIterable<Deletions>
-  /** Ids of all records there are now, page by page. */
+  /** Ids of all records there are now, page by page; one may come twice where pages overlap. */
   listIds(api: VendorApi, object: VendorObject, signal: AbortSignal): AsyncIterable<readonly string[]>
   /** These records once more, for the proof; those that are gone are left out. */
   read(

@@ -98,6 +98,9 @@ function own(
  * has any of, the primary one of these, and else the lowest id, so that two readings agree. What is left goes to `furtherLinks`.
  */
 function linksOf({ object, links }: Derivation): Derived {
+  if (links.size === 0) {
+    return {}
+  }
   const columns: Derived = {}
   const taken = new Set<string>()
   const all: string[] = []
