@@ -6,6 +6,7 @@ import { apiStops, databaseAway, rollingDeploys, stops } from './deploys.js'
 import { queueFairness, threeTenants } from './fairness.js'
 import { faults } from './faults.js'
 import type { House, Server } from './house.js'
+import { queriesBesideImports, stalledSubscribers } from './interactive.js'
 import { ledger } from './ledger.js'
 import { migrateUnderLoad } from './migrations.js'
 import { noticeKills } from './notices.js'
@@ -68,6 +69,10 @@ export interface Plan {
   }
   /** Of three tenants at once: rows of each, and how many times as long the slowest may take as the fastest. */
   readonly three: { readonly rows: number; readonly ratio: number }
+  /** Subscribers that do not read: for how long, what the API may grow by, and how late the others may be told. */
+  readonly stalled: { readonly seconds: number; readonly heapMb: number; readonly lagMs: number }
+  /** People who look at lists while imports of so many rows run. */
+  readonly interactive: { readonly seconds: number; readonly rows: number; readonly strict: boolean }
   readonly poison: { readonly rows: number; readonly actions: readonly FailpointAction[] }
 }
 
@@ -95,6 +100,8 @@ export const full: Plan = {
   apiStops: 20,
   deploys: 10,
   awaySeconds: 300,
+  stalled: { seconds: 60, heapMb: 50, lagMs: 500 },
+  interactive: { seconds: 60, rows: 200_000, strict: true },
   ledger: { runs: 1000, kills: 50 },
   fairness: { rows: 1_000_000, queued: 100, rounds: 5, waitMs: 2000 },
   three: { rows: 100_000, ratio: 1.5 },
@@ -126,6 +133,8 @@ export const quick: Plan = {
   apiStops: 2,
   deploys: 2,
   awaySeconds: 3,
+  stalled: { seconds: 5, heapMb: 50, lagMs: 5000 },
+  interactive: { seconds: 5, rows: 20_000, strict: false },
   ledger: { runs: 12, kills: 2 },
   fairness: { rows: 20_000, queued: 10, rounds: 1, waitMs: 10_000 },
   three: { rows: 4000, ratio: 3 },
@@ -199,6 +208,12 @@ export const scenarios: readonly Scenario[] = [
     name: 'faults',
     always: 'orders',
     run: ({ house, plan, seed }) => faults(house, seed, plan.seeds),
+  },
+  { name: 'stalled', always: null, run: ({ house, plan }) => stalledSubscribers(house, plan.stalled) },
+  {
+    name: 'interactive',
+    always: null,
+    run: ({ house, plan, seed }) => queriesBesideImports(house, plan.interactive, seed),
   },
   { name: 'ledger', always: 'orders', run: ({ house, plan, seed }) => ledger(house, plan.ledger, seed) },
   {
