@@ -299,7 +299,7 @@ test('every code in the log stands in the protocol', () => {
   )
 })
 
-test('every operation stands in the protocol with the permissions that it needs', () => {
+test('every operation stands in the protocol with the permissions that it needs [AR-1]', () => {
   const told = tableRows(section(protocol, 'Permissions')).map(([operation, needs]) => [
     quoted(operation)[0],
     quoted(needs),

@@ -1000,7 +1000,7 @@ test('every operation has a case', () => {
   }
 })
 
-test('the canary sits in every text that the neighbour has, and they hear it themselves', async () => {
+test('the canary sits in every text that the neighbour has, and they hear it themselves [IS-2]', async () => {
   const answers = await Promise.all(
     Object.keys(queryCases).map((field) => walk(neighbour, 'query', field, queryCases[field]?.(theirs)[0] ?? '')),
   )
@@ -1053,7 +1053,7 @@ test('the canary sits in every text that the neighbour has, and they hear it the
 const SILENT: readonly string[] = ['audit_entry.detail', 'lead.currency', 'property.currency']
 
 for (const field of Object.keys(queryCases)) {
-  test(`query ${field} says nothing of the neighbour, and of their ids what it says of any`, async () => {
+  test(`query ${field} says nothing of the neighbour, and of their ids what it says of any [IS-2] [IS-3]`, async () => {
     for (const [index, args] of (queryCases[field]?.(own) ?? []).entries()) {
       for (const answer of await walk(ada, 'query', field, args)) {
         assertSilent(answer.text, `own ${field}`)
@@ -1069,7 +1069,7 @@ for (const field of Object.keys(queryCases)) {
   })
 }
 
-test('mutations answer to the neighbour’s ids as to any, and change nothing there', async () => {
+test('mutations answer to the neighbour’s ids as to any, and change nothing there [IS-2] [IS-3]', async () => {
   const before = await snapshot(neighbour.tenantId)
   for (const [field, cases] of Object.entries(mutationCases)) {
     for (const [index, args] of cases(theirs).entries()) {
@@ -1140,7 +1140,7 @@ test('streams of the neighbour’s runs are refused like those of any, and none 
   socket.close()
 })
 
-test('every field of every type was reached', async () => {
+test('every field of every type was reached [IS-2]', async () => {
   await reachPayloads()
   await reachEvents()
   const fields = Object.values(schema.getTypeMap())

@@ -3,10 +3,13 @@
  * worker lives (a crash frees it at once), the lease runs out when one hangs, and the fencing token, bumped here and looked
  * at by every settlement, is what makes a zombie harmless. Only the last one gives correctness.
  */
+
+import { type AuditCaller, writeEntry } from '../access/audit.js'
 import { reserveStart } from '../access/quotas.js'
 import type { Lane } from '../db/lane.js'
 import { first, one, type Tx, withTenant } from '../db/tx.js'
 import { failpoint } from '../failpoints.js'
+import { encodeId } from '../ids.js'
 import type { RecordTypeName } from '../records/types.js'
 import { LEASE_SECONDS } from '../runs/commit.js'
 import { endRun } from '../runs/control.js'
@@ -40,6 +43,9 @@ const workable: readonly RunStatus[] = ['ANALYZING', 'PLANNING', 'QUEUED', 'DEFE
 
 /** A run of a kind that this worker does not know is offered again after this. Seconds. */
 const NEWER_KIND_SECONDS = 2
+
+/** Who is written down for what a job asks. */
+const QUEUE: AuditCaller = { actor: 'portage', key: null, ip: null, userAgent: null, requestId: 'queue' }
 
 /** Start of the name of a lane. */
 const LANE_NAME = 'portage lane'
@@ -87,6 +93,15 @@ export async function claimRun(lane: Lane, payload: AdvanceRunPayload, holder: n
       return null
     }
     let run = found !== null && found.resume_at !== null ? await endPause(tx, payload.runId, found) : found
+    if (run === null) {
+      // No run is ever removed from its tenant: somebody has put this together who may write to the queue.
+      await writeEntry(tx, QUEUE, {
+        action: 'run.claim',
+        target: encodeId('run', payload.runId),
+        outcome: 'DENIED',
+        detail: {},
+      })
+    }
     if (run === null || run.held || !workable.includes(run.status)) {
       // Nothing to do, or a payload that pairs a run with a tenant that is not its own: the row of such a pair is left alone.
       await tx.query('delete from run_wakeup where run_id = $1 and tenant_id = $2', [payload.runId, payload.tenantId])

@@ -31,7 +31,7 @@ after(async () => {
 
 const inTenant = <R>(work: (tx: Tx) => Promise<R>, id = tenantId) => withTenant(lane, id, work)
 
-test('a sealed text opens for its own tenant and purpose, and for nothing else', async () => {
+test('a sealed text opens for its own tenant and purpose, and for nothing else [OA-1]', async () => {
   const text = `canary ${'ü'.repeat(3000)}`
   const sealed = await inTenant(async (tx) => (await openSealer(tx, old)).seal('token of 1', new Hidden(text)))
   assert.doesNotMatch(sealed, /canary/)

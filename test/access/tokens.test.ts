@@ -210,7 +210,7 @@ function ownJwk() {
 }
 
 for (const [name, token, config] of forgeries) {
-  test(`refuses a token ${name}`, async () => refused(token(), config(), name))
+  test(`refuses a token ${name} [AR-2]`, async () => refused(token(), config(), name))
 }
 
 test('makes no tokens where they come from outside', async () => {

@@ -112,7 +112,7 @@ async function filled(name: string): Promise<Actor> {
   return actor
 }
 
-test('a tenant that is erased leaves no row and no byte, and its neighbour is as before', async () => {
+test('a tenant that is erased leaves no row and no byte, and its neighbour is as before [IS-10]', async () => {
   const name = `leaver ${randomBytes(6).toString('hex')}`
   const leaver = await filled(name)
   const neighbour = await filled(`stayer ${randomBytes(6).toString('hex')}`)

@@ -100,11 +100,11 @@ async function complaints(): Promise<string[]> {
   return found
 }
 
-test('every table belongs to tenants, forces its policy, and has the tenant first in every key', async () => {
+test('every table belongs to tenants, forces its policy, and has the tenant first in every key [IS-1] [IS-5]', async () => {
   assert.deepEqual(await complaints(), [])
 })
 
-test('the roles of the service own nothing and cannot bypass a policy', async () => {
+test('the roles of the service own nothing and cannot bypass a policy [IS-1]', async () => {
   const roles = await client.query(
     `select rolname, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb,
        exists (select from pg_class c where c.relowner = r.oid) as owns,
@@ -125,7 +125,7 @@ test('the roles of the service own nothing and cannot bypass a policy', async ()
   ])
 })
 
-test('a table that breaks the rule is noticed', async () => {
+test('a table that breaks the rule is noticed [IS-1]', async () => {
   await client.query('create table portage.planted (id uuid primary key, tenant_id uuid)')
   try {
     const found = await complaints()
@@ -146,7 +146,7 @@ test('a table that breaks the rule is noticed', async () => {
   }
 })
 
-test('a statement without a tenant raises instead of finding nothing', async () => {
+test('a statement without a tenant raises instead of finding nothing [IS-6]', async () => {
   for (const url of [db.apiUrl, db.workerUrl]) {
     const role = new pg.Client({ connectionString: url })
     await role.connect()
@@ -165,7 +165,7 @@ test('a statement without a tenant raises instead of finding nothing', async () 
   }
 })
 
-test('the API cannot read the wake-up table or the queue', async () => {
+test('the API cannot read the wake-up table or the queue [IS-7]', async () => {
   const api = new pg.Client({ connectionString: db.apiUrl })
   await api.connect()
   try {

@@ -143,18 +143,23 @@ function overlapping(): ZipPart[] {
 export const hostileFiles: readonly HostileFile[] = [
   // Archives.
   {
-    title: 'ZIP of one file, 1:1000',
+    title: 'ZIP of one file, 1:1000 [UP-2]',
     name: 'bomb.zip',
     make: () => [zipOf([{ name: 'a.csv', data: bomb() }])],
     expected: 'FILE_UNSAFE',
   },
   {
-    title: 'the same, its size understated',
+    title: 'the same, its size understated [UP-2]',
     name: 'bomb.zip',
     make: () => [zipOf([{ name: 'a.csv', data: bomb(), said: { unpacked: 100 } }])],
     expected: 'FILE_UNSAFE',
   },
-  { title: 'GZIP of 64 MB, 1:1000', name: 'bomb.csv.gz', make: () => [gzipSync(bomb())], expected: 'FILE_UNSAFE' },
+  {
+    title: 'GZIP of 64 MB, 1:1000 [UP-2]',
+    name: 'bomb.csv.gz',
+    make: () => [gzipSync(bomb())],
+    expected: 'FILE_UNSAFE',
+  },
   {
     title: 'ZIP in ZIP',
     name: 'nested.zip',
@@ -162,7 +167,7 @@ export const hostileFiles: readonly HostileFile[] = [
     expected: 'FILE_UNSAFE',
   },
   {
-    title: '16 ZIPs in a ZIP, as 42.zip',
+    title: '16 ZIPs in a ZIP, as 42.zip [UP-2]',
     name: '42.zip',
     make: () => [
       zipOf(
@@ -185,7 +190,7 @@ export const hostileFiles: readonly HostileFile[] = [
   },
   { title: 'GZIP in GZIP', name: 'a.csv.gz', make: () => [gzipSync(gzipSync(table))], expected: 'FILE_UNSAFE' },
   {
-    title: 'ZIP of 100,000 files',
+    title: 'ZIP of 100,000 files [UP-2]',
     name: 'many.zip',
     make: () => [
       zipOf(
@@ -196,13 +201,13 @@ export const hostileFiles: readonly HostileFile[] = [
     expected: 'FILE_UNSAFE',
   },
   {
-    title: 'ZIP whose entries overlap',
+    title: 'ZIP whose entries overlap [UP-2]',
     name: 'overlap.xlsx',
     make: () => [zipOf(overlapping())],
     expected: 'FILE_UNSAFE',
   },
   {
-    title: 'ZIP with a path out of its folder',
+    title: 'ZIP with a path out of its folder [UP-5]',
     name: 'path.zip',
     make: () => [zipOf([{ name: '../../../../etc/cron.d/a.csv', data: table }])],
     expected: 'FILE_UNSAFE',
@@ -233,31 +238,31 @@ export const hostileFiles: readonly HostileFile[] = [
   },
   // Workbooks.
   {
-    title: 'XLSX whose sheet is 1:1000',
+    title: 'XLSX whose sheet is 1:1000 [UP-2]',
     name: 'bomb.xlsx',
     make: () => [bookOf({ sheet: sheetXml(`<row r="1">${' '.repeat(64 * MIB)}</row>`) })],
     expected: 'FILE_UNSAFE',
   },
   {
-    title: 'XLSX with the cell XFD1048576',
+    title: 'XLSX with the cell XFD1048576 [UP-3]',
     name: 'far.xlsx',
     make: () => [bookOf({ sheet: `${plainSheet}<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>` })],
     expected: { rows: 2, faults: 1, first: ['1', 'Ada'] },
   },
   {
-    title: 'XLSX with entities within entities',
+    title: 'XLSX with entities within entities [UP-5]',
     name: 'laughs.xlsx',
     make: () => [bookOf({ sheet: sheetXml(`<row r="1">${inline('A1', '&j;')}</row>`, laughs) })],
     expected: 'FILE_UNSAFE',
   },
   {
-    title: 'XLSX with an entity from a file',
+    title: 'XLSX with an entity from a file [UP-5]',
     name: 'outside.xlsx',
     make: () => [bookOf({ sheet: sheetXml(`<row r="1">${inline('A1', '&a;&j;')}</row>`, outside) })],
     expected: 'FILE_UNSAFE',
   },
   {
-    title: 'XLSX with a part from outside',
+    title: 'XLSX with a part from outside [UP-5]',
     name: 'target.xlsx',
     make: () => [
       bookOf({
@@ -319,7 +324,7 @@ export const hostileFiles: readonly HostileFile[] = [
     expected: 'FILE_UNREADABLE',
   },
   {
-    title: 'XLSX with names of the prototype',
+    title: 'XLSX with names of the prototype [UP-4]',
     name: '__proto__.xlsx',
     make: () => [
       bookOf({
@@ -346,7 +351,7 @@ export const hostileFiles: readonly HostileFile[] = [
     expected: 'FILE_UNSAFE',
   },
   {
-    title: 'ODS with an entity from a file',
+    title: 'ODS with an entity from a file [UP-5]',
     name: 'outside.ods',
     make: () => [ods(outside, '<table:table-cell office:value-type="string"><text:p>&a;</text:p></table:table-cell>')],
     expected: 'FILE_UNSAFE',
@@ -392,13 +397,13 @@ export const hostileFiles: readonly HostileFile[] = [
   },
   // Text.
   {
-    title: 'CSV with names of the prototype',
+    title: 'CSV with names of the prototype [UP-4]',
     name: '__proto__.csv',
     make: () => text('__proto__,constructor,toString\npolluted,a,b\n'),
     expected: { rows: 1, first: ['polluted', 'a', 'b'] },
   },
   {
-    title: 'CSV with 10,000 columns',
+    title: 'CSV with 10,000 columns [UP-3]',
     name: 'wide.csv',
     make: () => text(`${columnsOf(10_000).join(',')}\n${columnsOf(10_000).join(',')}\n`),
     expected: 'LIMIT_EXCEEDED',
@@ -438,7 +443,7 @@ export const hostileFiles: readonly HostileFile[] = [
     expected: { rows: 3, faults: 1 },
   },
   {
-    title: 'JSON with names of the prototype',
+    title: 'JSON with names of the prototype [UP-4]',
     name: '__proto__.json',
     make: () => text('[{"__proto__":{"polluted":"yes"},"constructor":{"prototype":{"polluted":"yes"}},"id":1}]'),
     expected: { rows: 1 },
@@ -475,25 +480,25 @@ export const hostileFiles: readonly HostileFile[] = [
   },
   // What is something else, or two things at once.
   {
-    title: 'PDF that is CSV too',
+    title: 'PDF that is CSV too [UP-12]',
     name: 'table.csv',
     make: () => text(`%PDF-1.7\n${table}%%EOF\n`),
     expected: 'FILE_TYPE_UNSUPPORTED',
   },
   {
-    title: 'HTML in GZIP',
+    title: 'HTML in GZIP [UP-12]',
     name: 'page.csv.gz',
     make: () => [gzipSync('<html><script>alert(1)</script></html>')],
     expected: 'FILE_TYPE_UNSUPPORTED',
   },
   {
-    title: 'image with a ZIP behind',
+    title: 'image with a ZIP behind [UP-12]',
     name: 'image.zip',
     make: () => [Buffer.from('GIF89a\x01\x00\x01\x00', 'latin1'), zipOf([{ name: 'a.csv', data: table }])],
     expected: 'FILE_TYPE_UNSUPPORTED',
   },
   {
-    title: 'SVG with a script',
+    title: 'SVG with a script [UP-12]',
     name: 'image.csv',
     make: () => text('<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'),
     expected: 'FILE_TYPE_UNSUPPORTED',

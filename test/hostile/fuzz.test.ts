@@ -6,7 +6,7 @@ import { fuzzFormats } from './samples.js'
 
 const seed = Number(process.env.PORTAGE_TEST_SEED ?? 4711) % 1_000_000
 
-test('600 damaged files of all formats end in rows or a refusal, and leave the prototypes alone', async () => {
+test('600 damaged files of all formats end in rows or a refusal, and leave the prototypes alone [UP-4] [UP-14]', async () => {
   const { outcomes, failures, slowest } = await fuzz({ count: 600, seed, format: null })
   assert.deepEqual(failures, [])
   assert.ok(slowest.ms < 10_000)

@@ -10,7 +10,7 @@ for (const file of hostileFiles) {
   const found = await measure(file)
   const outcome = found.code === null ? outcomeOf(found) : `\`${found.code}\``
   console.log(
-    `| ${file.title} | ${outcome} | ${found.seconds.toFixed(2)} | ${mebibytes(found.processBytes)} | ${mebibytes(found.childBytes)} |`,
+    `| ${file.title.replaceAll(/ \[[A-Z]+-\d+\]/g, '')} | ${outcome} | ${found.seconds.toFixed(2)} | ${mebibytes(found.processBytes)} | ${mebibytes(found.childBytes)} |`,
   )
   const other = difference(file, found)
   if (other !== null || found.seconds > 10) {

@@ -336,7 +336,7 @@ test('columns and fields that do not exist are refused', () => {
   )
 })
 
-test('no mapping can write a protected column', () => {
+test('no mapping can write a protected column [AR-5]', () => {
   for (const type of Object.values(recordTypes)) {
     for (const column of protectedColumns) {
       const name = column.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())

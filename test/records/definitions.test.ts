@@ -39,7 +39,7 @@ for (const type of types) {
     assert.deepEqual(names.slice(0, 2), ['sourceSystem', 'externalId'])
   })
 
-  test(`${type.name}: every column of the table is either of one field or protected`, () => {
+  test(`${type.name}: every column of the table is either of one field or protected [AR-5]`, () => {
     const ddl = tableDdl(type)[0] ?? ''
     const columns = [
       ...ddl.matchAll(/^ {2}(\w+) (?:uuid|text|integer|int|bigint|numeric|boolean|date|timestamptz|jsonb)/gm),
@@ -52,7 +52,7 @@ for (const type of types) {
     }
   })
 
-  test(`${type.name}: no mappable name leads to a protected column`, () => {
+  test(`${type.name}: no mappable name leads to a protected column [AR-5]`, () => {
     const kept: ReadonlySet<string> = new Set(protectedColumns)
     for (const name of mappableNames(type)) {
       const field = referencePath(type, name)?.field ?? fieldOf(type, name)

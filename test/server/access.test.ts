@@ -17,7 +17,7 @@ before(async () => {
 })
 after(() => world.close())
 
-test('every operation has its line in the table of permissions, and its case here', () => {
+test('every operation has its line in the table of permissions, and its case here [AR-1]', () => {
   const operations = [apiSchema.getQueryType(), apiSchema.getMutationType(), apiSchema.getSubscriptionType()].flatMap(
     (type) => Object.keys(type?.getFields() ?? {}).map((field) => `${type?.name}.${field}`),
   )
@@ -28,7 +28,7 @@ test('every operation has its line in the table of permissions, and its case her
   )
 })
 
-test('who has exactly one permission may do exactly what the table says', async () => {
+test('who has exactly one permission may do exactly what the table says [AR-1]', async () => {
   for (const permission of permissions) {
     const actor = await world.actor(ada.tenantId, [permission], `${permission.toLowerCase()}@example.com`)
     for (const [operation, query] of Object.entries(calls)) {
@@ -74,7 +74,7 @@ test('says who is asking', async () => {
 const save =
   'mutation ($input: MemberSaveInput!) { memberSave(input: $input) { member { id email name permissions active } userErrors { code field message } } }'
 
-test('members narrow what tokens allow, and inactive ones are not let in', async () => {
+test('members narrow what tokens allow, and inactive ones are not let in [AR-3]', async () => {
   const set = async (input: object) => (await world.ask(ada, save, { input })).memberSave
   const made = await set({ email: ' Bob@Example.com ', name: 'Bob' })
   assert.deepEqual(made.userErrors, [])

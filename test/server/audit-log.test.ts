@@ -75,7 +75,7 @@ function call(actor: Actor, mutation: string) {
     : world.run(actor, calls[`Mutation.${mutation}`] ?? assert.fail(`no call of ${mutation}`))
 }
 
-test('every mutation leaves exactly one entry, whatever becomes of it', async () => {
+test('every mutation leaves exactly one entry, whatever becomes of it [AU-1]', async () => {
   for (const mutation of mutations) {
     const before = await mark(ada.tenantId)
     const answer = await call(ada, mutation)
@@ -98,7 +98,7 @@ test('every mutation leaves exactly one entry, whatever becomes of it', async ()
   }
 })
 
-test('every operation that is denied leaves exactly one entry', async () => {
+test('every operation that is denied leaves exactly one entry [AU-1]', async () => {
   const nobody = await world.actor(ada.tenantId, [], 'nobody@example.com')
   for (const [operation, query] of Object.entries(calls)) {
     const before = await mark(ada.tenantId)
@@ -118,7 +118,7 @@ test('every operation that is denied leaves exactly one entry', async () => {
   }
 })
 
-test('an entry is committed with its deed or not at all', async () => {
+test('an entry is committed with its deed or not at all [AU-1]', async () => {
   // The entry cannot be written: neither must the member be.
   await world.oracle.query("alter table audit_entry add constraint broken check (actor <> 'broken@example.com')")
   const broken = await world.actor(ada.tenantId, undefined, 'broken@example.com')
@@ -199,7 +199,7 @@ test('lists entries newest first, by action and actor, in pages, and never to th
   assert.equal(own.node.id, seen[0])
 })
 
-test('the roles of the service can add entries, and change or remove none; nor can the owner', async () => {
+test('the roles of the service can add entries, and change or remove none; nor can the owner [AU-2]', async () => {
   for (const [url, role] of [
     [world.db.apiUrl, 'api'],
     [world.db.workerUrl, 'worker'],
@@ -254,7 +254,7 @@ async function sealed(tenantId: string): Promise<void> {
 const check = (tenantId: string, from: { sequence: number; hash: string } | null = null) =>
   withTenant(database, tenantId, (tx) => verifyChain(tx, auditKeys(world.config), from))
 
-test('finds each of 1,000 random tamperings and names the first broken link', async () => {
+test('finds each of 1,000 random tamperings and names the first broken link [AU-3]', async () => {
   const seed = Number(process.env.PORTAGE_TEST_SEED ?? Date.now() % 2 ** 31)
   let state = seed
   const random = (below: number): number => {
@@ -378,7 +378,7 @@ test('finds each of 1,000 random tamperings and names the first broken link', as
   assert.equal((await check(tenantId, head)).valid, true)
 })
 
-test('answers the signed head, and checks from one that was kept', async () => {
+test('answers the signed head, and checks from one that was kept [AU-3]', async () => {
   await sealed(ada.tenantId)
   const { auditHead } = await world.ask(ada, '{ auditHead { sequence hash signature keyId signedAt } }')
   const head = { ...auditHead, signedAt: new Date(auditHead.signedAt) }

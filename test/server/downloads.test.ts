@@ -99,7 +99,7 @@ test('HEAD tells all about a file and sends nothing of it', async () => {
   assert.equal(part.headers.get('content-length'), '2')
 })
 
-test('a download is a file for the disk, whatever it is called', async () => {
+test('a download is a file for the disk, whatever it is called [UP-11]', async () => {
   const names = [
     ['../../etc/passwd', 'passwd'],
     ['C:\\temp\\a.csv', 'a.csv'],

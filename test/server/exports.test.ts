@@ -261,7 +261,7 @@ test('a preview shows the first rows as the file has them, and starts nothing', 
   }
 })
 
-test('without PII_READ what is sensitive is left out, and says so; named it is refused', async () => {
+test('without PII_READ what is sensitive is left out, and says so; named it is refused [AR-6]', async () => {
   const permissions: readonly Permission[] = ['EXPORT_RUN', 'RECORD_READ']
   const eve = await world.actor(ada.tenantId, permissions, 'eve@example.com')
   const run = await exported(eve, { orderBy: [{ field: 'createdAt' }] })

@@ -98,7 +98,7 @@ test('only who proves who they are gets an answer', async () => {
   }
 })
 
-test('a page of another site can make nobody do anything', async () => {
+test('a page of another site can make nobody do anything [GQ-5]', async () => {
   const query = '{ viewer { actor } }'
   const forms: readonly (readonly [string, RequestInit])[] = [
     [`?query=${encodeURIComponent(query)}`, { headers: authorization(ada) }],
@@ -194,7 +194,7 @@ test('a database that is away is told as such', async () => {
   assert.equal(lines.length, 1)
 })
 
-test('a download can be called anything', () => {
+test('a download can be called anything [UP-11]', () => {
   const names = [
     'a.csv',
     '../../etc/passwd',

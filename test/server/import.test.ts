@@ -302,7 +302,7 @@ test('a rollback is previewed, done once, and told', async () => {
   assert.equal(twice.runRollback.userErrors[0].code, 'NOT_REVERSIBLE')
 })
 
-test('without PII_READ personal data is masked wherever it shows', async () => {
+test('without PII_READ personal data is masked wherever it shows [AR-6]', async () => {
   const id = await world.import(ada, 'CONTACT', people, {}, { mapping })
   const blind = await world.actor(ada.tenantId, ['RECORD_READ', 'IMPORT_RUN', 'ROLLBACK_RUN'], 'blind@example.com')
   const answer = await world.run(blind, runQuery, { id })

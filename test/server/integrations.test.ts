@@ -187,7 +187,7 @@ test('a browser that began comes back to our page, and what the address says is 
   assert.doesNotMatch(text, /script|alert/)
 })
 
-test('none of the bad callbacks is accepted', async () => {
+test('none of the bad callbacks is accepted [OA-4]', async () => {
   await world.oracle.query("delete from integration where account is not null and status <> 'PENDING'")
   const exchanges = () => kinds.reduce((sum, kind) => sum + vendors[kind].grants.length, 0)
   const before = exchanges()
@@ -397,7 +397,7 @@ test('sign-ins under way are bounded', async () => {
   assert.equal((await world.ask(many, '{ integrations { id } }')).integrations.length, 1)
 })
 
-test('no token, code, verifier or secret is in the database, the queue, the files or the log', async () => {
+test('no token, code, verifier or secret is in the database, the queue, the files or the log [OA-1] [OA-6]', async () => {
   const states: string[] = []
   for (const kind of kinds) {
     const { authorizationUrl } = await begin(ada, kind)

@@ -95,7 +95,7 @@ const edges: Readonly<Record<string, (by: 0 | 1) => Case>> = {
 }
 
 for (const [name, at] of Object.entries(edges)) {
-  test(`answers at the limit of ${name} and refuses above it`, async () => {
+  test(`answers at the limit of ${name} and refuses above it [GQ-2]`, async () => {
     const kept = await world.run(ada, at(0).query, at(0).variables)
     assert.deepEqual(kept.errors, [])
     const broken = await world.run(ada, at(1).query, at(1).variables)
@@ -105,7 +105,7 @@ for (const [name, at] of Object.entries(edges)) {
     assert.match(name, new RegExp(`^${broken.errors[0]?.extensions.limit}`))
   })
 
-  test(`does the same on a socket for ${name}`, async () => {
+  test(`does the same on a socket for ${name} [GQ-2]`, async () => {
     const socket = await SocketClient.open(world.url, ada.token)
     const kept = await socket.answer('1', at(0).query, at(0).variables)
     assert.equal(kept.type, 'next', JSON.stringify(kept))
@@ -204,7 +204,7 @@ test('a plain list inside a list costs what it makes the database read', () => {
   assert.equal(error?.extensions.limit, 'cost')
 })
 
-test('a refusal is quick', async () => {
+test('a refusal is quick [GQ-2]', async () => {
   const { query } = edges.cost?.(1) ?? { query: '' }
   const document = parse(query)
   const started = performance.now()

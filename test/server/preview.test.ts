@@ -213,7 +213,7 @@ test('as many rows as the limit says are shown, and no more', async () => {
   }
 })
 
-test('who may not see personal data sees none, whatever mapping they choose', async () => {
+test('who may not see personal data sees none, whatever mapping they choose [AR-6]', async () => {
   const id = await uploaded(ada, 'Mail,Stage,Born\nada@example.com,WON,03/04/1985\nno-address,LOST,05/06/1986\n')
   const blind = await world.actor(
     tenant,

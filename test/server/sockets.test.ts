@@ -26,7 +26,7 @@ const mapping = [
   { column: 'First name', field: 'firstName' },
 ]
 
-test('tells every event of a run once, and goes on where a subscriber left', async () => {
+test('tells every event of a run once, and goes on where a subscriber left [AR-4]', async () => {
   const id = await world.import(ada, 'CONTACT', csv, {}, { mapping })
   const socket = await SocketClient.open(world.url, ada.token)
   socket.subscribe('1', events, { runId: id })
@@ -117,7 +117,7 @@ test('a stream that cannot be is refused with its reason', async () => {
   socket.close()
 })
 
-test('lets nobody in without a valid token', async () => {
+test('lets nobody in without a valid token [GQ-7]', async () => {
   for (const payload of [undefined, {}, { authorization: 'Bearer x' }, { authorization: 7 }, { token: ada.token }]) {
     const socket = await SocketClient.connect(world.url)
     socket.send({ type: 'connection_init', ...(payload === undefined ? {} : { payload }) })
@@ -133,12 +133,12 @@ test('lets nobody in without a valid token', async () => {
   byHeader.close()
 })
 
-test('a socket that does not say who it is has to go', async () => {
+test('a socket that does not say who it is has to go [GQ-7]', async () => {
   const socket = await SocketClient.connect(world.url)
   assert.equal((await socket.closed).code, 4408)
 })
 
-test('a socket has to go when its token ends', async () => {
+test('a socket has to go when its token ends [AR-4]', async () => {
   const brief = await world.actor(ada.tenantId, undefined, 'brief@example.com', 2)
   const socket = await SocketClient.open(world.url, brief.token)
   socket.subscribe('1', 'subscription { tenantEvents { sequence } }')
@@ -147,7 +147,7 @@ test('a socket has to go when its token ends', async () => {
   assert.ok(performance.now() - started < 3000)
 })
 
-test('a socket has to go when its member or key may no longer be here', async () => {
+test('a socket has to go when its member or key may no longer be here [AR-3]', async () => {
   const save = 'mutation ($input: MemberSaveInput!) { memberSave(input: $input) { userErrors { code } } }'
   await world.ask(ada, save, { input: { email: 'bob@example.com' } })
   const bob = await SocketClient.open(world.url, (await world.actor(ada.tenantId, undefined, 'bob@example.com')).token)
@@ -171,7 +171,7 @@ test('a socket has to go when its member or key may no longer be here', async ()
   stays.close()
 })
 
-test('takes messages of the largest size and none that is larger', async () => {
+test('takes messages of the largest size and none that is larger [GQ-7]', async () => {
   const message = (bytes: number) => {
     const start = JSON.stringify({ type: 'ping', payload: { pad: '' } })
     return JSON.parse(start.replace('"pad":""', `"pad":"${'x'.repeat(bytes - start.length)}"`)) as object
@@ -183,7 +183,7 @@ test('takes messages of the largest size and none that is larger', async () => {
   assert.equal((await socket.closed).code, 1009)
 })
 
-test('has so many operations open at a time and no more', async () => {
+test('has so many operations open at a time and no more [GQ-7]', async () => {
   const socket = await SocketClient.open(world.url, ada.token)
   const stream = 'subscription { tenantEvents { sequence } }'
   for (let i = 0; i < SOCKET_OPERATIONS_MAX; i += 1) {
@@ -198,7 +198,7 @@ test('has so many operations open at a time and no more', async () => {
   socket.close()
 })
 
-test('a socket that talks too much is closed, and only that one', async () => {
+test('a socket that talks too much is closed, and only that one [GQ-7]', async () => {
   const other = await SocketClient.open(world.url, ada.token)
   const socket = await SocketClient.open(world.url, ada.token)
   for (let i = 1; i < SOCKET_MESSAGES_PER_MINUTE_MAX; i += 1) {

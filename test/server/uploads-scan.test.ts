@@ -45,7 +45,7 @@ test('a clean file is taken', async () => {
   assert.notEqual(fileUpload.file, null)
 })
 
-test('an infected file is refused and set apart by whichever road it comes, and there is no file of it', async () => {
+test('an infected file is refused and set apart by whichever road it comes, and there is no file of it [UP-13]', async () => {
   const refused: Json[] = []
   refused.push(dataOf(await world.upload(ada, mutation, {}, infected)).fileUpload)
   const importing = `mutation ($input: ImportCreateInput!) { importCreate(input: $input) { importRun { id } userErrors { code } } }`
@@ -89,7 +89,7 @@ test('a file that the scanner does not take to its end is refused', async () => 
   assert.deepEqual(storedKeys(), before)
 })
 
-test('without its scanner nothing is taken', async () => {
+test('without its scanner nothing is taken [UP-13]', async () => {
   const before = storedKeys()
   const connections = clamd.connections
   clamd.behaviour = 'hang up'

@@ -68,7 +68,7 @@ for (const [what, headers, status, code] of [
     'UNAUTHENTICATED',
   ],
 ] as const) {
-  test(`stores no byte of an upload ${what}, and reads little of it`, async () => {
+  test(`stores no byte of an upload ${what}, and reads little of it [UP-7]`, async () => {
     const kept = bytesKept()
     const { request, response } = begin({ ...headers, 'content-length': 50_000_000 })
     request.write(head)
@@ -112,7 +112,7 @@ test('refuses by its headers what its headers rule out', async () => {
   assert.equal(bytesKept(), kept)
 })
 
-test('takes a file of the largest size and none that is larger', async () => {
+test('takes a file of the largest size and none that is larger [UP-8]', async () => {
   const line = `${'x'.repeat(99)}\n`
   const largest = line.repeat(MAX_UPLOAD / 100)
   const before = bytesKept()
@@ -125,7 +125,7 @@ test('takes a file of the largest size and none that is larger', async () => {
   await until(() => bytesKept() === before + MAX_UPLOAD)
 })
 
-test('takes one file per request', async () => {
+test('takes one file per request [UP-8]', async () => {
   const form = new FormData()
   form.append('operations', JSON.stringify({ query: mutation, variables: { input: { file: null, name: null } } }))
   form.append('map', JSON.stringify({ 0: ['variables.input.file'], 1: ['variables.input.name'] }))

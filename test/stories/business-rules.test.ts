@@ -597,7 +597,7 @@ test('a record type has as many rules as the limit says', async () => {
   await saved(actor, { kind: 'UNIQUE', fields: ['email'], recordType: 'LEAD' })
 })
 
-test('a pattern takes time in proportion to the value, and a longer value fits none', async () => {
+test('a pattern takes time in proportion to the value, and a longer value fits none [UP-15]', async () => {
   const actor = await newcomer()
   await saved(actor, { kind: 'PATTERN', fields: ['notes'], arguments: [['pattern', '(a+)+']] })
   const most = 'a'.repeat(RULE_PATTERN_VALUE_LENGTH_MAX)

@@ -1,6 +1,7 @@
 /** What a worker does when it is cut off, told to stop, deceived or replaced, seen from inside one process. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { encodeId } from '../../src/ids.js'
 import { advanceRun } from '../../src/jobs/advance-run.js'
 import { claimRun } from '../../src/jobs/claim.js'
 import type { WorkerContext } from '../../src/jobs/context.js'
@@ -122,7 +123,7 @@ test('a run that is stopped after each of 50 chunks succeeds all the same [CS-7]
   })
 })
 
-test('a job that pairs a run with the wrong tenant changes nothing', async () => {
+test('a job that pairs a run with the wrong tenant changes nothing [IS-7]', async () => {
   await onEngine({ chunkRows: 100 }, async (engine) => {
     const { tenantId, runId } = await queued(engine, contactsWithRepeats(seed + 2, 200))
     const stranger = await engine.tenant()
@@ -136,6 +137,14 @@ test('a job that pairs a run with the wrong tenant changes nothing', async () =>
     assert.equal(await engine.context.control.use((lane) => claimRun(lane, { tenantId: stranger, runId }, 77)), null)
     await advanceRun(engine.context, { tenantId: stranger, runId })
     assert.deepEqual(await look(), before)
+    const told = await engine.rows(
+      "select tenant_id, outcome from audit_entry where action = 'run.claim' and target = $1",
+      [encodeId('run', runId)],
+    )
+    assert.deepEqual(
+      told,
+      Array.from({ length: 2 }, () => ({ tenant_id: stranger, outcome: 'DENIED' })),
+    )
     // The right pair is as good as ever.
     assert.equal((await engine.advance(tenantId, runId)).counts.unprocessed, 0)
   })

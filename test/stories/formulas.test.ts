@@ -28,7 +28,7 @@ const people = async (): Promise<Json[]> =>
     )
   ).contacts.nodes
 
-test('protected texts lose one apostrophe in previews, imports and retries, and stand as they stood in files of failed rows', async () => {
+test('protected texts lose one apostrophe in previews, imports and retries, and stand as they stood in files of failed rows [UP-10]', async () => {
   const { fileUpload } = dataOf(
     await world.upload(
       ada,

@@ -53,7 +53,7 @@ test('a file that is longer than the daemon takes is neither clean nor infected'
   assert.deepEqual(await scanner.scan(bytes(...blocks)), { kind: 'tooLarge' })
 })
 
-test('a daemon that hangs up, is silent, or talks nonsense is tried again and then given up', async () => {
+test('a daemon that hangs up, is silent, or talks nonsense is tried again and then given up [UP-13]', async () => {
   for (const behaviour of [
     'hang up',
     'silent',

@@ -59,7 +59,7 @@ test('what comes out is counted: up to the limits it is read, above it is refuse
   await assert.rejects(unpacked(packed, { ratio: Math.floor(ratio / 4), ratioBytes: 0 }), { code: 'FILE_UNSAFE' })
 })
 
-test('a bomb is refused long before it has unpacked', async () => {
+test('a bomb is refused long before it has unpacked [UP-2]', async () => {
   const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024))
   let seen = 0
   await assert.rejects(

@@ -61,7 +61,7 @@ function noneLeft(): void {
   }
 }
 
-test('a second file, writing, spawning, threads, secrets of the environment and sockets are denied', async () => {
+test('a second file, writing, spawning, threads, secrets of the environment and sockets are denied [UP-6]', async () => {
   const server = createServer((socket) => socket.end())
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()

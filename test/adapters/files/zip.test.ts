@@ -154,7 +154,7 @@ test('takes as many files, and as small ones packed as tightly, as the limits sa
   assert.equal(tight[0]?.[1].length, UNPACK_RATIO_BYTES_MIN)
 })
 
-test('counts what all files unpack to, each once', async () => {
+test('counts what all files unpack to, each once [UP-2]', async () => {
   const limits = { entries: 10, unpackedBytes: 27, ratio: 10, ratioBytes: 1000 }
   const zip = await openZip(bytesOf(zipOf(two)), limits)
   await textOf(zip, 'a.csv')
