@@ -1,5 +1,6 @@
 import { type EntityManager, MikroORM, type Transaction } from '@mikro-orm/postgresql'
 import { CompiledQuery, type Kysely } from 'kysely'
+import type { Pool, PoolClient } from 'pg'
 import { entities } from './entities.js'
 import { types } from './pg-types.js'
 import type { TenantSource, Tx } from './tx.js'
@@ -37,6 +38,7 @@ export class Database implements TenantSource<PoolTx> {
       driverOptions: {
         application_name: options.applicationName,
         types,
+        onPoolCreated: giveBackEnded,
         // jit: compiling took 150 ms of a list whose page took 1 ms; the planner prices the rows that the limit leaves out.
         options: `-c search_path=portage -c timezone=UTC -c jit=off -c statement_timeout=${options.statementMs} -c idle_in_transaction_session_timeout=30000`,
       },
@@ -75,6 +77,26 @@ export class Database implements TenantSource<PoolTx> {
   async ping(): Promise<void> {
     await this.#orm.em.fork().getConnection().execute('select 1')
   }
+}
+
+/**
+ * Gives connections back to their pool that end while they are in use. Kysely keeps the place of one whose ROLLBACK or COMMIT
+ * fails, as it does on a connection that has ended: after as many of them as the pool is large nobody would get one any more.
+ */
+function giveBackEnded(pool: Pool): void {
+  const inUse = new Set<PoolClient>()
+  pool.on('acquire', (client) => inUse.add(client))
+  pool.on('release', (_error, client) => inUse.delete(client))
+  pool.on('connect', (client) => {
+    client.once('end', () => {
+      if (inUse.has(client)) {
+        const { release } = client
+        // Who has it may give it back once more.
+        client.release = () => undefined
+        release.call(client, true)
+      }
+    })
+  })
 }
 
 async function query<R extends object>(em: EntityManager, sql: string, params: readonly unknown[] = []): Promise<R[]> {

@@ -40,11 +40,13 @@ async function complaints(): Promise<string[]> {
     tenant: string | null
     policies: number
     complete: boolean
+    erasable: boolean
   }>(
     `select c.relname as name, c.relkind as kind, c.relrowsecurity as rls, c.relforcerowsecurity as forced, pg_get_userbyid(c.relowner) as owner,
        (select case when a.attnotnull then 'not null' else 'nullable' end from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id') as tenant,
        (select count(*)::int from pg_policy p where p.polrelid = c.oid) as policies,
-       (select bool_and(p.polqual is not null and p.polwithcheck is not null) from pg_policy p where p.polrelid = c.oid) as complete
+       (select bool_and(p.polqual is not null and p.polwithcheck is not null) from pg_policy p where p.polrelid = c.oid) as complete,
+       exists (select from pg_policy p where p.polrelid = c.oid and (0 = any (p.polroles) or to_regrole('${OWNER_ROLE}') = any (p.polroles))) as erasable
      from pg_class c join pg_namespace n on n.oid = c.relnamespace
      where n.nspname = 'portage' and c.relkind in ('r', 'p', 'v', 'm', 'f')`,
   )
@@ -67,6 +69,9 @@ async function complaints(): Promise<string[]> {
     }
     if (table.policies === 0 || !table.complete) {
       found.push(`${table.name} lacks a policy with USING and WITH CHECK`)
+    }
+    if (table.policies > 0 && !table.erasable) {
+      found.push(`${table.name} cannot be erased with its tenant: no policy lets the owner see its rows`)
     }
   }
   const keys = await client.query<{ name: string; table_name: string; columns: string[] }>(

@@ -36,7 +36,7 @@ test('10,000 transactions of 50 tenants on 4 connections, some of which fail, ru
     const { id } = await createTenant(db.ownerUrl, `pool-${n}`)
     tenants.push(id)
     await oracle.query(
-      `insert into contact (tenant_id, id, kind, last_name, display_name) select $1, gen_random_uuid(), 'PERSON', $1, $1 from generate_series(1, 3)`,
+      `insert into contact (tenant_id, id, kind, last_name, display_name) select $1::uuid, gen_random_uuid(), 'PERSON', $1::text, $1::text from generate_series(1, 3)`,
       [id],
     )
   }
