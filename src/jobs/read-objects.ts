@@ -119,6 +119,12 @@ async function finish(one: Extraction): Promise<ReadingEnd> {
   return { kind: 'done' }
 }
 
+/** Whether the service still says that it has more records than it listed. */
+async function countsMore({ adapter, api, object, lost }: Extraction, listed: number): Promise<boolean> {
+  const counted = object.descriptor === null ? null : await adapter.count(api, object.descriptor, lost)
+  return counted?.exact === true && listed < counted.count
+}
+
 /** Whether the pages hold every record that the service has; those that they lack are read by id. */
 async function complete(one: Extraction): Promise<ReadingEnd> {
   const { adapter, api, object, lost, migration } = one
@@ -160,10 +166,12 @@ async function complete(one: Extraction): Promise<ReadingEnd> {
   }
   const found = await knownIds(one)
   const still = [...missing].filter((id) => !found.has(id))
-  // Records made since the window was closed come with the next pass; fewer than the service counts is a gap.
-  if (still.length > 0 || found.size < Math.min(there, counted.exact ? counted.count : there)) {
+  // Records made since the window was closed come with the next pass; fewer than the service lists is a gap, and so is a list
+  // that is shorter than what the service counts before and after it.
+  const unlisted = counted.exact && there < counted.count && (await countsMore(one, there))
+  if (unlisted || still.length > 0 || found.size < Math.min(there, counted.exact ? counted.count : there)) {
     const again = await adapter.read(api, descriptor, still.slice(0, 100), [], lost)
-    if (again.length > 0 || still.length === 0) {
+    if (unlisted || again.length > 0 || still.length === 0) {
       return {
         kind: 'incomplete',
         message: `${object.object}: ${adapter.system} says that it has ${counted.count} records and gave ${found.size}${still.length === 0 ? '' : `; for example ${still.slice(0, 5).join(', ')} did not come`}. Nothing of it was imported. Resume the migration to read them again.`,

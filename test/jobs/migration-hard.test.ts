@@ -44,7 +44,8 @@ for (const vendor of vendors) {
     await t.test(`staging predicts what becomes of odd data, seed ${seed}`, async () => {
       assert.deepEqual(await predicted(db, vendor, seed), [])
     })
-    for (const lie of told) {
+    // Who leaves associations out when asked for them leaves nothing to compare with.
+    for (const lie of told.filter((one) => !(vendor.system === 'hubspot' && one === 'LOST_RELATION'))) {
       await t.test(`the lie ${lie} is not believed`, async () => {
         assert.equal(await believed(db, vendor, lie, expected), false)
       })
