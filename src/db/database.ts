@@ -90,10 +90,10 @@ function giveBackEnded(pool: Pool): void {
   pool.on('connect', (client) => {
     client.once('end', () => {
       if (inUse.has(client)) {
-        const { release } = client
+        const release = client.release.bind(client)
         // Who has it may give it back once more.
         client.release = () => undefined
-        release.call(client, true)
+        release(true)
       }
     })
   })

@@ -6,6 +6,7 @@ import type { Scanner } from '../adapters/antivirus/clamd.js'
 import type { FileStore } from '../adapters/files/storage.js'
 import type { Config } from '../config.js'
 import type { Database, PoolTx } from '../db/database.js'
+import { sqlState } from '../db/lane.js'
 import { withTenant } from '../db/tx.js'
 import type { QuotaState } from '../errors.js'
 import type { EventFeed } from '../events.js'
@@ -90,11 +91,29 @@ export function auditName({ actor, identity: { keyId } }: Caller): Pick<AuditCal
   return { actor, key: keyId === null ? null : encodeId('apiKey', keyId) }
 }
 
+/** Errors of the database after which a transaction may be done again: it stood in another's way, and nothing of it is left. */
+const CLASHES: ReadonlySet<string | null> = new Set(['40001', '40P01'])
+
+/** Tries of a transaction that clashes with others. */
+const TRIES = 4
+
 /**
- * Runs `work` in a transaction of the caller's tenant. The first one of a mutation that changes anything takes the entry of the
+ * Runs `work` in a transaction of the caller's tenant, once more where it clashes with others. The first one of a mutation that changes anything takes the entry of the
  * audit along: one cannot be committed without the other.
  */
 export async function inTenant<R>(context: ApiContext, work: (tx: PoolTx) => Promise<R>): Promise<R> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await tryInTenant(context, work)
+    } catch (error) {
+      if (tries === TRIES || !CLASHES.has(sqlState(error))) {
+        throw error
+      }
+    }
+  }
+}
+
+async function tryInTenant<R>(context: ApiContext, work: (tx: PoolTx) => Promise<R>): Promise<R> {
   const { services, caller, deed } = context
   if (deed === undefined) {
     return withTenant(services.database, caller.tenantId, work)
