@@ -19,7 +19,7 @@ import { defaultImportOptions } from '../src/runs/imports.js'
 import { askOfMigration, createMigration, migrationObjects } from '../src/runs/migrations.js'
 import { findRun } from '../src/runs/read.js'
 import type { MigrationRunRow } from '../src/runs/types.js'
-import { ALLOCATOR, YOUNG_SPACE } from '../src/supervisor.js'
+import { ALLOCATOR, heapOf } from '../src/supervisor.js'
 import type { CrmSystem } from '../src/systems.js'
 import type { FromSimulator, SimulatorStart, ToSimulator } from './migration-messages.js'
 import { MemoryWatch, pssOf } from './processes.js'
@@ -392,10 +392,7 @@ class Simulation {
 }
 
 function forked(name: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
-  const execArgv = [
-    '--enable-source-maps',
-    ...(name === 'migration-worker' ? [`--max-semi-space-size=${YOUNG_SPACE.worker}`] : []),
-  ]
+  const execArgv = ['--enable-source-maps', ...(name === 'migration-worker' ? heapOf('worker') : [])]
   const child = fork(join(import.meta.dirname, `${name}.js`), args, { env, execArgv })
   process.once('exit', () => child.kill('SIGKILL'))
   return child

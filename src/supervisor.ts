@@ -208,7 +208,19 @@ interface ChildOrder {
  * in each worker. In the API most of it would be blocks of uploads that nobody needs any more: with 2 an upload of 160 MB
  * takes 43 MB less than with 8 and is no slower (measured).
  */
-export const YOUNG_SPACE: Readonly<Record<ProcessRole, number>> = { all: 8, api: 2, worker: 8 }
+const YOUNG_SPACE: Readonly<Record<ProcessRole, number>> = { all: 8, api: 2, worker: 8 }
+
+/**
+ * By how much the old space of a worker may grow beyond what is in use before it is collected, in percent. V8 lets it double and more where
+ * memory is plenty: a migration of 680,000 records took 350 MiB in a worker that had 130 in use at most (measured).
+ */
+const WORKER_GROWTH_PERCENT = 20
+
+/** Options of Node for a process of a role. Exported for benchmarks that start a worker of their own. */
+export function heapOf(role: ProcessRole): readonly string[] {
+  const young = `--max-semi-space-size=${YOUNG_SPACE[role]}`
+  return role === 'worker' ? [young, `--heap-growing-percent=${WORKER_GROWTH_PERCENT}`] : [young]
+}
 
 /**
  * Settings of glibc's allocator (others ignore them): few arenas, and blocks from 64 KiB on, which is what files and rows pass
@@ -220,7 +232,7 @@ export const ALLOCATOR = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '65536
 function launch(name: string, config: Config, order: ChildOrder): ChildProcess {
   return fork(fileURLToPath(new URL('./main.js', import.meta.url)), [name], {
     env: { ...childEnvironment(config, order), ...ALLOCATOR },
-    execArgv: [...process.execArgv, `--max-semi-space-size=${YOUNG_SPACE[order.role]}`],
+    execArgv: [...process.execArgv, ...heapOf(order.role)],
   })
 }
 

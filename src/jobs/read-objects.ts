@@ -25,6 +25,11 @@ export type ReadingEnd =
 /** A share of all records that is gone at once is more likely a fault than a wish: it is asked about. From tap-salesforce's and HubSpot's own guards. */
 const DELETED_SHARE_MAX = 0.2
 
+/** Whether so many of the records that are known lack at the service that somebody should look first. */
+export function isMuchGone(gone: number, known: number): boolean {
+  return gone > 10 && gone > known * DELETED_SHARE_MAX
+}
+
 /** What the state of an object says while its sample is made whole: the sample itself has been read. */
 const CLOSING = { closing: true } as const
 
@@ -225,7 +230,7 @@ async function deletedSince(one: Extraction): Promise<Deleted> {
     ),
   )
   const ids = here.map(({ external_id }) => external_id).filter((id) => !there.has(id))
-  if (ids.length > 10 && ids.length > here.length * DELETED_SHARE_MAX) {
+  if (isMuchGone(ids.length, here.length)) {
     return {
       kind: 'incomplete',
       message: `${object.object}: ${ids.length} of ${here.length} records are gone at ${adapter.system}, more than a fifth at once. If that is right, delete them here; otherwise look at the sign-in's rights, then resume.`,

@@ -6,11 +6,13 @@ import { createInterface } from 'node:readline'
 import { isDeepStrictEqual } from 'node:util'
 import type { VendorObject, VendorRow } from '../adapters/vendor.js'
 import { one, withTenant } from '../db/tx.js'
+import { FatalError } from '../errors.js'
 import { VERIFICATION_DETAILS_MAX, VERIFICATION_SAMPLE_RECORDS } from '../limits.js'
 import { recordTypes } from '../records/index.js'
 import { type MigrationObjectRow, migrationPasses } from '../runs/migrations.js'
 import type { PlanCounts, VerificationCheck, VerificationReport } from '../runs/types.js'
 import { compareImport, type Difference } from './plan-import.js'
+import { isMuchGone } from './read-objects.js'
 import type { MigrationWork } from './run-migration.js'
 
 /** Null when the worker was asked to stop: the proof is made anew by whoever goes on. */
@@ -74,6 +76,8 @@ async function verifyObject(
   let rows = 0
   let proven = 0
   let refused = 0
+  /** Files that retention has taken: of their rows nothing can be said any more. */
+  let lost = 0
   /** Refused, and not read again by a later pass. */
   const differing = new Map<string, { n: number; examples: string[] }>()
   const note = (what: string, { row, sourceId }: Difference): void => {
@@ -87,7 +91,7 @@ async function verifyObject(
   for (const child of children.toReversed()) {
     const failed = await failedRows(work, child.importRunId)
     const later = await readSince(work, object.object, child.pass)
-    const sum = await compareImport(
+    const comparing = compareImport(
       context,
       { ...claim, runId: child.importRunId, kind: 'IMPORT' },
       work.lost,
@@ -106,6 +110,16 @@ async function verifyObject(
         }
       },
     )
+    const sum = await comparing.catch((error: unknown) => {
+      if (error instanceof FatalError && error.code === 'FILE_GONE') {
+        return null
+      }
+      throw error
+    })
+    if (sum === null) {
+      lost += 1
+      continue
+    }
     rows += sum.rows
     proven += sum.unchanged
     refused += sum.unreadable
@@ -118,29 +132,37 @@ async function verifyObject(
       ? null
       : `${refused} rows failed when they were imported: they are among the failed rows of the import.`,
   )
+  if (lost > 0) {
+    check(
+      'files',
+      0,
+      lost,
+      'Files that were read have been removed by their retention: their rows cannot be compared again.',
+    )
+  }
   for (const [what, { n, examples }] of differing) {
     const about = what === 'missing' ? 'missing records' : `field ${what}`
     check(about, 0, n, `For example ${examples.join(', ')}.`)
   }
 
-  // Numbers: of the service, of the file, of the records here.
+  // Numbers: of the service, of the file, of the records here. What is gone at the service is looked for where something lacks.
+  let looked: Promise<ReadonlySet<string>> | null = null
+  const gone = (): Promise<ReadonlySet<string>> => (looked ??= goneSince(work, object))
   const here = await recordsHere(work, object, sourceSystem)
   check('records', here.due, here.known, 'Of the records that were read, those whose rows did not fail.')
   check('orphans', 0, here.orphans, 'Records of this object here that no file of the migration has.')
   if (object.sampleSize === null && object.filter === null && object.descriptor !== null) {
     const counted = await adapter.count(work.api, object.descriptor, work.lost)
     if (counted.exact) {
-      // Records made since the window was closed come with the next pass: the service lists them, and they were not read.
-      const since = counted.count > here.expected ? await unread(work, object) : 0
-      check(
-        'source count',
-        counted.count - Math.min(since, counted.count - here.expected),
-        here.expected,
-        since > 0 ? `${since} records are newer than this pass.` : null,
-      )
+      // Records made or deleted since the window was closed come with the next pass: the service lists the ones, which were not
+      // read, and the others not any more.
+      const deleted = counted.count < here.expected ? (await gone()).size : 0
+      const due = here.expected - deleted
+      const made = counted.count > due ? Math.min(await unread(work, object), counted.count - due) : 0
+      check('source count', counted.count - made, due, sincePass(made, deleted))
     }
   }
-  checks.push(...(await sampleAgain(work, object)))
+  checks.push(...(await sampleAgain(work, object, gone)))
   return checks
 }
 
@@ -167,6 +189,48 @@ async function unread(
     unknown += n
   }
   return unknown
+}
+
+/** How many records are newer than the pass, or were deleted since, for people; null for none. */
+function sincePass(made: number, deleted: number): string | null {
+  const told = [
+    ...(made > 0 ? [`${made} records are newer than this pass.`] : []),
+    ...(deleted > 0 ? [`${deleted} records were deleted at the source after this pass.`] : []),
+  ]
+  return told.length === 0 ? null : told.join(' ')
+}
+
+/**
+ * Records that were read and that the service does not list any more. Empty where so many lack that the sign-in's rights are the
+ * more likely reason: then nothing excuses them.
+ */
+async function goneSince(work: MigrationWork, object: MigrationObjectRow<VendorObject>): Promise<ReadonlySet<string>> {
+  const { context, claim, adapter, api, lost } = work
+  const gone = new Set<string>()
+  if (object.descriptor === null) {
+    return gone
+  }
+  const read = await context.control.use((lane) =>
+    withTenant(lane, claim.tenantId, (tx) =>
+      tx.query<{ external_id: string; deleted: boolean }>(
+        `select distinct on (external_id) external_id, deleted from migration_row
+         where tenant_id = $1 and run_id = $2 and object = $3 order by external_id, pass desc`,
+        [tx.tenantId, claim.runId, object.object],
+      ),
+    ),
+  )
+  for (const { external_id, deleted } of read) {
+    if (!deleted) {
+      gone.add(external_id)
+    }
+  }
+  const known = gone.size
+  for await (const page of adapter.listIds(api, object.descriptor, lost)) {
+    for (const id of page) {
+      gone.delete(id)
+    }
+  }
+  return isMuchGone(gone.size, known) ? new Set() : gone
 }
 
 async function childrenOf({ context, claim }: MigrationWork, object: string): Promise<Child[]> {
@@ -257,6 +321,7 @@ async function recordsHere(
 async function sampleAgain(
   work: MigrationWork,
   object: MigrationObjectRow<VendorObject>,
+  goneSincePass: () => Promise<ReadonlySet<string>>,
 ): Promise<VerificationCheck[]> {
   const { context, claim, adapter, api, lost, migration } = work
   const passes = await context.control.use((lane) =>
@@ -278,13 +343,17 @@ async function sampleAgain(
          order by random() limit $5`,
         [tx.tenantId, claim.runId, object.object, migration.pass, VERIFICATION_SAMPLE_RECORDS],
       ),
-      key: await one<{ key: string }>(
+      key: await one<{ key: string | null }>(
         tx,
-        'select storage_key as key from source_file where tenant_id = $1 and id = $2',
+        'select case when purged_at is null then storage_key end as key from source_file where tenant_id = $1 and id = $2',
         [tx.tenantId, pass.sourceFileId],
       ),
     })),
   )
+  if (key.key === null) {
+    // Retention has taken it, which the check of files says.
+    return []
+  }
   const wanted = new Set(ids.map(({ external_id }) => external_id))
   const fields = object.descriptor.fields.map(({ name }) => name).filter((name) => !name.startsWith('portage.'))
   const again = new Map(
@@ -307,7 +376,15 @@ async function sampleAgain(
     compared += 1
     differing.push(...difference(id, before, now))
   }
-  const gone = [...wanted].filter((id) => !again.has(id))
+  const lacking = [...wanted].filter((id) => !again.has(id))
+  // What the service does not list any more either was deleted since, and comes with the next pass.
+  const deleted = lacking.length === 0 ? null : await goneSincePass()
+  const gone = lacking.filter((id) => deleted?.has(id) !== true)
+  for (const id of lacking) {
+    if (!gone.includes(id)) {
+      wanted.delete(id)
+    }
+  }
   return [
     {
       name: 'sample',

@@ -472,3 +472,51 @@ for (const [what, damage] of [
     }
   })
 }
+
+test('records that were deleted at the source since are told by a proof and left to the next pass', async () => {
+  const moving = await Moving.start()
+  try {
+    await moving.create()
+    await moving.ask('STAGE')
+    await moving.ask('PROMOTE')
+    moving.crm.remove('deals', '5', '2026-03-02T00:00:00.000Z')
+    moving.crm.remove('calls', '5', '2026-03-02T00:00:00.000Z')
+    const proven = await moving.ask('VERIFY')
+    assert.ok(proven.verification?.passed, unproven(proven))
+    const told = proven.verification.checks.filter(({ detail }) => detail?.includes('deleted at the source') === true)
+    assert.deepEqual(
+      told.map(({ name, object, expected, actual }) => [name, object, expected, actual]),
+      [
+        ['source count', 'deals', '6', '6'],
+        ['source count', 'calls', '6', '6'],
+      ],
+    )
+  } finally {
+    await moving.close()
+  }
+})
+
+test('a proof without the files that retention has taken says so and fails nothing else', async () => {
+  const moving = await Moving.start()
+  try {
+    await moving.create()
+    await moving.ask('STAGE')
+    await moving.ask('PROMOTE')
+    const { rowCount } = await moving.engine.oracle.query(
+      `update source_file f set purged_at = now() from migration_pass p
+       where p.tenant_id = f.tenant_id and p.source_file_id = f.id and p.run_id = $1 and p.object = 'people'`,
+      [moving.id],
+    )
+    assert.equal(rowCount, 1)
+    const proven = await moving.ask('VERIFY')
+    assert.equal(proven.status, 'COMPLETED_WITH_ERRORS', JSON.stringify(proven.statusReason))
+    const failed = proven.verification?.checks.filter(({ passed }) => !passed) ?? []
+    assert.deepEqual(
+      failed.map(({ name, object, actual }) => [name, object, actual]),
+      [['files', 'people', '1']],
+    )
+    assert.match(failed[0]?.detail ?? '', /retention/)
+  } finally {
+    await moving.close()
+  }
+})

@@ -382,8 +382,11 @@ class Harness implements Simulator {
       for (const part of joined(body.parts)) {
         if (!response.write(part)) {
           await new Promise<void>((resolve) => {
-            response.once('drain', resolve)
-            response.once('close', resolve)
+            const go = () => {
+              response.off('drain', go).off('close', go)
+              resolve()
+            }
+            response.on('drain', go).on('close', go)
           })
         }
         if (response.destroyed) {
