@@ -73,16 +73,18 @@ async function link(
 ): Promise<void> {
   const to = recordTypes[to_type]
   const column = to.fields.find((candidate) => candidate.name === key)?.column ?? 'external_id'
+  // Not as `$1`: the planner takes a tenant that it has no statistics of for one without records, and then any index will do.
+  const tenant = '(select $1::uuid)'
   const found =
     column === 'external_id'
       ? `select k.id from (
-           select i.id from ${to.table} i where i.tenant_id = $1 and i.external_id = p.value and i.source_system = p.source_system and i.deleted_at is null
-           union select i.record_id from record_identity i where i.tenant_id = $1 and i.record_type = '${to.name}'
+           select i.id from ${to.table} i where i.tenant_id = ${tenant} and i.external_id = p.value and i.source_system = p.source_system and i.deleted_at is null
+           union select i.record_id from record_identity i where i.tenant_id = ${tenant} and i.record_type = '${to.name}'
              and i.source_system = p.source_system and i.external_id = p.value) k
          -- The limit keeps the planner from going through the whole table for each of them.
-         cross join lateral (select from ${to.table} r where r.tenant_id = $1 and r.id = k.id and r.deleted_at is null limit 1) r
+         cross join lateral (select from ${to.table} r where r.tenant_id = ${tenant} and r.id = k.id and r.deleted_at is null limit 1) r
          limit 2`
-      : `select r.id from ${to.table} r where r.tenant_id = $1 and r.${column} = p.value and r.deleted_at is null limit 2`
+      : `select r.id from ${to.table} r where r.tenant_id = ${tenant} and r.${column} = p.value and r.deleted_at is null limit 2`
   // Waited for here and not in the update, whose `old` is what stood before the waiting where a trigger changes the row.
   await tx.query(`select from ${type.table} where tenant_id = $1 and id = any ($2::uuid[]) order by id for update`, [
     tx.tenantId,

@@ -1228,7 +1228,7 @@ class ChunkWriter {
          from unnest($6::bigint[], $7::text[], $8::text[]) as x (row_number, key, value)
            join stage s on s.row_number = x.row_number left join verdict v on v.row_number = s.row_number
            cross join lateral (select id, ${field.column} from ${this.#plan.recordType.table} r
-             where r.tenant_id = $1 and r.id = coalesce(v.record_id, s.id) limit 1) r
+             where r.tenant_id = (select $1::uuid) and r.id = coalesce(v.record_id, s.id) limit 1) r
          where coalesce(v.outcome, 'CREATED') in ('CREATED', 'UPDATED', 'UNCHANGED')
            and ($9 or r.${field.column} is null)
          order by r.id, x.row_number desc),
@@ -1236,7 +1236,7 @@ class ChunkWriter {
          taken as (
            insert into pending_relation_was (tenant_id, run_id, record_type, record_id, field, before)
            select $1, $4, $2, p.record_id, $3, to_jsonb(p) from wanted w
-             join pending_relation p on p.tenant_id = $1 and p.record_type = $2 and p.record_id = w.record_id and p.field = $3
+             join pending_relation p on p.tenant_id = (select $1::uuid) and p.record_type = $2 and p.record_id = w.record_id and p.field = $3
            where p.run_id <> $4 on conflict do nothing)
          insert into pending_relation (tenant_id, record_type, record_id, field, run_id, row_number, to_type, key, value, source_system, was)
          select $1, $2, w.record_id, $3, $4, w.row_number, $5, w.key, w.value, w.source_system, w.was from wanted w
