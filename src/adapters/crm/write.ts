@@ -1222,13 +1222,14 @@ class ChunkWriter {
     for (const [name, waiting] of Map.groupBy(this.#pending, (relation) => relation.field)) {
       const field = fieldNamed(this.#plan.recordType, name)
       await this.#tx.query(
+        // Not coalesce: behind row-level security the planner would not use it for an index, and go through the whole table.
         `with wanted as (
          select distinct on (r.id) r.id as record_id, x.row_number, x.key,
            case when ${byExternalId} then ${named.id} else x.value end as value, case when ${byExternalId} then ${named.system} else ${system} end as source_system, r.${field.column} as was
          from unnest($6::bigint[], $7::text[], $8::text[]) as x (row_number, key, value)
            join stage s on s.row_number = x.row_number left join verdict v on v.row_number = s.row_number
            cross join lateral (select id, ${field.column} from ${this.#plan.recordType.table} r
-             where r.tenant_id = (select $1::uuid) and r.id = coalesce(v.record_id, s.id) limit 1) r
+             where r.tenant_id = (select $1::uuid) and r.id = case when v.record_id is null then s.id else v.record_id end limit 1) r
          where coalesce(v.outcome, 'CREATED') in ('CREATED', 'UPDATED', 'UNCHANGED')
            and ($9 or r.${field.column} is null)
          order by r.id, x.row_number desc),
