@@ -153,7 +153,6 @@ const doors: Readonly<Record<string, RegExp>> = {
   jose: /^src\/access\/tokens\.ts$/,
   pino: /^src\/log\.ts$/,
   'prom-client': /^src\/metrics\.ts$/,
-  '@opentelemetry/': /^src\/tracing\.ts$/,
 }
 
 /** What pure code has no use for: pipeline and records take values and return values. */
