@@ -6,7 +6,7 @@
  */
 import { ID_FIELD, recordTypes } from '../../records/index.js'
 import type { RecordType } from '../../records/types.js'
-import { byId, referenceIdentity, storedValue, tenant, text } from './sql.js'
+import { byId, otherwise, referenceIdentity, storedValue, tenant, text } from './sql.js'
 import { fieldNamed, type WritePlan } from './stage.js'
 
 /** Where the real tables are. */
@@ -70,7 +70,7 @@ export function shadowRecords(plan: WritePlan, shadowed: ReadonlySet<string> = n
     plan.stageColumns.filter((column) => column.role === 'value').map((column) => [column.field, `s.${column.name}`]),
   )
   const system = staged.has('sourceSystem')
-    ? `coalesce(${staged.get('sourceSystem')}, ${text(plan.sourceSystem)})`
+    ? otherwise(staged.get('sourceSystem') ?? '', text(plan.sourceSystem))
     : text(plan.sourceSystem)
   const copied: string[] = []
   const copy = (table: string, records: string): void => {

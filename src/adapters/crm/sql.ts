@@ -30,6 +30,13 @@ export const open = 'not exists (select from verdict v where v.row_number = s.ro
  */
 const oneRecord = 'h.n = 1 and h.n + 0 = 1 and h.n - 0 = 1'
 
+/**
+ * A value, or another one where it is null. Not coalesce, which the planner takes for something that could leak: behind row-level
+ * security a comparison with it serves no index, and the whole table is gone through for each row.
+ */
+export const otherwise = (value: string, other: string): string =>
+  `case when ${value} is null then ${other} else ${value} end`
+
 /** Records looked at for each row whose rule has several fields; an indexed field that more records share is a poor one. */
 const NEAR_RECORDS = 100
 
@@ -122,7 +129,7 @@ export function chunkSql(plan: WritePlan, rehearsed = false): ChunkSql {
   const namedId = plan.stageColumns.find((column) => column.role === 'id')?.name ?? null
   const linked = new Set(plan.stageColumns.filter((column) => column.role === 'key').map((column) => column.field))
   const system = staged.has('sourceSystem')
-    ? `coalesce(s.${staged.get('sourceSystem')}, ${text(plan.sourceSystem)})`
+    ? otherwise(`s.${staged.get('sourceSystem')}`, text(plan.sourceSystem))
     : text(plan.sourceSystem)
   const externalId = staged.has('externalId') ? `s.${staged.get('externalId')}` : null
 
@@ -585,7 +592,7 @@ function glanceOf(plan: WritePlan): string | null {
   }
   const [rule] = plan.rules
   const [externalId, said] = [valueOf('externalId'), valueOf('sourceSystem')]
-  const system = said === null ? text(plan.sourceSystem) : `coalesce(${said}, ${text(plan.sourceSystem)})`
+  const system = said === null ? text(plan.sourceSystem) : otherwise(said, text(plan.sourceSystem))
   const same = `r.external_id = ${externalId} and r.source_system = ${system}`
   if (rule !== undefined && byId(rule)) {
     return `r.id = ${valueOf(ID_FIELD)}${externalId === null ? '' : ` and (${externalId} is null or (${same}))`}`
