@@ -14,6 +14,7 @@ import { DOWNLOAD_ROUTE, downloads } from './downloads.js'
 import { describeError, isUnavailable } from './errors.js'
 import { callbackCookie, oauthCallback } from './oauth-callback.js'
 import { originOf } from './origin.js'
+import { linkedPage } from './page.js'
 import { metered, meterOf, type RateLimits, tellQuota } from './rate-limits.js'
 import { refuse, refuseBody } from './refuse.js'
 import { uploads } from './uploads.js'
@@ -49,6 +50,7 @@ export function createApp(state: HttpState): Express {
   })
   app.get(DOWNLOAD_ROUTE, downloads(services))
   app.get(CALLBACK_PATH, noStore, oauthCallback(services))
+  app.get(['/console/:what/:id', '/console/:what'], linkedPage)
   app.all(UPLOAD_ROUTE, noStore, authenticated(services), metered(limits), rangedUploads(services))
   app.use(
     GRAPHQL_PATH,

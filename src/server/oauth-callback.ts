@@ -11,6 +11,7 @@ import { browserCookie, CALLBACK_PATH, type Claimed, claimState, completeIntegra
 import { systemNames } from '../systems.js'
 import { describeError, isUnavailable } from './errors.js'
 import { writeDeed } from './origin.js'
+import { page } from './page.js'
 
 /** Not sent along by other sites' scripts and forms, but when a CRM sends the person back by a link. */
 function cookieOptions({ config }: Services): CookieOptions {
@@ -98,21 +99,4 @@ function cookieOf(request: Request, name: string): string | null {
     }
   }
   return null
-}
-
-function page(response: Response, status: number, title: string, text: string): void {
-  response
-    .status(status)
-    .setHeader(
-      'content-security-policy',
-      "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    )
-    .type('html')
-    .send(
-      `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escaped(title)}</title><h1>${escaped(title)}</h1><p>${escaped(text)}</p></html>\n`,
-    )
-}
-
-function escaped(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (character) => `&#${character.codePointAt(0)};`)
 }

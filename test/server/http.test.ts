@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { signToken } from '../../src/access/tokens.js'
 import { loadConfig } from '../../src/config.js'
 import { SCHEMA_VERSION } from '../../src/db/schema-version.js'
+import { encodeId, newId } from '../../src/ids.js'
 import { attachment } from '../../src/server/downloads.js'
 import { describeError, isUnavailable, withoutHints } from '../../src/server/errors.js'
 import { startApi } from '../../src/server/start.js'
@@ -251,5 +252,19 @@ test('starts without its database, says so, and asks to be tried again [SU-4]', 
   } finally {
     await api.close()
     await rm(dataDir, { recursive: true, force: true })
+  }
+})
+
+test('the link of an e-mail leads to how its run can be looked at, and says nothing of the run', async () => {
+  const id = encodeId('run', newId())
+  const known = await fetch(`${world.url}/console/runs/${id}`)
+  const text = await known.text()
+  assert.equal(known.status, 200)
+  assert.ok(text.includes(`portage watch ${id}`), text)
+  assert.match(known.headers.get('content-security-policy') ?? '', /default-src 'none'/)
+  for (const path of ['/console/integrations', '/console/settings', `/console/runs/%3Cscript%3E`]) {
+    const answer = await fetch(`${world.url}${path}`)
+    assert.equal(answer.status, 200)
+    assert.doesNotMatch(await answer.text(), /<script/)
   }
 })
