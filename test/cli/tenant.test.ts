@@ -158,10 +158,18 @@ test('a tenant that is erased leaves no row and no byte, and its neighbour is as
   assert.deepEqual(await mentions(name), [])
   // What waits for a worker is worked off meanwhile.
   const settled = ({
-    rows: { duplicate_search: _search, run_wakeup: _wakeup, ...rows },
+    rows: {
+      duplicate_search: _search,
+      run_wakeup: _wakeup,
+      audit_pending: pending = 0,
+      audit_seal: seals = 0,
+      audit_head: _head,
+      outbox: _outbox,
+      ...rows
+    },
     files,
   }: Awaited<ReturnType<typeof remains>>) => ({
-    rows,
+    rows: { ...rows, audited: pending + seals },
     files,
   })
   assert.deepEqual(settled(await remains(neighbour.tenantId)), settled(before))
