@@ -403,7 +403,7 @@ describe('portage', { timeout: 60_000 }, () => {
   })
 
   test('a large file is never held in memory', async (t) => {
-    const byteSize = 200_000_000
+    const byteSize = 600_000_000
     let received = 0
     let most = 0
     const url = await serve(t, (request, response) => {
