@@ -514,29 +514,28 @@ async function countOf(api: VendorApi, list: List, signal: AbortSignal): Promise
   return { count: Math.max(first.rows.length + 1, estimate), exact: false }
 }
 
+/** Asked for row by row: a page that lacks one would say so of the count as well, and nobody could tell. */
 async function lastOffset(api: VendorApi, { path, cost }: List, signal: AbortSignal): Promise<number> {
-  const from = async (start: number, limit: number): Promise<number> =>
-    (await listOf(api, { method: 'GET', path, query: { start, limit }, cost, signal })).length
-  let below = 0
-  // The first page says it of small lists.
-  const first = await from(0, PAGE_ROWS)
-  if (first < PAGE_ROWS) {
-    return first
-  }
+  const has = async (start: number): Promise<boolean> =>
+    (await listOf(api, { method: 'GET', path, query: { start, limit: 1 }, cost, signal })).length > 0
   let above = PAGE_ROWS
-  for (; (await from(above, 1)) > 0; above *= 4) {
-    below = above
+  let below = 0
+  if (!(await has(0))) {
+    return 0
   }
-  while (above - below > PAGE_ROWS) {
+  while (await has(above)) {
+    below = above
+    above *= 4
+  }
+  while (above - below > 1) {
     const middle = Math.floor((above + below) / 2)
-    if ((await from(middle, 1)) > 0) {
+    if (await has(middle)) {
       below = middle
     } else {
       above = middle
     }
   }
-  // The end lies within one page.
-  return below + (await from(below, PAGE_ROWS))
+  return above
 }
 
 /** What a person should know of a row. */

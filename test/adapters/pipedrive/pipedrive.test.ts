@@ -576,10 +576,7 @@ test('knows who it is, what time it is there, and how many records there are', a
     list(sort_direction === 'desc' ? [{ id: 9 }] : [{ id: 1 }, { id: 9 }]),
   )
   assert.deepEqual(await pipedrive.count(small.api, await described('persons'), signal), { count: 2, exact: true })
-  const notes = account((_path, { start, limit }) => {
-    const rows = Math.max(0, Math.min(Number(limit), 12_345 - Number(start)))
-    return list(rows === 0 ? null : Array.from({ length: rows }, (_, index) => ({ id: Number(start) + index + 1 })))
-  })
+  const notes = account((_path, { start }) => list(Number(start) < 12_345 ? [{ id: 1 }] : null))
   assert.deepEqual(await pipedrive.count(notes.api, await described('notes'), signal), { count: 12_345, exact: true })
   const many = account((_path, { limit }) =>
     limit === 1
