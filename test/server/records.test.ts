@@ -237,15 +237,19 @@ test('reads the references of a whole page in one statement each', async () => {
     await world.oracle.query('select pg_stat_force_next_flush()')
     await world.oracle.query('select pg_stat_clear_snapshot()')
   }
-  await settle()
-  const before = await statements()
-  await world.ask(
-    ada,
-    '{ contacts(first: 10) { nodes { organization { displayName } identities { externalId } provenance { runId } } } }',
-  )
-  await settle()
-  const after = await statements()
-  assert.ok(after - before < 20, `${after - before} transactions`)
+  // Others work on the database meanwhile: the least of some tries is what the query takes.
+  let least = Infinity
+  for (let tries = 0; tries < 5; tries++) {
+    await settle()
+    const before = await statements()
+    await world.ask(
+      ada,
+      '{ contacts(first: 10) { nodes { organization { displayName } identities { externalId } provenance { runId } } } }',
+    )
+    await settle()
+    least = Math.min(least, (await statements()) - before)
+  }
+  assert.ok(least < 20, `${least} transactions`)
 })
 
 const update =
