@@ -455,7 +455,7 @@ async function settle(
     world.import(
       actor,
       'LEAD',
-      `Key,Name,Contact\nwaits-${mark},Name ${mark},${contact}-${mark}@example.com\n`,
+      `Key,Name,Contact\nwaits-${mark},Name ${contact} ${mark},${contact}-${mark}@example.com\n`,
       { ...options, onMissingRelation: 'KEEP_PENDING' },
       {
         mapping: [
