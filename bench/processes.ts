@@ -101,7 +101,13 @@ export function cpuBetween(from: Cpu, to: Cpu): Cpu {
 export function processesBelow(supervisor: number): { readonly pid: number; readonly name: string }[] {
   return tree(supervisor).map(({ pid }) => ({
     pid,
-    name: pid === supervisor ? 'supervisor' : (commandOf(pid).split(' ').at(-1) ?? ''),
+    name:
+      pid === supervisor
+        ? 'supervisor'
+        : (commandOf(pid)
+            .split(' ')
+            .at(-1)
+            ?.replace(/^.*(?=dist\d*\/)/, '') ?? ''),
   }))
 }
 
