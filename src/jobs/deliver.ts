@@ -15,6 +15,7 @@ import { laneOptions, SharedLane } from './context.js'
 import { spreadFact } from './deliver-facts.js'
 import { deliverMail, freeToTake, type MailSettings } from './deliver-mail.js'
 import { deliverWebhook, type WebhookSettings } from './deliver-webhooks.js'
+import { type Loop, startLoop } from './loop.js'
 
 /** How often a worker looks whether there is something to tell, in milliseconds. */
 const LOOK_MS = 500
@@ -48,10 +49,6 @@ export interface DeliveryOptions {
   readonly stopping: AbortSignal
 }
 
-export interface Delivery {
-  close(): Promise<void>
-}
-
 interface Due {
   readonly tenant_id: string
   readonly id: string
@@ -65,31 +62,22 @@ interface Sending {
 }
 
 /** Looks for what is to be told until `stopping` or `close`. Opens a connection only when there is something. */
-export function startDelivery(options: DeliveryOptions): Delivery {
+export function startDelivery(options: DeliveryOptions): Loop {
   const { presence, log, stopping } = options
-  const stop = new AbortController()
-  const signal = AbortSignal.any([stop.signal, stopping])
-  const round = new Round(options, signal)
-  const loop = async (): Promise<void> => {
-    while (!signal.aborted) {
-      try {
-        if (await wanted(presence, options.config.mail !== null)) {
-          await round.work()
-        }
-      } catch (error) {
-        if (!signal.aborted) {
-          log.warn({ err: error }, 'notices could not be delivered; the next look follows')
-        }
+  let round: Round | null = null
+  const loop = startLoop(
+    { everyMs: LOOK_MS, stopping, log, failed: 'notices could not be delivered; the next look follows' },
+    async (signal) => {
+      if (await wanted(presence, options.config.mail !== null)) {
+        round ??= new Round(options, signal)
+        await round.work()
       }
-      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined)
-    }
-  }
-  const running = loop()
+    },
+  )
   return {
     close: async () => {
-      stop.abort()
-      await running
-      round.close()
+      await loop.close()
+      round?.close()
     },
   }
 }

@@ -29,6 +29,7 @@ import { BEHIND_ALL_ROWS } from '../runs/changes.js'
 import { type FoundPair, insertLookAlikes, keepPairs, type LookAlike, openPairsOf } from '../runs/duplicates.js'
 import { heldByLiving } from './claim.js'
 import { laneOptions } from './context.js'
+import { type Loop, startLoop } from './loop.js'
 
 /** Records of one slice: some tenths of a second of work. */
 const SLICE_RECORDS = 500
@@ -430,10 +431,6 @@ function numbersOf(custom: unknown): Record<string, string> {
   return found
 }
 
-export interface Finder {
-  close(): Promise<void>
-}
-
 /**
  * Searches as long as the worker works, beside everything else: on a connection of its own, which it has only while there is
  * something to do, and with long rests while runs are worked on.
@@ -443,16 +440,14 @@ export function startFinder(options: {
   readonly presence: Lane
   readonly log: Log
   readonly stopping: AbortSignal
-}): Finder {
+}): Loop {
   const { databaseUrl, presence, log, stopping } = options
-  const stop = new AbortController()
-  const signal = AbortSignal.any([stop.signal, stopping])
   const wanted = async (): Promise<boolean> =>
     (await presence.session('select from duplicate_search where due_at <= clock_timestamp() limit 1')).length > 0
   const busy = async (): Promise<boolean> =>
     (await presence.session(`select from run_wakeup w where w.due_at <= clock_timestamp() or ${heldByLiving} limit 1`))
       .length > 0
-  const work = async (): Promise<void> => {
+  const work = async (signal: AbortSignal): Promise<void> => {
     const lane = await Lane.open(laneOptions(databaseUrl, 'portage duplicates'))
     try {
       for (let last: string | null = NIL; last !== null && !signal.aborted; ) {
@@ -466,25 +461,12 @@ export function startFinder(options: {
       await lane.close()
     }
   }
-  const loop = async (): Promise<void> => {
-    while (!signal.aborted) {
-      try {
-        if (await wanted()) {
-          await work()
-        }
-      } catch (error) {
-        if (!signal.aborted) {
-          log.warn({ err: error }, 'a search for duplicates was interrupted and will be tried again')
-        }
+  return startLoop(
+    { everyMs: LOOK_MS, stopping, log, failed: 'a search for duplicates was interrupted and will be tried again' },
+    async (signal) => {
+      if (await wanted()) {
+        await work(signal)
       }
-      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined)
-    }
-  }
-  const running = loop()
-  return {
-    close: async () => {
-      stop.abort()
-      await running
     },
-  }
+  )
 }

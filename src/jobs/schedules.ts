@@ -3,7 +3,6 @@
  * writing down when it is due next are one transaction, so a due time is one run however many workers look and whenever one dies.
  * What was missed while no worker was there is made up for by one run.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { permissionsNow } from '../access/owner.js'
 import type { Permission } from '../access/permissions.js'
 import { exportSpec } from '../adapters/crm/export.js'
@@ -18,6 +17,7 @@ import { isAtRest, setNextPass, takeDueMigration, whyDisabled } from '../runs/mi
 import { askOfMigration } from '../runs/migrations.js'
 import type { StatusReason } from '../runs/types.js'
 import { laneOptions } from './context.js'
+import { type Loop, startLoop } from './loop.js'
 
 /** How often a worker looks whether a template is due, in milliseconds. */
 const LOOK_MS = 1000
@@ -174,20 +174,14 @@ async function startFailed(tx: Tx, template: ExportTemplateRow, reason: StatusRe
   await endRun(tx, { id, kind: 'EXPORT', ofRunId: null }, 'QUEUED', 'FAILED', reason)
 }
 
-export interface Scheduler {
-  close(): Promise<void>
-}
-
 /** Looks for what is due until `stopping` or `close`. Opens a connection only when there is something. */
 export function startScheduler(options: {
   readonly databaseUrl: string
   readonly presence: Lane
   readonly log: Log
   readonly stopping: AbortSignal
-}): Scheduler {
+}): Loop {
   const { databaseUrl, presence, log, stopping } = options
-  const stop = new AbortController()
-  const signal = AbortSignal.any([stop.signal, stopping])
   const resting = new Map<string, number>()
   const wanted = async (): Promise<boolean> =>
     (
@@ -208,21 +202,8 @@ export function startScheduler(options: {
       await lane.close()
     }
   }
-  const loop = async (): Promise<void> => {
-    while (!signal.aborted) {
-      await look().catch((error: unknown) => {
-        if (!signal.aborted) {
-          log.warn({ err: error }, 'schedules could not be looked at; the next look follows')
-        }
-      })
-      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined)
-    }
-  }
-  const running = loop()
-  return {
-    close: async () => {
-      stop.abort()
-      await running
-    },
-  }
+  return startLoop(
+    { everyMs: LOOK_MS, stopping, log, failed: 'schedules could not be looked at; the next look follows' },
+    look,
+  )
 }

@@ -1,10 +1,10 @@
 /** Seals entries of the audit a moment after they were written, and signs how far each chain goes once a day. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type AuditKeys, keepHead, keptHead, sealEntries } from '../access/audit.js'
 import { Lane } from '../db/lane.js'
 import { withTenant } from '../db/tx.js'
 import type { Log } from '../log.js'
 import { laneOptions } from './context.js'
+import { type Loop, startLoop } from './loop.js'
 
 /** How often a worker looks for entries that wait, in milliseconds. */
 const LOOK_MS = 1000
@@ -68,10 +68,6 @@ async function signDaily(lane: Lane, keys: AuditKeys, tenantId: string, log?: Lo
   }
 }
 
-export interface Sealer {
-  close(): Promise<void>
-}
-
 /** Seals until `stopping` or `close`. Opens a connection only when there is something. */
 export function startSealer(options: {
   readonly databaseUrl: string
@@ -79,11 +75,9 @@ export function startSealer(options: {
   readonly keys: AuditKeys
   readonly log: Log
   readonly stopping: AbortSignal
-}): Sealer {
+}): Loop {
   const { databaseUrl, presence, keys, log, stopping } = options
-  const stop = new AbortController()
-  const signal = AbortSignal.any([stop.signal, stopping])
-  const look = async (): Promise<void> => {
+  const look = async (signal: AbortSignal): Promise<void> => {
     const [waiting] = await presence.session('select from audit_pending limit 1')
     if (waiting === undefined) {
       return
@@ -95,21 +89,8 @@ export function startSealer(options: {
       await lane.close()
     }
   }
-  const loop = async (): Promise<void> => {
-    while (!signal.aborted) {
-      await look().catch((error: unknown) => {
-        if (!signal.aborted) {
-          log.warn({ err: error }, 'the audit could not be sealed; the next look follows')
-        }
-      })
-      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined)
-    }
-  }
-  const running = loop()
-  return {
-    close: async () => {
-      stop.abort()
-      await running
-    },
-  }
+  return startLoop(
+    { everyMs: LOOK_MS, stopping, log, failed: 'the audit could not be sealed; the next look follows' },
+    look,
+  )
 }
