@@ -107,9 +107,15 @@ export interface ExtractPage {
   readonly rows: readonly VendorRow[]
   readonly state: Json
   readonly problems: readonly VendorProblem[]
+  /** True: the answer that the rows are of goes on, and whoever goes on from this state later has all of it sent again. */
+  readonly inAnswer?: boolean
 }
 
-/** Something about one record that a person should know; the row is kept all the same where there is one. */
+/** Of FURTHER_VALUES: a third e-mail address, or a second person of an activity. */
+export const FURTHER_VALUES =
+  'There are further e-mail addresses, phone numbers or links, which no field here takes unless a custom one is mapped.'
+
+/** Something about one record that a person should know; the row is kept all the same where there is one. The message holds no value of it. */
 export interface VendorProblem {
   readonly externalId: string | null
   readonly code: string
@@ -139,10 +145,12 @@ export interface VendorAdapter {
   idOf(object: VendorObject, line: unknown): string | null
   /** Objects that can be read, in the order in which they are best loaded. */
   discover(api: VendorApi, signal: AbortSignal): Promise<readonly VendorObject[]>
+  /** How many there are by the service's own word. `likely`: the count that is looked at first where one has to be searched for. */
   count(
     api: VendorApi,
     object: VendorObject,
     signal: AbortSignal,
+    likely?: number,
   ): Promise<{ readonly count: number; readonly exact: boolean }>
   /** A pulled stream of pages: the next one is asked for when the one before has been kept. */
   extract(api: VendorApi, request: ExtractRequest): AsyncIterable<ExtractPage>

@@ -9,14 +9,14 @@ import type { Detection } from '../adapters/files/detection.js'
 import { inspectFile } from '../adapters/files/inspect.js'
 import { noSourceOptions } from '../adapters/files/sniff.js'
 import type { StoredFile } from '../adapters/files/storage.js'
-import type { Json, VendorAdapter, VendorApi, VendorObject, VendorRow } from '../adapters/vendor.js'
+import type { Json, VendorAdapter, VendorApi, VendorObject, VendorProblem, VendorRow } from '../adapters/vendor.js'
 import { first, withTenant } from '../db/tx.js'
 import { newId } from '../ids.js'
 import { EXTRACTED_BYTES_MAX } from '../limits.js'
 import type { MigrationObjectRow, MigrationRow } from '../runs/migrations.js'
 import type { Claim } from './claim.js'
 import type { WorkerContext } from './context.js'
-import { StoppedError } from './slice.js'
+import { othersWait, SLICE_LEAST_MS, StoppedError } from './slice.js'
 
 /** Lines that go into the store at a time, in UTF-16 code units. */
 const BLOCK_CHARACTERS = 64 * 1024
@@ -34,7 +34,7 @@ export interface Extraction {
   readonly lost: AbortSignal
 }
 
-/** How reading ended: at the end, or because the worker is asked to stop or has had its slice. */
+/** How reading ended: at the end, or because the worker is asked to stop or others wait. */
 export type ExtractionEnd = { readonly kind: 'done' } | { readonly kind: 'again' }
 
 /** What is asked of the service in this pass. */
@@ -46,16 +46,36 @@ export interface Wanted {
   readonly ids: readonly string[] | null
   /** Stop after so many records; null for no end. */
   readonly most: number | null
-  readonly deadline: number
+  /** When reading began in this slice, of performance.now(), for making way to others in time; null: it does not make way. */
+  readonly begun: number | null
 }
+
+/** What a slice asks for once, such as who the owners are, is not worth it for less. Milliseconds. */
+const READING_LEAST_MS = 2000
+
+/** An answer is read on for so long, though others wait: all of it would be sent again. Milliseconds since its first new row. */
+const ANSWER_MS = 20_000
 
 /** Reads on where the state of the object says, page by page. */
 export async function extractPages(work: Extraction, wanted: Wanted): Promise<ExtractionEnd> {
-  const { adapter, api, object, lost, context } = work
+  const { adapter, api, object, lost, context, claim } = work
   if (object.descriptor === null) {
     throw new Error(`nobody has looked at ${object.object}`)
   }
   let extracted = object.extracted
+  let looked = 0
+  let answerBegun: number | null = null
+  const makesWay = async (inAnswer: boolean): Promise<boolean> => {
+    const now = performance.now()
+    answerBegun = inAnswer ? (answerBegun ?? now) : null
+    const worked = now - (wanted.begun ?? now)
+    const isEarly = worked < READING_LEAST_MS || (answerBegun !== null && now - answerBegun < ANSWER_MS)
+    if (isEarly || now - looked < SLICE_LEAST_MS) {
+      return false
+    }
+    looked = now
+    return othersWait(context, claim, worked)
+  }
   const pages = adapter.extract(api, {
     object: object.descriptor,
     fields: wanted.fields,
@@ -67,19 +87,34 @@ export async function extractPages(work: Extraction, wanted: Wanted): Promise<Ex
   })
   for await (const page of pages) {
     const rows = wanted.most === null ? page.rows : page.rows.slice(0, Math.max(0, wanted.most - extracted))
-    extracted += await keepPage(work, rows, page.state)
+    extracted += await keepPage(work, rows, page.state, page.problems)
     if (wanted.most !== null && extracted >= wanted.most) {
       return { kind: 'done' }
     }
-    if (context.stopping.aborted || performance.now() > wanted.deadline) {
+    if (context.stopping.aborted || (await makesWay(page.inAnswer === true))) {
       return { kind: 'again' }
     }
   }
   return { kind: 'done' }
 }
 
+/** Problems of a page, each code once. */
+function byCode(problems: readonly VendorProblem[]): object[] {
+  return [...Map.groupBy(problems, ({ code }) => code)].map(([code, all]) => ({
+    code,
+    count: all.length,
+    message: all[0]?.message ?? '',
+    external_id: all[0]?.externalId ?? null,
+  }))
+}
+
 /** Keeps a page for good. Answers how many of its records had not been read before. */
-async function keepPage(work: Extraction, rows: readonly VendorRow[], state: Json): Promise<number> {
+async function keepPage(
+  work: Extraction,
+  rows: readonly VendorRow[],
+  state: Json,
+  problems: readonly VendorProblem[],
+): Promise<number> {
   const { context, claim, migration, object } = work
   const stored = rows.length === 0 ? null : await storePage(work, rows)
   try {
@@ -127,9 +162,15 @@ async function keepPage(work: Extraction, rows: readonly VendorRow[], state: Jso
           fresh = counted[0]?.fresh ?? 0
         }
         await tx.query(
-          `update migration_object set state = $4::jsonb, extracted = extracted + $5
+          `update migration_object o set state = $4::jsonb, extracted = extracted + $5,
+             problems = o.problems || coalesce((
+               select jsonb_object_agg(p.code, jsonb_build_object(
+                 'count', p.count + coalesce((o.problems -> p.code ->> 'count')::bigint, 0),
+                 'message', coalesce(o.problems -> p.code ->> 'message', p.message),
+                 'externalId', case when o.problems ? p.code then o.problems -> p.code -> 'externalId' else to_jsonb(p.external_id) end))
+               from jsonb_to_recordset($6::jsonb) as p (code text, count bigint, message text, external_id text)), '{}'::jsonb)
            where tenant_id = $1 and run_id = $2 and object = $3`,
-          [tx.tenantId, claim.runId, object.object, JSON.stringify(state), fresh],
+          [tx.tenantId, claim.runId, object.object, JSON.stringify(state), fresh, JSON.stringify(byCode(problems))],
         )
         await tellReading(tx, claim, fresh, stored?.byteSize ?? 0)
         return fresh

@@ -33,20 +33,20 @@ export function isMuchGone(gone: number, known: number): boolean {
 /** What the state of an object says while its sample is made whole: the sample itself has been read. */
 const CLOSING = { closing: true } as const
 
-export async function readObjects(work: MigrationWork, deadline: number): Promise<ReadingEnd> {
+export async function readObjects(work: MigrationWork, begun: number): Promise<ReadingEnd> {
   const { migration, objects } = work
   const unread = objects.filter(({ extractedPass }) => extractedPass !== migration.pass)
   const sampled = migration.pass === 0 && objects.some(({ sampleSize }) => sampleSize !== null)
   const ready: Extraction[] = []
   for (const object of unread) {
-    const end = await readOne({ ...work, object }, deadline)
+    const end = await readOne({ ...work, object }, begun)
     if (end.kind !== 'done') {
       return end
     }
     ready.push({ ...work, object })
   }
   if (sampled) {
-    const end = await closeSample(work, deadline)
+    const end = await closeSample(work)
     if (end.kind !== 'done') {
       return end
     }
@@ -65,7 +65,7 @@ function isClosing(state: unknown): boolean {
 }
 
 /** All pages of one object, or of its sample. */
-async function readOne(one: Extraction, deadline: number): Promise<ExtractionEnd> {
+async function readOne(one: Extraction, begun: number): Promise<ExtractionEnd> {
   const { migration, object } = one
   if (isClosing(object.state)) {
     return { kind: 'done' }
@@ -76,7 +76,7 @@ async function readOne(one: Extraction, deadline: number): Promise<ExtractionEnd
     until: migration.windowUntil ?? '',
     ids: null,
     most: migration.pass === 0 ? object.sampleSize : null,
-    deadline,
+    begun,
   })
   if (end.kind === 'done') {
     await mark(one, CLOSING)
@@ -126,7 +126,7 @@ async function finish(one: Extraction): Promise<ReadingEnd> {
 
 /** Whether the service still says that it has more records than it listed. */
 async function countsMore({ adapter, api, object, lost }: Extraction, listed: number): Promise<boolean> {
-  const counted = object.descriptor === null ? null : await adapter.count(api, object.descriptor, lost)
+  const counted = object.descriptor === null ? null : await adapter.count(api, object.descriptor, lost, listed)
   return counted?.exact === true && listed < counted.count
 }
 
@@ -137,8 +137,8 @@ async function complete(one: Extraction): Promise<ReadingEnd> {
   if (descriptor === null) {
     throw new Error(`nobody has looked at ${object.object}`)
   }
-  const counted = await adapter.count(api, descriptor, lost)
   const known = await knownIds(one)
+  const counted = await adapter.count(api, descriptor, lost, known.size)
   if (counted.exact ? counted.count === known.size : adapter.readsWhole?.(descriptor) === true) {
     return { kind: 'done' }
   }
@@ -161,7 +161,7 @@ async function complete(one: Extraction): Promise<ReadingEnd> {
         until: migration.windowUntil ?? '',
         ids: [...missing],
         most: null,
-        deadline: Infinity,
+        begun: null,
       },
     )
     if (end.kind !== 'done') {
@@ -240,7 +240,7 @@ async function deletedSince(one: Extraction): Promise<Deleted> {
 }
 
 /** Reads what the records of a sample refer to, and what those refer to, until nothing is missing. */
-async function closeSample(work: MigrationWork, deadline: number): Promise<ExtractionEnd> {
+async function closeSample(work: MigrationWork): Promise<ExtractionEnd> {
   for (;;) {
     const wanted = await missingReferences(work)
     if (wanted.size === 0) {
@@ -258,7 +258,8 @@ async function closeSample(work: MigrationWork, deadline: number): Promise<Extra
         until: work.migration.windowUntil ?? '',
         ids: [...ids],
         most: null,
-        deadline,
+        // Ended before all was asked for, it would begin anew.
+        begun: null,
       })
       if (end.kind !== 'done') {
         await mark(one, CLOSING)

@@ -4,7 +4,7 @@
  * the migration creates, plans together, starts in load order and waits for.
  */
 import { PlannedPause, type VendorAdapter, type VendorApi, type VendorObject } from '../adapters/vendor.js'
-import { first, withTenant } from '../db/tx.js'
+import { first } from '../db/tx.js'
 import { FatalError, Refusal } from '../errors.js'
 import type { ColumnMapping, ImportOptions, MappingConflict } from '../pipeline/types.js'
 import { endRun } from '../runs/control.js'
@@ -34,7 +34,7 @@ import type { WorkerContext } from './context.js'
 import { keepReport, storeReport } from './migration-report.js'
 import { planTogether } from './plan-import.js'
 import { readObjects } from './read-objects.js'
-import { SLICE_MS, type SliceEnd, StoppedError } from './slice.js'
+import { inControl, type SliceEnd, StoppedError } from './slice.js'
 import { verifyMigration } from './verify-migration.js'
 
 /** How long a migration that waits for its imports waits at most until it looks again, if nothing wakes it. Milliseconds. */
@@ -98,7 +98,7 @@ async function pursue(work: MigrationWork): Promise<SliceEnd> {
 }
 
 async function load(context: WorkerContext, claim: Claim) {
-  return inTenant(context, claim, async (tx) => {
+  return inControl(context, claim, async (tx) => {
     const migration = await findMigration(tx, claim.runId)
     if (migration === null) {
       throw new FatalError('INTERNAL', 'The migration of this run is missing.')
@@ -107,21 +107,15 @@ async function load(context: WorkerContext, claim: Claim) {
   })
 }
 
-type Tx = Parameters<Parameters<typeof withTenant>[2]>[0]
-
-function inTenant<R>(context: WorkerContext, claim: Claim, work: (tx: Tx) => Promise<R>): Promise<R> {
-  return context.control.use((lane) => withTenant(lane, claim.tenantId, work))
-}
-
 /** Marks that the migration has come to a stage; StoppedError if it is not ours any more. */
 async function enter({ context, claim, migration }: MigrationWork, next: MigrationStage): Promise<void> {
-  if (migration.stage !== next && !(await inTenant(context, claim, (tx) => enterStage(tx, run(claim), next)))) {
+  if (migration.stage !== next && !(await inControl(context, claim, (tx) => enterStage(tx, run(claim), next)))) {
     throw new StoppedError('the migration was stopped or taken over')
   }
 }
 
 async function pauseFor(context: WorkerContext, claim: Claim, reason: StatusReason): Promise<void> {
-  await inTenant(context, claim, (tx) => pauseMigration(tx, run(claim), reason))
+  await inControl(context, claim, (tx) => pauseMigration(tx, run(claim), reason))
 }
 
 const run = (claim: Claim) => ({ id: claim.runId, token: claim.token })
@@ -147,7 +141,7 @@ async function discover(work: MigrationWork): Promise<SliceEnd> {
     }),
   )
   const message = `The objects have been looked at. ${await costOf(work, looked)} Check where their fields go, then stage the migration.`
-  await inTenant(context, claim, async (tx) => {
+  await inControl(context, claim, async (tx) => {
     await tx.query('update run_migration set account = $3::jsonb where tenant_id = $1 and run_id = $2', [
       tx.tenantId,
       claim.runId,
@@ -205,7 +199,7 @@ async function read(work: MigrationWork): Promise<SliceEnd | null> {
   if (migration.pass > 0 && migration.windowUntil === null && (await drifted(work))) {
     return { kind: 'done' }
   }
-  const end = await readObjects({ ...work, migration: { ...migration, windowUntil } }, performance.now() + SLICE_MS)
+  const end = await readObjects({ ...work, migration: { ...migration, windowUntil } }, performance.now())
   switch (end.kind) {
     case 'done':
       return null
@@ -220,7 +214,7 @@ async function read(work: MigrationWork): Promise<SliceEnd | null> {
 /** The end of the window of this pass: fixed once, by the clock of the service. */
 async function fixWindow({ context, claim, adapter, api, lost }: MigrationWork): Promise<string> {
   const until = await adapter.clock(api, lost)
-  await inTenant(context, claim, (tx) =>
+  await inControl(context, claim, (tx) =>
     tx.query('update run_migration set window_until = $3::timestamptz where tenant_id = $1 and run_id = $2', [
       tx.tenantId,
       claim.runId,
@@ -244,7 +238,7 @@ async function pauseUntil(
   { until, reason }: PlannedPause,
 ): Promise<SliceEnd> {
   const at = until.toISOString()
-  await inTenant(context, claim, (tx) =>
+  await inControl(context, claim, (tx) =>
     pauseMigration(
       tx,
       run(claim),
@@ -271,7 +265,7 @@ async function drifted(work: MigrationWork): Promise<boolean> {
     const now = there.get(object.object) ?? null
     const { drift, missing } = compareObject(object, now)
     held ??= missing
-    await inTenant(context, claim, (tx) =>
+    await inControl(context, claim, (tx) =>
       tx.query(
         `update migration_object set drift = $4::jsonb, descriptor = coalesce($5::jsonb, descriptor)
          where tenant_id = $1 and run_id = $2 and object = $3`,
@@ -333,7 +327,7 @@ async function rest(
   stage: 'AWAITING_MAPPING' | 'AWAITING_REVIEW',
   reason: StatusReason,
 ): Promise<SliceEnd> {
-  await inTenant(context, claim, async (tx) => {
+  await inControl(context, claim, async (tx) => {
     await sumMigration(tx, claim.runId)
     if (!(await restMigration(tx, run(claim), stage, reason))) {
       throw new StoppedError('the migration was stopped or taken over')
@@ -355,7 +349,7 @@ interface Child {
 /** Imports of the pass in hand in load order; those of deletions come last, children before what they hang on. */
 async function children(work: MigrationWork): Promise<Child[]> {
   const { context, claim, migration } = work
-  return inTenant(context, claim, (tx) =>
+  return inControl(context, claim, (tx) =>
     tx.query<Child>(
       `select r.id, p.object, p.kind, r.status, r.status_reason as reason, r.mapping_conflicts as conflicts
        from migration_pass p join migration_object o on o.tenant_id = p.tenant_id and o.run_id = p.run_id and o.object = p.object
@@ -374,7 +368,7 @@ async function createChildren(work: MigrationWork, most = Infinity): Promise<boo
   if (account === null) {
     throw new Error('nobody has looked at the account')
   }
-  return inTenant(context, claim, async (tx) => {
+  return inControl(context, claim, async (tx) => {
     const { created_by: actor } = (await first<{ created_by: string }>(
       tx,
       `select created_by from run where tenant_id = $1 and id = $2 and fencing_token = $3 and status = 'RUNNING' for update`,
@@ -461,7 +455,7 @@ async function stage(work: MigrationWork): Promise<SliceEnd> {
 
 /** Imports that wait for their mapping make the migration wait for it. */
 async function askForMapping(work: MigrationWork, unmapped: readonly Child[]): Promise<SliceEnd> {
-  await inTenant(work.context, work.claim, async (tx) => {
+  await inControl(work.context, work.claim, async (tx) => {
     for (const { object, conflicts } of unmapped) {
       await tx.query(
         `update migration_object set conflicts = $4::jsonb where tenant_id = $1 and run_id = $2 and object = $3`,
@@ -482,7 +476,7 @@ async function planAll({ context, claim, lost }: MigrationWork, runs: readonly C
   const claims: Claim[] = []
   for (const { id, status } of runs) {
     if (status === 'AWAITING_CONFIRMATION') {
-      await inTenant(context, claim, (tx) => requestPlan(tx, id))
+      await inControl(context, claim, (tx) => requestPlan(tx, id))
     }
     const held = await context.control.use((lane) => claimHeld(lane, claim, id))
     if (held === null) {
@@ -502,7 +496,7 @@ async function promote(work: MigrationWork): Promise<SliceEnd | null> {
       case 'COMPLETED_WITH_ERRORS':
         continue
       case 'AWAITING_CONFIRMATION':
-        await inTenant(work.context, work.claim, (tx) => startStaged(tx, child.id))
+        await inControl(work.context, work.claim, (tx) => startStaged(tx, child.id))
         return { kind: 'more', delayMs: LOOK_AGAIN_MS }
       case 'AWAITING_MAPPING':
         return askForMapping(work, [child])
@@ -552,7 +546,7 @@ async function prove(work: MigrationWork): Promise<SliceEnd> {
     return { kind: 'more', delayMs: 0 }
   }
   const file = await storeReport(work, report)
-  const replaced = await inTenant(context, claim, async (tx) => {
+  const replaced = await inControl(context, claim, async (tx) => {
     await sumMigration(tx, claim.runId)
     const before = await keepReport(tx, claim, file, context.fileRetentionDays)
     await tx.query(

@@ -152,7 +152,7 @@ async function verifyObject(
   check('records', here.due, here.known, 'Of the records that were read, those whose rows did not fail.')
   check('orphans', 0, here.orphans, 'Records of this object here that no file of the migration has.')
   if (object.sampleSize === null && object.filter === null && object.descriptor !== null) {
-    const counted = await adapter.count(work.api, object.descriptor, work.lost)
+    const counted = await adapter.count(work.api, object.descriptor, work.lost, here.expected)
     if (counted.exact) {
       // Records made or deleted since the window was closed come with the next pass: the service lists the ones, which were not
       // read, and the others not any more.
@@ -356,6 +356,7 @@ async function sampleAgain(
   }
   const wanted = new Set(ids.map(({ external_id }) => external_id))
   const fields = object.descriptor.fields.map(({ name }) => name).filter((name) => !name.startsWith('portage.'))
+  const described = new Set(fields)
   const again = new Map(
     (await adapter.read(api, object.descriptor, [...wanted], fields, lost)).map((row) => [row.externalId, row]),
   )
@@ -374,7 +375,7 @@ async function sampleAgain(
       continue
     }
     compared += 1
-    differing.push(...difference(id, before, now))
+    differing.push(...difference(id, before, now, described))
   }
   const lacking = [...wanted].filter((id) => !again.has(id))
   // What the service does not list any more either was deleted since, and comes with the next pass.
@@ -414,10 +415,25 @@ function stated(value: unknown): unknown {
   return members.length === 0 ? undefined : Object.fromEntries(members)
 }
 
-/** Fields in which a record is not what it was when it was read. */
-function difference(id: string, before: unknown, now: VendorRow): string[] {
+/**
+ * Fields in which a record is not what it was when it was read. Of a member that holds fields, such as HubSpot's `properties`, those
+ * count that the service has described: it may answer with others at any time.
+ */
+function difference(id: string, before: unknown, now: VendorRow, described: ReadonlySet<string>): string[] {
   const was = before as Readonly<Record<string, unknown>>
   return Object.entries(now.data)
-    .filter(([name, value]) => name in was && !isDeepStrictEqual(stated(was[name]), stated(value)))
+    .filter(
+      ([name, value]) =>
+        name in was && !isDeepStrictEqual(told(name, was[name], described), told(name, value, described)),
+    )
     .map(([name]) => `${id}: ${name}`)
+}
+
+function told(name: string, value: unknown, described: ReadonlySet<string>): unknown {
+  if (described.has(name) || typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return stated(value)
+  }
+  const members = Object.entries(value).filter(([member]) => described.has(`${name}.${member}`))
+  // Whatever is not described by its members is described as a whole.
+  return stated(members.length === 0 ? value : Object.fromEntries(members))
 }

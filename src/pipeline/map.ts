@@ -617,7 +617,7 @@ function addNames(
     fullName(at(values, first), at(values, middle), at(values, last), at(values, suffix))
 
   if (full >= 0) {
-    addNameParts(type, { full, first, last, kind }, add)
+    addNameParts(type, { full, first, last, company, kind }, add)
   }
   if (type.name === 'contact') {
     add('displayName', (values) =>
@@ -641,13 +641,19 @@ function addNames(
   })
 }
 
-/** Splits the full name where the row has neither first nor last name. */
+/** Splits the full name where the row has neither first nor last name, unless it is the name of the company. */
 function addNameParts(
   type: RecordType,
-  slots: { readonly full: number; readonly first: number; readonly last: number; readonly kind: number },
+  slots: {
+    readonly full: number
+    readonly first: number
+    readonly last: number
+    readonly company: number
+    readonly kind: number
+  },
   add: AddBuilder,
 ): void {
-  const { full, first, last, kind } = slots
+  const { full, first, last, company, kind } = slots
   const part = (name: string, of: (parts: NameParts) => string | null): void => {
     const max = fieldOf(type, name)?.maxLength ?? 0
     add(name, (values) => {
@@ -672,6 +678,7 @@ function addNameParts(
       name === null ||
       at(values, first) !== null ||
       at(values, last) !== null ||
+      name === at(values, company) ||
       (kind >= 0 && values[kind] === 'ORGANIZATION')
     ) {
       return null

@@ -352,6 +352,7 @@ export class MigrationResolver {
           passes: shownImports,
           counts: sum(imports.map(({ counts }) => counts)),
           drift: object.drift,
+          problems: Object.entries(object.problems).map(([code, problem]) => ({ code, ...problem })),
         } satisfies MigrationObjectType)
       }
       return shownObjects
@@ -366,7 +367,7 @@ export class MigrationResolver {
     const { config } = context.services
     const { url } = makeLink(
       config,
-      { kind: 'report', tenantId: context.caller.tenantId, object: run.id },
+      { kind: 'report', tenantId: context.caller.tenantId, object: run.id, actor: context.caller.actor },
       'verification.json',
     )
     return { ...run.verification, fileUrl: url }

@@ -76,6 +76,17 @@ export interface MigrationObjectRow<D = unknown> {
   readonly extractedPass: number | null
   /** ISO 8601 UTC, to the microsecond; null before the first pass has been applied. */
   readonly watermark: string | null
+  /** By code, of all that was read in every pass. */
+  readonly problems: Readonly<Record<string, ReadingProblem>>
+}
+
+/** Something that was noticed while records were read, and is no reason to stop. */
+export interface ReadingProblem {
+  readonly count: number
+  /** Never a value of a record. */
+  readonly message: string
+  /** The first record that it is about; null where it is about the object. */
+  readonly externalId: string | null
 }
 
 export interface MigrationPass {
@@ -155,7 +166,7 @@ export async function migrationObjects<D>(tx: Tx, runId: string): Promise<Migrat
   return tx.query<MigrationObjectRow<D>>(
     `select object, position, record_type as "recordType", mapping, given, sample_size as "sampleSize", filter, descriptor,
        conflicts, drift, expected::float8 as expected, extracted::float8 as extracted, state, extracted_pass as "extractedPass",
-       ${utc('watermark')} as watermark
+       ${utc('watermark')} as watermark, problems
      from migration_object where tenant_id = $1 and run_id = $2
      order by position`,
     [tx.tenantId, runId],

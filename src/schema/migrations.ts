@@ -62,6 +62,24 @@ export class VerificationReportType {
   readonly fileUrl!: string
 }
 
+@ObjectType('ReadingProblem')
+export class ReadingProblemType {
+  @Field(() => String, { description: 'See the documentation of migrations.' })
+  readonly code!: string
+
+  @Field(() => SafeInt)
+  readonly count!: number
+
+  @Field(() => String, { description: 'Never a value of a record.' })
+  readonly message!: string
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'The first record that it is about; null where it is about the object.',
+  })
+  readonly externalId!: string | null
+}
+
 @ObjectType('MigrationObject')
 export class MigrationObjectType {
   @Field(() => String)
@@ -98,6 +116,11 @@ export class MigrationObjectType {
     description: 'What the service describes otherwise than when the mapping was made.',
   })
   readonly drift!: readonly MappingConflict[]
+
+  @Field(() => [ReadingProblemType], {
+    description: 'What was noticed in all that was read, and is no reason to stop; by code.',
+  })
+  readonly problems!: readonly ReadingProblemType[]
 }
 
 @ObjectType('Migration', { implements: [RunInterface, Node] })

@@ -233,12 +233,19 @@ export class Move {
         await this.engine.step(this.tenant, runId)
         return
       }
-      const work = this.engine.step(this.tenant, runId).then(
-        () => false,
-        () => true,
-      )
-      // After so many looks at the database, which take as long as it takes: no clock is asked.
-      for (let looks = random.below(40); looks > 0; looks--) {
+      let isOver = false
+      const work = this.engine
+        .step(this.tenant, runId)
+        .then(
+          () => false,
+          () => true,
+        )
+        .finally(() => {
+          isOver = true
+        })
+      // After so many requests, and so many looks at the database, which take as long as it takes: no clock is asked.
+      const requests = this.simulator.requests.length + random.below(5)
+      for (let looks = random.below(40); !isOver && (looks > 0 || this.simulator.requests.length < requests); looks--) {
         await this.engine.oracle.query('select 1')
       }
       await this.engine.crash()

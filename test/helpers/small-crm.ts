@@ -90,6 +90,10 @@ export class SmallCrm {
   readonly faultsAt = new Map<string, Error>()
   /** Ids that pages leave out although they are there. */
   readonly dropped = new Set<string>()
+  /** What a page waits for before it is answered. */
+  waits: (() => Promise<unknown>) | null = null
+  /** Whether all pages of an object come in one answer. */
+  inAnswer = false
   /** Whether dropped records come neither by id. */
   silent = false
   readonly #gone = new Map<string, { id: string; at: string }[]>()
@@ -160,8 +164,10 @@ export class SmallCrm {
         this.faultsAt.delete(first)
         throw fault
       }
+      await this.waits?.()
       at += page.length
-      yield { rows: page.map((record) => this.#row(record)), state: { at }, problems: [] }
+      const inAnswer = this.inAnswer && at < all.length
+      yield { rows: page.map((record) => this.#row(record)), state: { at }, problems: [], inAnswer }
     }
   }
 

@@ -410,6 +410,32 @@ test('a sample takes along what its records refer to, and nothing else', async (
   }
 })
 
+for (const inAnswer of [false, true]) {
+  test(`a reading makes way to another tenant ${inAnswer ? 'behind the answer' : 'between its requests'}`, async () => {
+    const moving = await Moving.start(populated(12))
+    const { engine, crm } = moving
+    try {
+      await moving.create()
+      crm.inAnswer = inAnswer
+      // Three take longer than a run may have while others wait, and far less than an answer may.
+      crm.waits = () => engine.oracle.query('select pg_sleep(0.8)')
+      const other = await engine.tenant()
+      await engine.createRun(other, { type: 'contact', csv: 'First name,Last name\nAda,Lovelace\n' })
+      await engine.context.control.use((lane) =>
+        withTenant(lane, moving.tenant, (tx) => askOfMigration(tx, moving.id, 'STAGE')),
+      )
+      await engine.step(moving.tenant, moving.id)
+      const [companies, people] = await engine.context.control.use((lane) =>
+        withTenant(lane, moving.tenant, (tx) => migrationObjects(tx, moving.id)),
+      )
+      assert.equal(companies?.extracted, 2)
+      assert.equal(people?.extracted, inAnswer ? 12 : 6)
+    } finally {
+      await moving.close()
+    }
+  })
+}
+
 test('another mapping is staged from what was read, without asking the source again', async () => {
   const moving = await Moving.start()
   try {

@@ -122,6 +122,23 @@ test('the parts of one row never reach the next', () => {
   assert.equal(rows[1]?.values.name_prefix__new, undefined)
 })
 
+test('a full name that is the company’s has no parts', () => {
+  const rows = mapFile({
+    type: 'contact',
+    columns: [
+      { field: 'displayName', cells: ['Acme Verwaltung', 'Anna Berg'] },
+      { field: 'companyName', cells: ['Acme Verwaltung', 'Acme Verwaltung'] },
+    ],
+  })
+  assert.deepEqual(
+    rows.map(({ values }) => [values.first_name__new, values.last_name__new]),
+    [
+      [undefined, undefined],
+      ['Anna', 'Berg'],
+    ],
+  )
+})
+
 test('an organization is called by its company, a person without a name by the e-mail', () => {
   const rows = mapFile({
     type: 'contact',

@@ -2,7 +2,7 @@
 import type { VendorObject } from '../vendor.js'
 import { type Account, membersOf, type Stage, textOf } from './directory.js'
 import { LEADS, LISTINGS } from './objects.js'
-import type { Linked, Received } from './requests.js'
+import { idOf, type Linked, type Received } from './requests.js'
 
 type Derived = Record<string, string | null>
 
@@ -37,8 +37,13 @@ function own(
   links: Derived,
   row: Received,
 ): Derived {
+  const called = (...names: readonly string[]): string | null =>
+    names.map((one) => value(one)?.trim() ?? '').find((text) => text !== '') ?? null
   switch (name) {
+    case 'companies':
+      return { displayName: called('name', 'domain', 'website', 'phone') ?? numbered(row) }
     case 'contacts': {
+      const name = [called('firstname'), called('lastname')].filter((part) => part !== null).join(' ') || null
       const [second, ...further] = (value('hs_additional_emails') ?? '')
         .split(';')
         .map((email) => email.trim())
@@ -48,6 +53,7 @@ function own(
         secondaryEmail: second ?? null,
         furtherEmails: further.length === 0 ? null : further.join('; '),
         birthDate: isDay(birth) ? birth : null,
+        displayName: name ?? called('company', 'email', 'phone', 'mobilephone') ?? numbered(row),
       }
     }
     case LISTINGS:
@@ -55,13 +61,13 @@ function own(
     case LEADS:
       return {
         ...stageOf(stages, value('hs_pipeline_stage'), leadState),
-        displayName: links.contact === null ? value('hs_lead_name') : null,
+        displayName: links.contact === null ? (called('hs_lead_name') ?? numbered(row)) : null,
         receivedAt: textOf(row.createdAt) || null,
       }
     case 'deals':
       return {
         ...stageOf(stages, value('dealstage'), dealState),
-        displayName: links.contact === null ? value('dealname') : null,
+        displayName: links.contact === null ? (called('dealname') ?? numbered(row)) : null,
         expectedCloseDate: dayOf(value('closedate'), account.timeZone),
         receivedAt: textOf(row.createdAt) || null,
       }
@@ -91,6 +97,11 @@ function own(
     default:
       return {}
   }
+}
+
+/** What a record is called that nobody gave a name: here every record has one. */
+function numbered(row: Received): string {
+  return `HubSpot ${idOf(row)}`
 }
 
 /**
@@ -214,8 +225,17 @@ function dayOf(text: string | null, timeZone: string): string | null {
     return text
   }
   const at = new Date(/^-?\d{11,}$/.test(text) ? Number(text) : text)
+  return Number.isNaN(at.getTime()) ? null : calendarOf(timeZone).format(at)
+}
+
+/** By zone. Each holds some tens of kilobytes beside the heap, so one made for each record outgrows everything else. */
+const calendars = new Map<string, Intl.DateTimeFormat>()
+
+function calendarOf(timeZone: string): Intl.DateTimeFormat {
   // The calendar of Sweden is written as year, month, day.
-  return Number.isNaN(at.getTime()) ? null : new Intl.DateTimeFormat('sv-SE', { timeZone }).format(at)
+  const calendar = calendars.get(timeZone) ?? new Intl.DateTimeFormat('sv-SE', { timeZone })
+  calendars.set(timeZone, calendar)
+  return calendar
 }
 
 function asHtml(text: string | null): string | null {

@@ -4,16 +4,17 @@
  */
 import { cleaned } from '../clean.js'
 import { VendorRefused, vendorUnavailable } from '../http/errors.js'
-import type {
-  Deletions,
-  ExtractPage,
-  ExtractRequest,
-  Json,
-  VendorAdapter,
-  VendorApi,
-  VendorObject,
-  VendorProblem,
-  VendorRow,
+import {
+  type Deletions,
+  type ExtractPage,
+  type ExtractRequest,
+  FURTHER_VALUES,
+  type Json,
+  type VendorAdapter,
+  type VendorApi,
+  type VendorObject,
+  type VendorProblem,
+  type VendorRow,
 } from '../vendor.js'
 import { derive } from './derive.js'
 import { accountOf, directoryOf, membersOf, textOf } from './directory.js'
@@ -253,8 +254,7 @@ async function pageOf(
     const derived = derive({ ...around, links: own }, row)
     const further = [derived.furtherEmails, derived.furtherLinks].filter((text) => typeof text === 'string')
     if (further.length > 0) {
-      const message = `There is no field here for ${further.join('; ').slice(0, 200)}.`
-      problems.push({ externalId: id, code: 'FURTHER_VALUES', message })
+      problems.push({ externalId: id, code: 'FURTHER_VALUES', message: FURTHER_VALUES })
     }
     if (isCleaned) {
       problems.push({

@@ -151,6 +151,10 @@ const whichProperty = derived('property', 'Property', 'REFERENCE', 'property.ext
   references: [PROPERTIES],
 })
 
+const called = derived('displayName', 'Name', 'TEXT', 'displayName', {
+  why: 'Of who has none: company, e-mail, domain, website or number, or else the id.',
+})
+
 function activity(
   name: string,
   label: string,
@@ -201,7 +205,7 @@ export const KINDS: readonly HubspotKind[] = [
       ...unplaced(NO_FIELD, 'numberofemployees', 'annualrevenue', 'type', 'founded_year', 'timezone', 'about_us'),
       ...unplaced(NO_FIELD, 'lifecyclestage', 'hs_lead_status', 'is_public', 'total_money_raised'),
     ],
-    derived: [owner],
+    derived: [called, owner],
   },
   {
     name: 'contacts',
@@ -272,6 +276,7 @@ export const KINDS: readonly HubspotKind[] = [
           why: 'HubSpot keeps it as text: taken where it is written year, month, day.',
         },
       ),
+      called,
       further,
       owner,
     ],

@@ -5,16 +5,17 @@
 import type { RecordTypeName } from '../../records/types.js'
 import { cleaned } from '../clean.js'
 import { VendorRefused, vendorUnavailable } from '../http/errors.js'
-import type {
-  Deletions,
-  ExtractPage,
-  ExtractRequest,
-  Json,
-  VendorAdapter,
-  VendorApi,
-  VendorObject,
-  VendorProblem,
-  VendorRow,
+import {
+  type Deletions,
+  type ExtractPage,
+  type ExtractRequest,
+  FURTHER_VALUES,
+  type Json,
+  type VendorAdapter,
+  type VendorApi,
+  type VendorObject,
+  type VendorProblem,
+  type VendorRow,
 } from '../vendor.js'
 import { derived, type Owners, type Received } from './derive.js'
 import { describe } from './fields.js'
@@ -93,12 +94,14 @@ export const pipedrive: VendorAdapter = {
   },
   idOf: (_object, line) => idOf(line),
   discover: describe,
-  async count(api, object, signal) {
+  async count(api, object, signal, likely) {
     const kind = known(object)
     let count = 0
     let exact = true
     for (const list of kind.lists) {
-      const told = await countOf(api, { ...list, version: kind.version, query: {} }, signal)
+      // What all lists hold together says of the last one what it holds, and nothing of those before it.
+      const rest = likely !== undefined && list === kind.lists.at(-1) ? likely - count : null
+      const told = await countOf(api, { ...list, version: kind.version, query: {} }, rest, signal)
       count += told.count
       exact &&= told.exact
     }
@@ -499,9 +502,14 @@ async function* deletions(
  * How many there are. v2 has no number to ask for: one page says it of small objects, and of larger ones the first page and
  * the highest id give an estimate. Of v1 a search for the last offset finds it.
  */
-async function countOf(api: VendorApi, list: List, signal: AbortSignal): Promise<{ count: number; exact: boolean }> {
+async function countOf(
+  api: VendorApi,
+  list: List,
+  likely: number | null,
+  signal: AbortSignal,
+): Promise<{ count: number; exact: boolean }> {
   if (list.version === 1) {
-    return { count: await lastOffset(api, list, signal), exact: true }
+    return { count: await lastOffset(api, list, likely, signal), exact: true }
   }
   const first = await byIdOrder(api, list, PAGE_ROWS, 'asc', signal)
   const [highest = 0] = (await byIdOrder(api, list, 1, 'desc', signal)).rows
@@ -515,9 +523,17 @@ async function countOf(api: VendorApi, list: List, signal: AbortSignal): Promise
 }
 
 /** Asked for row by row: a page that lacks one would say so of the count as well, and nobody could tell. */
-async function lastOffset(api: VendorApi, { path, cost }: List, signal: AbortSignal): Promise<number> {
+async function lastOffset(
+  api: VendorApi,
+  { path, cost }: List,
+  likely: number | null,
+  signal: AbortSignal,
+): Promise<number> {
   const has = async (start: number): Promise<boolean> =>
     (await listOf(api, { method: 'GET', path, query: { start, limit: 1 }, cost, signal })).length > 0
+  if (likely !== null && likely > 0 && (await has(likely - 1)) && !(await has(likely))) {
+    return likely
+  }
   let above = PAGE_ROWS
   let below = 0
   if (!(await has(0))) {
@@ -592,9 +608,7 @@ function pageOf(
           : [],
       ),
       ...told.flatMap(({ externalId, further }) =>
-        further === null
-          ? []
-          : [{ externalId, code: 'FURTHER_VALUES', message: `There is no field here for ${further.slice(0, 200)}.` }],
+        further === null ? [] : [{ externalId, code: 'FURTHER_VALUES', message: FURTHER_VALUES }],
       ),
     ],
   }

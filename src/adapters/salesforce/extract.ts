@@ -323,7 +323,7 @@ async function* readJob(reading: Reading, soql: string, fields: readonly string[
       const { rows, problems } = await rowsOf(reading, batch)
       state.taken += batch.length
       batch = []
-      return page(reading, rows, problems)
+      return { ...page(reading, rows, problems), inAnswer: true }
     }
     for await (const group of results.rows()) {
       for (const values of group) {
@@ -354,14 +354,14 @@ async function* readJob(reading: Reading, soql: string, fields: readonly string[
     if (locator === null) {
       end(state)
     }
-    yield { ...page(reading, last.rows), problems }
+    yield page(reading, last.rows, problems)
     if (locator === null) {
       return
     }
   }
 }
 
-/** Looks at the job until it is done; each look is a page without rows, so that a worker can be stopped meanwhile. */
+/** Looks at the job until it is done; every second there is a page without rows, so that a worker can be stopped meanwhile. */
 async function* waitForJob(reading: Reading, id: string): AsyncGenerator<ExtractPage> {
   const { api, request, sleep: wait } = reading
   for (let pause = POLL_MS; ; pause = Math.min(POLL_MS_MAX, pause * 2)) {
@@ -383,8 +383,11 @@ async function* waitForJob(reading: Reading, id: string): AsyncGenerator<Extract
         message: `Salesforce’s job for ${request.object.name} failed: ${message.slice(0, 300)}`,
       })
     }
-    yield page(reading, [])
-    await wait(pause, request.signal)
+    // In steps: whoever reads may have to stop or to make way.
+    for (let left = pause; left > 0; left -= POLL_MS) {
+      yield page(reading, [])
+      await wait(Math.min(left, POLL_MS), request.signal)
+    }
   }
 }
 

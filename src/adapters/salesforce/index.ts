@@ -86,8 +86,8 @@ export function salesforceAdapter(wait: Sleep = sleep): VendorAdapter {
     callsFor: (object, records) =>
       records < REST_ROWS || BULK_REFUSES.has(object.name)
         ? Math.max(1, Math.ceil(records / REST_ROWS))
-        : // The job is made, looked at twice, and fetched.
-          3 + Math.ceil(records / RESULT_ROWS),
+        : // The job is made, looked at three times or so, and fetched.
+          4 + Math.ceil(records / RESULT_ROWS),
   }
 }
 

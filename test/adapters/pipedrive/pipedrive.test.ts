@@ -578,6 +578,23 @@ test('knows who it is, what time it is there, and how many records there are', a
   assert.deepEqual(await pipedrive.count(small.api, await described('persons'), signal), { count: 2, exact: true })
   const notes = account((_path, { start }) => list(Number(start) < 12_345 ? [{ id: 1 }] : null))
   assert.deepEqual(await pipedrive.count(notes.api, await described('notes'), signal), { count: 12_345, exact: true })
+  // Whoever has read them all is told by two looks whether these were all; whoever has read others is told the truth.
+  const searched = notes.asked.length
+  for (const likely of [12_345, 12_344, 12_346, 0, 1, 100_000]) {
+    const counted = await pipedrive.count(notes.api, await described('notes'), signal, likely)
+    assert.deepEqual(counted, { count: 12_345, exact: true }, String(likely))
+    if (likely === 12_345) {
+      assert.equal(notes.asked.length, searched + 2)
+    }
+  }
+  // Of two lists only what both hold is known.
+  const leads = account((path, { start }) =>
+    list(Number(start) < (path === '/v1/leads' ? 700 : 40) ? [{ id: 'x' }] : []),
+  )
+  for (const likely of [740, 700, 739, 3]) {
+    const counted = await pipedrive.count(leads.api, await described('leads'), signal, likely)
+    assert.deepEqual(counted, { count: 740, exact: true }, String(likely))
+  }
   const many = account((_path, { limit }) =>
     limit === 1
       ? list([{ id: 100_000 }])

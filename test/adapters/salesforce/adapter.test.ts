@@ -129,10 +129,10 @@ test('reads much with a job: kept before it is looked at, polled, fetched by loc
     'GET jobs/query/7505g1',
     'GET jobs/query/7505g1',
     'GET jobs/query/7505g1',
-    'GET jobs/query/7505g1/results?maxRecords=50000',
-    'GET jobs/query/7505g1/results?maxRecords=50000&locator=L2',
+    'GET jobs/query/7505g1/results?maxRecords=100000',
+    'GET jobs/query/7505g1/results?maxRecords=100000&locator=L2',
   ])
-  assert.deepEqual(waits, [1000, 2000])
+  assert.deepEqual(waits, [1000, 1000, 1000])
   assert.deepEqual(ids(pages), [id(1), id(2), id(3)])
   const names = pages.flatMap(({ rows }) => rows.map(({ data }) => data.LastName))
   assert.deepEqual(names, ['two\nlines, "quoted"', 'NUL  gone', 'Okafor'])
@@ -176,6 +176,34 @@ test('goes on behind the rows that were kept, from any state on', async () => {
     assert.deepEqual(ids(rest), ids(whole.slice(at + 1)), `after page ${at}`)
     assert.ok(!api.calls.some((call) => call.startsWith('POST')), 'no second job')
     assert.ok(at < whole.length - 1 || api.calls.length === 0, 'nothing is asked at the end')
+  }
+})
+
+test('says which pages end within an answer, and goes on behind each without a record more or less', async () => {
+  const all4500 = Array.from({ length: 4500 }, (_, at) => line(at + 1))
+  const scripted = () =>
+    new ScriptedApi((_, text) =>
+      text.includes('/results')
+        ? text.includes('locator=L2')
+          ? csv([line(4501)], 'null')
+          : csv(all4500, 'L2')
+        : { json: { id: '750', state: 'JobComplete' } },
+    )
+  const pages = await all(salesforce.extract(scripted(), asked(many(CONTACT))))
+  assert.deepEqual(
+    pages.map(({ rows, inAnswer }) => [rows.length, inAnswer ?? false]),
+    [
+      [0, false],
+      [2000, true],
+      [2000, true],
+      [500, false],
+      [1, false],
+    ],
+  )
+  for (const [at, { state }] of pages.entries()) {
+    const before = ids(pages.slice(0, at + 1))
+    const after = ids(await all(salesforce.extract(scripted(), asked(many(CONTACT), { state }))))
+    assert.deepEqual([...before, ...after], ids(pages))
   }
 })
 
@@ -541,7 +569,7 @@ test('tells the time of the service, and whose account it is', async () => {
   )
   assert.equal(await salesforce.clock(api, signal), '2026-03-02T08:59:50.000000Z')
   assert.deepEqual(await salesforce.check(api, signal), { id: '00D5g00000XXXXX', name: 'Acme', apiVersion: '67.0' })
-  assert.equal(salesforce.callsFor(CONTACT, 200_000), 7)
+  assert.equal(salesforce.callsFor(CONTACT, 200_000), 6)
   assert.equal(salesforce.callsFor(CONTACT, 10), 1)
   assert.equal(salesforce.idOf(CONTACT, { Id: '0035e0000000001' }), '0035e0000000001AAA')
   assert.equal(salesforce.idOf(CONTACT, null), null)

@@ -137,7 +137,7 @@ const DISPOSITIONS = [
 
 function contact(place: Place, random: Random, around: Around): Properties {
   const who = person(random, place.index)
-  return {
+  const made: Properties = {
     firstname: random.chance(0.03) ? null : who.firstName,
     lastname: random.chance(0.03) ? null : who.lastName,
     // An empty text is a value that somebody cleared.
@@ -169,6 +169,23 @@ function contact(place: Place, random: Random, around: Around): Properties {
     move_in_date: random.chance(0.3) ? day(place.createdAt + 90 * DAY) : null,
     pre_approved: random.chance(0.5) ? random.pick(['true', 'false']) : null,
   }
+  // Who called or chatted has no name, until somebody writes it down.
+  return isNameless(place, around)
+    ? {
+        ...made,
+        firstname: ' ',
+        lastname: null,
+        email: '',
+        company: null,
+        ...(place.index % 40 === 11 ? NUMBERLESS : {}),
+      }
+    : made
+}
+
+const NUMBERLESS = { phone: null, mobilephone: null, hs_calculated_phone_number: null }
+
+function isNameless(place: Place, { nasty }: Around): boolean {
+  return nasty && place.index % 20 === 11 && place.version === 0
 }
 
 function engagement(place: Place, random: Random, around: Around): Properties {
@@ -231,7 +248,7 @@ export const KINDS: readonly Kind[] = [
     (place, random, around) => {
       const where = person(random, place.index)
       return {
-        name: company(random, place.index),
+        name: isNameless(place, around) ? null : company(random, place.index),
         domain: `company-${place.index}.example.com`,
         phone: where.phone,
         website: `https://company-${place.index}.example.com`,
