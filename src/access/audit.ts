@@ -160,10 +160,16 @@ export function brokenLink(
   return link.previousHash === before.hash ? null : 'it does not follow the one before it'
 }
 
-/** Tells the database who is at work in this transaction, for what leaves entries by itself there: changes of status of runs. */
-export async function tellCaller(tx: Tx, caller: AuditCaller): Promise<void> {
+/**
+ * Tells the database who is at work in this transaction, for what leaves entries by itself there: changes of status of runs. And the
+ * trace that runs belong to which are made there; null for none.
+ */
+export async function tellCaller(tx: Tx, caller: AuditCaller, trace: string | null): Promise<void> {
   const { actor, key, ip, userAgent, requestId } = caller
-  await tx.query("select set_config('app.audit', $1, true)", [JSON.stringify({ actor, key, ip, userAgent, requestId })])
+  await tx.query("select set_config('app.audit', $1, true), set_config('app.trace', $2, true)", [
+    JSON.stringify({ actor, key, ip, userAgent, requestId }),
+    trace ?? '',
+  ])
 }
 
 /**
@@ -272,6 +278,68 @@ export async function findEntry(tx: Tx, id: string): Promise<SealedEntry | null>
 
 function sealedOf(row: EntryRow & LinkRow): SealedEntry {
   return { ...entryOf(row), sequence: row.sequence, previousHash: row.previous_hash, hash: row.hash }
+}
+
+/** A stretch of a chain: the link before its first one, and its last. */
+export interface AuditStretch {
+  readonly start: { readonly sequence: number; readonly hash: string }
+  readonly end: { readonly sequence: number; readonly hash: string }
+}
+
+/**
+ * The links of the entries from one moment on and before another; null for no such end. Entries are sealed almost in the order of
+ * their times: the stretch reaches from the first to the last that is meant, with all that lies between. Null where there is none.
+ */
+export async function auditStretch(
+  tx: Tx,
+  { from, to }: { readonly from: Date | null; readonly to: Date | null },
+): Promise<AuditStretch | null> {
+  const bounds = await first<{ low: number | null; high: number | null }>(
+    tx,
+    `select min(s.sequence) filter (where $2::timestamptz is null or e.at >= $2) as low,
+       max(s.sequence) filter (where $3::timestamptz is null or e.at < $3) as high
+     from audit_seal s join audit_entry e on e.tenant_id = s.tenant_id and e.id = s.entry_id where s.tenant_id = $1`,
+    [tx.tenantId, from, to],
+  )
+  const { low, high } = bounds ?? { low: null, high: null }
+  if (low === null || high === null || low > high) {
+    return null
+  }
+  const links = await tx.query<{ sequence: number; previous_hash: string; hash: string }>(
+    `select sequence, encode(previous_hash, 'hex') as previous_hash, encode(hash, 'hex') as hash from audit_seal
+     where tenant_id = $1 and sequence in ($2, $3) order by sequence`,
+    [tx.tenantId, low, high],
+  )
+  const [begin, end] = [links.at(0), links.at(-1)]
+  if (begin === undefined || end === undefined) {
+    throw new Error('links of the audit went while they were read')
+  }
+  return {
+    start: { sequence: low - 1, hash: begin.previous_hash },
+    end: { sequence: high, hash: end.hash },
+  }
+}
+
+/** Sealed entries behind one link up to another, in the order of the chain, at most `count`. */
+export async function sealedBetween(tx: Tx, after: number, upTo: number, count: number): Promise<SealedEntry[]> {
+  const rows = await tx.query<EntryRow & LinkRow>(
+    `select ${entryColumns}, ${linkColumns} from audit_seal s
+       join audit_entry e on e.tenant_id = s.tenant_id and e.id = s.entry_id
+     where s.tenant_id = $1 and s.sequence > $2 and s.sequence <= $3 order by s.sequence limit $4`,
+    [tx.tenantId, after, upTo, count],
+  )
+  return rows.map(sealedOf)
+}
+
+/** Whether an entry that is this old, or older, waits to be sealed. */
+export async function waitsForSeal(tx: Tx, at: Date): Promise<boolean> {
+  const waiting = await first(
+    tx,
+    `select from audit_pending p join audit_entry e on e.tenant_id = p.tenant_id and e.id = p.entry_id
+     where p.tenant_id = $1 and e.at <= $2 limit 1`,
+    [tx.tenantId, at],
+  )
+  return waiting !== null
 }
 
 /** Entries that one transaction seals. */

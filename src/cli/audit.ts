@@ -35,10 +35,12 @@ interface Entry extends AuditEntry {
   readonly previousHash: string | null
 }
 
-/** First line of a file; entries follow, one a line, newest first. */
+/** First line of a file; entries follow, one a line. */
 interface Opening {
   readonly portageAudit: 1
   readonly tenant: string
+  /** The link before the first one of the file; null or absent where the file begins with the chain. */
+  readonly start?: { readonly sequence: number; readonly hash: string } | null
   readonly head: Head | null
 }
 
@@ -46,6 +48,8 @@ interface Opening {
 interface Finding {
   readonly valid: boolean
   readonly checked: number
+  /** The first entry that was looked at, where it is not the first of the chain; else null. */
+  readonly since: number | null
   readonly firstBrokenSequence: number | null
   /** Why; null where all is well or where the server said no more. */
   readonly reason: string | null
@@ -80,7 +84,8 @@ export async function audit(args: readonly string[], connect: Connect, io: Io): 
   if (values.json) {
     io.out(JSON.stringify(found))
   } else if (found.valid) {
-    io.out(`${counted(found.checked, 'entry', 'entries')} checked, all as they were written.`)
+    const since = found.since === null ? '' : `, from entry ${found.since} on`
+    io.out(`${counted(found.checked, 'entry', 'entries')} checked${since}, all as they were written.`)
   } else {
     const at = found.firstBrokenSequence === null ? '' : ` at entry ${found.firstBrokenSequence}`
     io.out(`The audit is broken${at}${found.reason === null ? '' : `: ${found.reason}`}.`)
@@ -142,11 +147,11 @@ async function verifyOnline(
   api: Client,
   head: { readonly sequence: number; readonly hash: string } | null,
 ): Promise<Finding> {
-  const { auditVerification: found } = await api.run<{ auditVerification: Omit<Finding, 'reason'> }>(
+  const { auditVerification: found } = await api.run<{ auditVerification: Omit<Finding, 'reason' | 'since'> }>(
     verificationQuery,
     head ?? {},
   )
-  return { ...found, reason: null }
+  return { ...found, since: null, reason: null }
 }
 
 interface Link {
@@ -178,13 +183,22 @@ export async function verifyFile(
   }
   const { head, tenant } = opening
   links.sort((left, right) => left.sequence - right.sequence)
-  let before = { sequence: 0, hash: CHAIN_START }
+  const start = opening.start ?? { sequence: 0, hash: CHAIN_START }
+  const since = start.sequence === 0 ? null : start.sequence + 1
+  let before = start
   const broken = (reason: string): Finding => ({
     valid: false,
-    checked: before.sequence,
+    checked: before.sequence - start.sequence,
+    since,
     firstBrokenSequence: before.sequence + 1,
     reason,
   })
+  if (against.head !== null && against.head.sequence < start.sequence) {
+    return { ...broken('it begins after the head that you have kept'), firstBrokenSequence: null }
+  }
+  if (against.head?.sequence === start.sequence && against.head.hash !== start.hash) {
+    return broken('it does not follow the head that you have kept')
+  }
   for (const link of links) {
     const reason = link.changed ? 'its entry was changed' : brokenLink(before, link)
     if (reason !== null) {
@@ -208,7 +222,7 @@ export async function verifyFile(
       return { ...broken('the head is signed with another key'), firstBrokenSequence: null }
     }
   }
-  return { valid: true, checked: links.length, firstBrokenSequence: null, reason: null }
+  return { valid: true, checked: links.length, since, firstBrokenSequence: null, reason: null }
 }
 
 function openingOf(line: string): Opening {
@@ -216,7 +230,13 @@ function openingOf(line: string): Opening {
   if (opening.portageAudit !== 1 || typeof opening.tenant !== 'string') {
     throw new ApiError('NOT_AN_AUDIT', 'The file does not begin as an audit of Portage.')
   }
-  return { portageAudit: 1, tenant: opening.tenant, head: opening.head ?? null }
+  const { tenant, head = null, start = null } = opening
+  const isStart =
+    start === null || (Number.isSafeInteger(start.sequence) && start.sequence >= 0 && /^[0-9a-f]{64}$/.test(start.hash))
+  if (!isStart || (start?.sequence === 0 && start.hash !== CHAIN_START)) {
+    throw new ApiError('NOT_AN_AUDIT', 'The file does not say where it begins.')
+  }
+  return { portageAudit: 1, tenant, start, head }
 }
 
 function linkOf({ tenant }: Opening, line: string): Link {

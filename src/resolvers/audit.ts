@@ -1,5 +1,5 @@
 import 'reflect-metadata'
-import { Arg, Ctx, Int, Query, Resolver } from 'type-graphql'
+import { Arg, Ctx, Int, Mutation, Query, Resolver } from 'type-graphql'
 import {
   auditKeys,
   chainTail,
@@ -9,13 +9,27 @@ import {
   type Verification,
   verifyChain,
 } from '../access/audit.js'
+import { once } from '../access/idempotency.js'
+import { requireSpace } from '../access/space.js'
+import { Refusal } from '../errors.js'
 import { decodeUuid, encodeId } from '../ids.js'
-import { AuditEntryConnection, type AuditEntryType, AuditHeadType, AuditVerification } from '../schema/audit.js'
+import { createAuditExport } from '../runs/audit-exports.js'
+import { findRun } from '../runs/read.js'
+import {
+  AuditEntryConnection,
+  type AuditEntryType,
+  AuditExportInput,
+  AuditHeadType,
+  AuditVerification,
+  RunStartPayload,
+} from '../schema/audit.js'
 import type { Connection, Typed } from '../schema/common.js'
 import { SafeInt } from '../schema/scalars.js'
 import { type ApiContext, inTenant } from './context.js'
 import { connection } from './pages.js'
 import { requirePermission } from './permission.js'
+import { settled } from './refusals.js'
+import { showRun } from './views.js'
 
 /** An entry as the API shows it. */
 export function showEntry(entry: SealedEntry): AuditEntryType & Typed & { readonly id: string } {
@@ -76,5 +90,31 @@ export class AuditResolver {
     const keys = auditKeys(context.services.config)
     const head = signHead(keys, encodeId('tenant', context.caller.tenantId), tail, new Date())
     return { ...head, publicKey: keys.publicText }
+  }
+
+  @Mutation(() => RunStartPayload, {
+    description:
+      'Starts a run that writes what is sealed of the audit, this request included, into a file that `portage audit verify` checks without a server.',
+  })
+  auditExport(
+    @Ctx() context: ApiContext,
+    @Arg('input', () => AuditExportInput) input: AuditExportInput,
+  ): Promise<object> {
+    requirePermission(context, 'Mutation.auditExport')
+    const { idempotencyKey: key, from = null, to = null } = input
+    return settled({ run: null }, async () => {
+      if (from !== null && to !== null && from >= to) {
+        throw new Refusal('INVALID_INPUT', 'The end has to lie after the beginning.', ['to'])
+      }
+      await requireSpace(context.services.spaceNow, 0)
+      return inTenant(context, async (tx) => {
+        const said = { from: from?.toISOString() ?? null, to: to?.toISOString() ?? null }
+        const { id } = await once(tx, { key, operation: 'auditExport', input: said }, () =>
+          createAuditExport(tx, { actor: context.caller.actor, from, to }),
+        )
+        const run = await findRun(tx, id)
+        return { run: run === null ? null : showRun(context, run) }
+      })
+    })
   }
 }

@@ -1,6 +1,7 @@
 import 'reflect-metadata'
-import { Field, ObjectType } from 'type-graphql'
-import { connectionOf, Node } from './common.js'
+import { Field, InputType, ObjectType } from 'type-graphql'
+import { connectionOf, Node, Payload } from './common.js'
+import { RunInterface } from './runs.js'
 import { DateTime, SafeInt } from './scalars.js'
 
 @ObjectType('AuditDetail', {
@@ -20,7 +21,8 @@ export class AuditEntryType {
   readonly at!: string
 
   @Field(() => String, {
-    description: 'Who did it; `portage` for what the service did by itself, `link` for whoever had a download link.',
+    description:
+      'Who did it; `portage` for what the service did by itself. Of a download, who asked for the link; `detail` then has `by`: `link`.',
   })
   readonly actor!: string
 
@@ -100,3 +102,39 @@ export class AuditHeadType {
 }
 
 export const AuditEntryConnection = connectionOf('AuditEntry', () => AuditEntryType, false)
+
+@ObjectType('AuditRun', {
+  implements: [RunInterface, Node],
+  description:
+    'A run that writes the audit into a file for `portage audit verify`: entries in the order of the chain, below the signed head of the ' +
+    'last one. Its file is there when it is COMPLETED, with exactly `counts.read` entries.',
+})
+export class AuditRun {
+  @Field(() => DateTime, { nullable: true, description: 'Entries from this moment on; null: from the first one on.' })
+  readonly from!: Date | null
+
+  @Field(() => DateTime, { nullable: true, description: 'Entries before this moment; null: to the last one.' })
+  readonly to!: Date | null
+}
+
+@InputType('AuditExportInput', {
+  description:
+    'The file has the links of the chain from the first entry that is meant to the last, so that it can be checked: a neighbour whose time lies ' +
+    'outside may be among them.',
+})
+export class AuditExportInput {
+  @Field(() => DateTime, { nullable: true, description: 'Entries from this moment on; all where absent.' })
+  readonly from?: Date | null
+
+  @Field(() => DateTime, { nullable: true, description: 'Entries before this moment; all where absent.' })
+  readonly to?: Date | null
+
+  @Field(() => String)
+  readonly idempotencyKey!: string
+}
+
+@ObjectType('RunStartPayload')
+export class RunStartPayload extends Payload {
+  @Field(() => RunInterface, { nullable: true })
+  readonly run!: object | null
+}
