@@ -1,9 +1,11 @@
 /** `portage tenant export` and `portage tenant erase`: what an operator does for a tenant that leaves. */
 import { join } from 'node:path'
 import { eraseTenant } from '../access/erasure.js'
+import { erasePerson } from '../access/person-erasure.js'
 import { signToken } from '../access/tokens.js'
 import { openFileStore } from '../adapters/files/storage.js'
 import { type Config, cliSettings, loadConfig } from '../config.js'
+import { decodeId } from '../ids.js'
 import { Api, ApiError } from './api.js'
 import { UsageError } from './arguments.js'
 import { exportTo, readPassphrase } from './bundle.js'
@@ -93,6 +95,44 @@ export async function eraseForGood(
   )
   io.out(
     `Erased the tenant ${tenantId} and ${counted(files, 'file')}. Backups of the database and the store still hold it.`,
+  )
+  return 0
+}
+
+/** Erases a contact and what is about it for good; files of the tenant that may hold it go with it. */
+export async function erasePersonForGood(
+  nameOrId: string,
+  contact: string,
+  values: { readonly confirm?: string | undefined; readonly json: boolean },
+  io: Io,
+): Promise<number> {
+  const config = loadConfig()
+  const ownerUrl = neededOwnerUrl(config)
+  const { id: tenantId } = await neededTenant(config, nameOrId)
+  const said =
+    values.confirm ??
+    (await io.ask(
+      `This contact, its leads and activities, all uploaded and exported files of the tenant and what problems of its runs quote will be gone for good. Type ${clean(contact)} to go on: `,
+    ))
+  if (said !== contact) {
+    throw new UsageError(`Nothing was erased. Say --confirm ${clean(contact)} to erase the person.`)
+  }
+  const erased = await erasePerson(ownerUrl, tenantId, decodeId('contact', contact))
+  const store = await openFileStore(config.store, join(config.dataDir, 'files'))
+  for (const key of erased.files) {
+    await store.delete(key)
+  }
+  const { records, rows, files } = erased
+  if (values.json) {
+    io.out(JSON.stringify({ event: 'erased', tenantId, contact, records, rows, files: files.length }))
+    return 0
+  }
+  const counts = Object.entries({ ...records, ...rows }).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  table([['Table', 'Rows'], ...counts.map(([name, count]) => [name, String(count)])], [1]).forEach((line) =>
+    io.out(line),
+  )
+  io.out(
+    `Erased the contact ${clean(contact)} and ${counted(files.length, 'file')}. Backups of the database and the store still hold it.`,
   )
   return 0
 }
