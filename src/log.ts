@@ -4,6 +4,7 @@
  */
 import { type Logger, pino, stdTimeFunctions } from 'pino'
 import type { LogLevel } from './config.js'
+import { traceFields } from './tracing.js'
 
 const textFields = [
   'tenantId',
@@ -11,6 +12,8 @@ const textFields = [
   'fileId',
   'jobId',
   'requestId',
+  /** Of the request or run that the line is about: 32 hexadecimal digits. Is there by itself. */
+  'traceId',
   /** The reference that a caller was given for an internal error. */
   'errorId',
   'actor',
@@ -95,6 +98,7 @@ export function createLog(options: LogOptions, destination: { write(line: string
       level: options.level,
       base: { process: options.process, pid: process.pid },
       timestamp: stdTimeFunctions.isoTime,
+      mixin: () => ({ ...traceFields() }),
       formatters: { level: (label) => ({ level: label }), log: pick },
       serializers: { err: describeError },
     },

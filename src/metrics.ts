@@ -3,7 +3,7 @@
  * the number of series does not grow with customers.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { AggregatorRegistry, Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client'
+import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 /** All metrics of this process. */
 export const registry = new Registry()
@@ -16,6 +16,100 @@ export const operationSeconds = new Histogram({
   buckets: [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
   registers: [registry],
 })
+
+/**
+ * Each operation by its name and what became of it: `ok`, `refused` by a rule, `denied`, or `error` for a fault of ours. Of a subscription: whether
+ * it began.
+ */
+export const operations = new Counter({
+  name: 'portage_operations_total',
+  help: 'Fields of the root that were asked for.',
+  labelNames: ['operation', 'result'] as const,
+  registers: [registry],
+})
+
+/** How long each operation takes, its fields below left out. */
+export const operationDuration = new Histogram({
+  name: 'portage_operation_duration_seconds',
+  help: 'Time of operations by name, without the fields below them.',
+  labelNames: ['operation'] as const,
+  buckets: [0.05, 0.25, 1, 5],
+  registers: [registry],
+})
+
+/** Work of a worker on a run, from taking it up to handing it back; outcome: `done`, `more` to do, or `again` after a fault. */
+export const jobSeconds = new Histogram({
+  name: 'portage_job_seconds',
+  help: 'Time from taking a run up to handing it back.',
+  labelNames: ['kind', 'outcome'] as const,
+  buckets: [0.1, 0.5, 2, 5, 15, 60, 300],
+  registers: [registry],
+})
+
+/** Runs that are due and that no worker has. */
+export const queuedRuns = new Gauge({
+  name: 'portage_queue_runs',
+  help: 'Runs that are due and not in hand.',
+  registers: [registry],
+})
+
+/** How long the one of them has waited that has waited longest. */
+export const queueAge = new Gauge({
+  name: 'portage_queue_oldest_age_seconds',
+  help: 'How long the oldest of the runs that are due has waited.',
+  registers: [registry],
+})
+
+/** Since a worker has renewed its hold on a run, of all runs in hand the longest time. */
+export const leaseAge = new Gauge({
+  name: 'portage_lease_age_seconds',
+  help: 'Time since the lease was renewed that was renewed longest ago.',
+  registers: [registry],
+})
+
+/** Entries of the audit that wait to be sealed. */
+export const unsealedEntries = new Gauge({
+  name: 'portage_audit_unsealed_entries',
+  help: 'Entries of the audit that are not sealed yet.',
+  registers: [registry],
+})
+
+/** How old the oldest of them is. */
+export const sealLag = new Gauge({
+  name: 'portage_audit_seal_lag_seconds',
+  help: 'Age of the oldest entry of the audit that is not sealed yet.',
+  registers: [registry],
+})
+
+/** Runs in hand of this worker that make no progress. */
+export const stalledRuns = new Gauge({
+  name: 'portage_stalled_runs',
+  help: 'Runs in hand that have made no progress for a minute.',
+  registers: [registry],
+})
+
+/** How often a run has stopped to make progress. */
+export const stalls = new Counter({
+  name: 'portage_stalls_total',
+  help: 'Times that a run in hand made no progress for a minute.',
+  registers: [registry],
+})
+
+let countSubscriptions = (): number => 0
+
+new Gauge({
+  name: 'portage_subscriptions',
+  help: 'Subscriptions that are open.',
+  registers: [registry],
+  collect() {
+    this.set(countSubscriptions())
+  },
+})
+
+/** How many subscriptions this process serves is asked for when somebody looks. */
+export function measureSubscriptions(count: () => number): void {
+  countSubscriptions = count
+}
 
 /** Chunk transactions by kind of run. */
 export const chunkSeconds = new Histogram({
