@@ -6,6 +6,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
+import { auditKeys } from '../src/access/audit.js'
 import { bundleSecrets } from '../src/access/bundles.js'
 import { createTenant } from '../src/access/tenants.js'
 import { localFileStore } from '../src/adapters/files/storage.js'
@@ -47,6 +48,7 @@ export async function openEngine(server: BenchServer, chunksInFlight: number): P
     fileRetentionDays: 30,
     openVendor: () => Promise.reject(new Error('nobody is there')),
     bundles: bundleSecrets({ secret: new Secret('a secret of benchmarks, 32 characters long'), bundleKeys: [] }),
+    auditKeys: auditKeys({ secret: new Secret('a secret of benchmarks, 32 characters long') }),
     chunkRows: 10_000,
     chunksInFlight,
     log: createLog({ level: 'warn', process: 'bench' }),

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
+import { auditKeys } from '../src/access/audit.js'
 import { bundleSecrets } from '../src/access/bundles.js'
 import { permissions } from '../src/access/permissions.js'
 import { exportSpec } from '../src/adapters/crm/export.js'
@@ -54,6 +55,7 @@ async function byPortage(order: Order, format: Partial<ExportFormat>): Promise<E
     fileRetentionDays: 1,
     openVendor: () => Promise.reject(new Error('nobody is there')),
     bundles: bundleSecrets({ secret: new Secret('a secret of benchmarks, 32 characters long'), bundleKeys: [] }),
+    auditKeys: auditKeys({ secret: new Secret('a secret of benchmarks, 32 characters long') }),
     chunkRows: 10_000,
     chunksInFlight: 2,
     log: createLog({ level: 'warn', process: 'bench' }),

@@ -15,6 +15,7 @@ npm run bench -- migration [--only salesforce ...] [--rows N] whole companies mo
 npm run bench -- hostile                                   a neighbour's answers while a hostile file is looked at
 npm run bench -- subscribers [--quick]                     1,000 subscribers of 50 tenants
 npm run bench -- duplicates [--rows N] [--quick] [--fit]    possible duplicates: how well they are found, and the cost
+npm run bench -- console [--rows N] [--quick]                the console in Chromium, and a run of N rows that it follows
 npm run bench -- profile [--rows N] [--in-flight 1|2]      where the time goes, by the engine alone`
 
 const { positionals, values } = parseArgs({
@@ -57,6 +58,11 @@ switch (positionals[0]) {
       engine: values.engine,
       only: values.only ?? [],
     })
+    break
+  }
+  case 'workers': {
+    const { benchWorkers } = await import('./workers.js')
+    await benchWorkers({ rows: number(values.rows, 50_000), rounds: number(values.pairs, values.quick ? 1 : 3) })
     break
   }
   case 'formats': {
@@ -120,6 +126,11 @@ switch (positionals[0]) {
       ? { tenants: 10, subscribers: 100, importing: 3 }
       : { tenants: 50, subscribers: 1000, importing: 8 }
     await benchSubscribers({ ...size, rows: number(values.rows, 20_000) })
+    break
+  }
+  case 'console': {
+    const { benchConsole } = await import('./console.js')
+    await benchConsole({ rows: number(values.rows, values.quick ? 50_000 : 1_000_000), rounds: values.quick ? 2 : 7 })
     break
   }
   case 'duplicates': {

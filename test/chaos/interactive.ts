@@ -166,7 +166,7 @@ export async function stalledSubscribers(
       stalled.every(({ newest, closed }, i) => closed || newest > (before[i] ?? '')) ? true : null,
     )
     return {
-      name: '50 stalled subscribers',
+      name: '50 stalled subscribers [QF-7]',
       faults,
       figures: {
         seconds,
@@ -222,7 +222,7 @@ export async function queriesBesideImports(
       await house.ended(tenants[i] ?? '', run)
     }
     return {
-      name: 'queries beside four imports',
+      name: 'queries beside four imports [QF-5]',
       faults,
       figures: {
         queries: took.length,

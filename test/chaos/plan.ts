@@ -5,10 +5,13 @@ import { apiKills, cancels, connectionCuts, conservation, samePeople, truthOfCha
 import { apiStops, databaseAway, rollingDeploys, stops } from './deploys.js'
 import { queueFairness, threeTenants } from './fairness.js'
 import { faults } from './faults.js'
+import { frontKills } from './front-kills.js'
+import { hostile } from './hostile.js'
 import type { House, Server } from './house.js'
 import { queriesBesideImports, stalledSubscribers } from './interactive.js'
 import { ledger } from './ledger.js'
 import { migrateUnderLoad } from './migrations.js'
+import { hardMoves, type MovesPlan } from './moves.js'
 import { noticeKills } from './notices.js'
 import { poison } from './poison.js'
 import {
@@ -25,6 +28,7 @@ import {
   undisturbedImport,
   workerKills,
 } from './scenarios.js'
+import { seals } from './seals.js'
 import { silentNetwork } from './silence.js'
 import { fullDisk } from './space.js'
 import { disconnects } from './subscriber.js'
@@ -71,8 +75,21 @@ export interface Plan {
   readonly three: { readonly rows: number; readonly ratio: number }
   /** Subscribers that do not read: for how long, what the API may grow by, and how late the others may be told. */
   readonly stalled: { readonly seconds: number; readonly heapMb: number; readonly lagMs: number }
+  /** Kills of the API while subscribers listen, and how late they may be told. */
+  readonly frontKills: { readonly kills: number; readonly lagMs: number }
+  /** Hostile files: how many times as long a neighbour may wait, and for how long the quiet is measured. */
+  readonly hostile: { readonly ratio: number; readonly quietSeconds: number }
+  /** Imports with and without sealing, and kills of the worker that seals: how much dearer, and how late it may be. */
+  readonly seals: {
+    readonly rows: number
+    readonly rounds: number
+    readonly kills: number
+    readonly cost: number
+    readonly lagSeconds: number
+  }
   /** People who look at lists while imports of so many rows run. */
   readonly interactive: { readonly seconds: number; readonly rows: number; readonly strict: boolean }
+  readonly moves: MovesPlan
   readonly poison: { readonly rows: number; readonly actions: readonly FailpointAction[] }
 }
 
@@ -101,10 +118,15 @@ export const full: Plan = {
   deploys: 10,
   awaySeconds: 300,
   stalled: { seconds: 60, heapMb: 50, lagMs: 500 },
+  frontKills: { kills: 50, lagMs: 500 },
+  // Twice is the aim; what two cores reach stands with the statement.
+  hostile: { ratio: 4, quietSeconds: 15 },
+  seals: { rows: 40_000, rounds: 7, kills: 50, cost: 0.05, lagSeconds: 5 },
   interactive: { seconds: 60, rows: 200_000, strict: true },
   ledger: { runs: 1000, kills: 50 },
   fairness: { rows: 1_000_000, queued: 100, rounds: 5, waitMs: 2000 },
   three: { rows: 100_000, ratio: 1.5 },
+  moves: { seeds: 50, kills: 30, delta: { records: 25_000, edits: 10_000, deletes: 500 } },
   poison: { rows: 100_000, actions: ['throw', 'loop', 'allocate'] },
 }
 
@@ -134,10 +156,14 @@ export const quick: Plan = {
   deploys: 2,
   awaySeconds: 3,
   stalled: { seconds: 5, heapMb: 50, lagMs: 5000 },
+  frontKills: { kills: 3, lagMs: 5000 },
+  hostile: { ratio: 20, quietSeconds: 2 },
+  seals: { rows: 4000, rounds: 1, kills: 3, cost: 5, lagSeconds: 15 },
   interactive: { seconds: 5, rows: 20_000, strict: false },
   ledger: { runs: 12, kills: 2 },
   fairness: { rows: 20_000, queued: 10, rounds: 1, waitMs: 10_000 },
   three: { rows: 4000, ratio: 3 },
+  moves: { seeds: 1, kills: 3, delta: { records: 60, edits: 10, deletes: 4 } },
   poison: { rows: 4000, actions: ['throw', 'allocate'] },
 }
 
@@ -209,6 +235,9 @@ export const scenarios: readonly Scenario[] = [
     always: 'orders',
     run: ({ house, plan, seed }) => faults(house, seed, plan.seeds),
   },
+  { name: 'front-kills', always: 'crash', run: ({ house, plan }) => frontKills(house, plan.frontKills) },
+  { name: 'seals', always: 'orders', run: ({ house, plan, seed }) => seals(house, plan.seals, seed) },
+  { name: 'hostile', always: null, run: ({ house, plan }) => hostile(house, plan.hostile) },
   { name: 'stalled', always: null, run: ({ house, plan }) => stalledSubscribers(house, plan.stalled) },
   {
     name: 'interactive',
@@ -243,6 +272,7 @@ export const scenarios: readonly Scenario[] = [
   { name: 'sums', always: 'orders', run: ({ house, plan, seed }) => conservation(house, seed, plan.conservation) },
   { name: 'clocks', always: null, run: async ({ house, contacts }) => wrongClocks(house, await contacts()) },
   { name: 'migrations', always: null, run: ({ plan }) => migrateUnderLoad(plan.rows) },
+  { name: 'moves', always: null, run: ({ plan, seed }) => hardMoves(plan.moves, seed) },
   { name: 'full-disk', always: null, run: async ({ house, contacts }) => fullDisk(house, await contacts()) },
   {
     name: 'silence',

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import pg from 'pg'
+import { auditKeys } from '../../src/access/audit.js'
 import { bundleSecrets } from '../../src/access/bundles.js'
 import { permissions } from '../../src/access/permissions.js'
 import { createTenant } from '../../src/access/tenants.js'
@@ -86,6 +87,7 @@ export class Engine {
       fileRetentionDays: 30,
       openVendor: options.openVendor ?? (() => Promise.reject(new Error('nobody is there'))),
       bundles: bundleSecrets({ secret: new Secret('a secret of tests, 32 characters at least'), bundleKeys: [] }),
+      auditKeys: auditKeys({ secret: new Secret('a secret of tests, 32 characters at least') }),
       chunkRows: options.chunkRows ?? 1000,
       chunksInFlight: options.chunksInFlight ?? 2,
       log: createLog({ level: (process.env.PORTAGE_TEST_LOG ?? 'error') as 'error', process: 'test' }),

@@ -30,8 +30,16 @@ export class RoleProcess {
   #isReady = false
   #works = false
 
-  /** `options`: what Node is started with besides; `main`: another build. */
-  constructor(name: string, settings: Settings, options: readonly string[] = [], main: string = MAIN) {
+  /** `options`: what Node is started with besides; `main`: another build; `launcher`: a command that starts Node elsewhere. */
+  constructor(
+    name: string,
+    settings: Settings,
+    options: readonly string[] = [],
+    main: string = MAIN,
+    launcher: readonly string[] = [],
+  ) {
+    const [execPath = process.execPath, ...rest] = launcher
+    const before = launcher.length === 0 ? [] : [...rest, process.execPath]
     this.name = name
     this.#process = fork(main, [name], {
       env: {
@@ -39,7 +47,8 @@ export class RoleProcess {
         PORTAGE_SUPERVISED: 'true',
         ...settings,
       },
-      execArgv: ['--enable-source-maps', ...options],
+      execPath,
+      execArgv: [...before, '--enable-source-maps', ...options],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     const child = this.#process

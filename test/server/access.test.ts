@@ -6,6 +6,7 @@ import { API_KEYS_MAX } from '../../src/limits.js'
 import { nodePermissions, permissionTable } from '../../src/resolvers/permission.js'
 import { apiSchema } from '../../src/resolvers/schema.js'
 import { calls, unknownId as id } from './calls.js'
+import { SocketClient } from './socket-client.js'
 import { type Actor, World } from './world.js'
 
 let world: World
@@ -50,6 +51,51 @@ test('who has exactly one permission may do exactly what the table says [AR-1]',
       }
     }
   }
+})
+
+test('who has exactly one permission may subscribe to exactly what the table says, and a denial is audited [AR-1] [AU-1]', async () => {
+  const subscriptions = {
+    'Subscription.runEvents': `subscription { runEvents(runId: "${id('run')}") { sequence } }`,
+    'Subscription.tenantEvents': 'subscription { tenantEvents { sequence } }',
+  }
+  assert.deepEqual(
+    Object.keys(subscriptions),
+    Object.keys(permissionTable).filter((operation) => operation.startsWith('Subscription.')),
+  )
+  const denied: string[] = []
+  for (const permission of permissions) {
+    const name = `stream-${permission.toLowerCase()}@example.com`
+    const actor = await world.actor(ada.tenantId, [permission], name)
+    const socket = await SocketClient.open(world.url, actor.token)
+    for (const [operation, query] of Object.entries(subscriptions)) {
+      const needed: readonly Permission[] = permissionTable[operation as keyof typeof permissionTable]
+      const allowed = needed.includes(permission)
+      socket.subscribe(operation, query)
+      if (allowed && operation === 'Subscription.tenantEvents') {
+        // It stands, and nothing happens.
+        await socket.answer(`after ${operation}`, '{ viewer { actor } }')
+        socket.send({ type: 'complete', id: operation })
+        continue
+      }
+      const { payload } = await socket.next(({ id: of, type }) => of === operation && type !== 'complete')
+      const { extensions } = payload[0] ?? payload.errors[0]
+      if (allowed) {
+        // There is no such run, which is another answer than that this may not be.
+        assert.equal(extensions.code, 'NOT_FOUND')
+      } else {
+        assert.equal(extensions.permission, needed[0], `${permission} ${operation}`)
+        denied.push(`${name} ${operation} DENIED ${needed[0]}`)
+      }
+    }
+    socket.close()
+  }
+  assert.ok(denied.length > 5)
+  const { rows } = await world.oracle.query<{ line: string }>(
+    `select actor || ' ' || action || ' ' || outcome || ' ' || (detail ->> 'permission') as line from audit_entry
+     where tenant_id = $1 and action like 'Subscription.%'`,
+    [ada.tenantId],
+  )
+  assert.deepEqual(rows.map(({ line }) => line).toSorted(), denied.toSorted(), 'one entry for each')
 })
 
 test('node asks for the permission of what it is asked for', async () => {

@@ -53,6 +53,8 @@ export const calls: Readonly<Record<string, string>> = {
   'Mutation.importConfirm': `mutation { importConfirm(input: { runId: "${unknownId('run')}", idempotencyKey: "c" }) { userErrors { code } } }`,
   'Mutation.importRowsFix': `mutation { importRowsFix(input: { runId: "${unknownId('run')}", rows: [], idempotencyKey: "f" }) { userErrors { code } } }`,
   'Mutation.importRetryFailed': `mutation { importRetryFailed(input: { runId: "${unknownId('run')}", idempotencyKey: "r" }) { userErrors { code } } }`,
+  'Mutation.auditExport':
+    'mutation { auditExport(input: { from: "2020-01-01T00:00:00Z", to: "2010-01-01T00:00:00Z", idempotencyKey: "u" }) { userErrors { code } } }',
   'Mutation.exportCreate':
     'mutation { exportCreate(input: { recordType: LEAD, columns: [], idempotencyKey: "" }) { userErrors { code } } }',
   'Mutation.exportTemplateSave':

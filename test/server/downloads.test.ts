@@ -31,7 +31,12 @@ async function uploaded(name = 'people.csv'): Promise<string> {
 }
 
 function linkTo(object: string, now = Date.now()): string {
-  return makeLink(world.config, { kind: 'source', tenantId: ada.tenantId, object }, 'people.csv', now).url
+  return makeLink(
+    world.config,
+    { kind: 'source', tenantId: ada.tenantId, object, actor: 'ada@example.com' },
+    'people.csv',
+    now,
+  ).url
 }
 
 test('one range, of the beginning, the middle or the end, is answered with just that', async () => {
@@ -122,16 +127,17 @@ test('a download is a file for the disk, whatever it is called [UP-11]', async (
   }
 })
 
-test('a link works for an hour and then says that it has ended', async () => {
+test('a link works for five minutes and then says that it has ended', async () => {
   const object = await uploaded()
   const { config } = world
   const now = 1_800_000_000_000
-  const made = makeLink(config, { kind: 'source', tenantId: ada.tenantId, object }, 'x', now)
+  const target = { kind: 'source', tenantId: ada.tenantId, object, actor: 'ada@example.com' } as const
+  const made = makeLink(config, target, 'x', now)
   const signed = new URL(made.url).pathname.split('/')[2] ?? ''
-  assert.equal(made.expiresAt.getTime(), now + 3_600_000)
-  assert.deepEqual(readLink(config, signed, now + 3_599_999), { kind: 'source', tenantId: ada.tenantId, object })
-  assert.equal(readLink(config, signed, now + 3_600_000), 'ended')
-  assert.equal(readLink(config, signed.slice(1), now), null)
+  assert.equal(made.expiresAt.getTime(), now + 300_000)
+  assert.deepEqual(readLink(config, signed, 'x', now + 299_999), target)
+  assert.equal(readLink(config, signed, 'x', now + 300_000), 'ended')
+  assert.equal(readLink(config, signed.slice(1), 'x', now), null)
 
   const answer = await fetch(linkTo(object, Date.now() - LINK_SECONDS * 1000 - 1000))
   assert.equal(answer.status, 410)
@@ -153,7 +159,54 @@ test('a link to a file that is gone, or was never there, says that it is gone', 
     assert.match(await answer.text(), /no longer there/)
   }
   // A link of the neighbour to the same file, made with the right key, finds nothing.
-  const target = { kind: 'source', tenantId: await world.tenant(), object: await uploaded() } as const
+  const target = { kind: 'source', tenantId: await world.tenant(), object: await uploaded(), actor: 'x' } as const
   assert.equal((await fetch(makeLink(world.config, target, 'x').url)).status, 410)
-  assert.equal((await fetch(`${world.url}/files/${randomBytes(40).toString('base64url')}/x.csv`)).status, 404)
+  assert.equal((await fetch(`${world.url}/files/${randomBytes(40).toString('base64url')}/x.csv`)).status, 403)
+})
+
+test('a link that was changed in any place is refused, and no log has one [UP-16]', async () => {
+  const object = await uploaded()
+  const url = new URL(linkTo(object))
+  assert.ok(!decodeURIComponent(url.href).includes('ada@example.com'), 'nor does it tell whose it is')
+  const logged: string[] = []
+  const write = process.stdout.write.bind(process.stdout)
+  process.stdout.write = ((chunk: string | Uint8Array, ...rest: never[]) => {
+    logged.push(String(chunk))
+    return write(chunk, ...rest)
+  }) as typeof process.stdout.write
+  const path = url.pathname.slice('/files/'.length)
+  const changes = path
+    .split('')
+    .flatMap((character, at) =>
+      character === '/' ? [] : [`${path.slice(0, at)}${character === 'b' ? 'c' : 'b'}${path.slice(at + 1)}`],
+    )
+  assert.ok(changes.length > 100)
+  try {
+    for (const changed of changes) {
+      const answer = await fetch(`${url.origin}/files/${changed}`)
+      assert.equal(answer.status, 403, changed)
+      await answer.arrayBuffer()
+    }
+    assert.equal((await fetch(url)).status, 200)
+  } finally {
+    process.stdout.write = write
+  }
+  const [signature = ''] = path.split('/')
+  assert.ok(!logged.some((line) => line.includes(signature.slice(-20))))
+  const { rows } = await world.oracle.query<{ actor: string; detail: object }>(
+    "select actor, detail from audit_entry where tenant_id = $1 and action = 'download.source' order by id desc limit 1",
+    [ada.tenantId],
+  )
+  assert.deepEqual(rows, [{ actor: 'ada@example.com', detail: { by: 'link' } }])
+  // For another caller, another link.
+  const other = await world.actor(ada.tenantId, undefined, 'grace@example.com')
+  const links = await Promise.all(
+    [ada, other].map(async (actor) => {
+      const answer = await world.ask(actor, '{ recordSchema(recordType: LEAD) { templateFileUrl } }')
+      return new URL(answer.recordSchema.templateFileUrl)
+    }),
+  )
+  const parts = links.map(({ pathname }) => pathname.split('/')[2]?.split('.') ?? [])
+  assert.equal(parts[0]?.length, 6)
+  assert.notEqual(parts[0]?.[4], parts[1]?.[4])
 })

@@ -48,9 +48,9 @@ test('is not ready for a database with an older schema, but for a newer one', as
 
 test('answers in JSON wherever one comes to', async () => {
   for (const [path, init, status] of [
-    ['/', {}, 404],
+    ['/nothing', {}, 404],
     ['/nothing/here', { method: 'DELETE' }, 404],
-    ['/files/x/y.csv', {}, 404],
+    ['/files/x/y.csv', {}, 403],
     ['/files/%ff/y.csv', {}, 400],
     ['/graphql', { headers: { accept: 'text/html' } }, 401],
     [
@@ -255,16 +255,38 @@ test('starts without its database, says so, and asks to be tried again [SU-4]', 
   }
 })
 
-test('the link of an e-mail leads to how its run can be looked at, and says nothing of the run', async () => {
-  const id = encodeId('run', newId())
-  const known = await fetch(`${world.url}/console/runs/${id}`)
-  const text = await known.text()
-  assert.equal(known.status, 200)
-  assert.ok(text.includes(`portage watch ${id}`), text)
-  assert.match(known.headers.get('content-security-policy') ?? '', /default-src 'none'/)
-  for (const path of ['/console/integrations', '/console/settings', `/console/runs/%3Cscript%3E`]) {
+test('every address of the console answers with one page, under a policy of its own and a nonce never used before', async () => {
+  const nonces = new Set<string>()
+  for (const path of [
+    '/',
+    '/console/integrations',
+    `/console/runs/${encodeId('run', newId())}`,
+    '/console/%3Cscript%3E',
+  ]) {
     const answer = await fetch(`${world.url}${path}`)
+    const text = await answer.text()
+    const policy = answer.headers.get('content-security-policy') ?? ''
+    assert.match(policy, /default-src 'none'/)
+    assert.doesNotMatch(policy, /unsafe/)
+    assert.doesNotMatch(text, /<script>/)
+    assert.equal(answer.headers.get('x-frame-options') ?? 'SAMEORIGIN', 'SAMEORIGIN')
+    if (answer.status === 503) {
+      // Compiled but not built: the page says so.
+      assert.match(text, /npm run setup/)
+      continue
+    }
     assert.equal(answer.status, 200)
-    assert.doesNotMatch(await answer.text(), /<script/)
+    const nonce = /'nonce-([^']+)'/.exec(policy)?.[1] ?? ''
+    assert.match(nonce, /^[\w-]{24}$/)
+    assert.ok(text.includes(`nonce="${nonce}"`))
+    nonces.add(nonce)
+    const script = /src="(\/assets\/[^"]+)"/.exec(text)?.[1] ?? ''
+    const asset = await fetch(`${world.url}${script}`)
+    assert.match(asset.headers.get('content-type') ?? '', /javascript/)
+    assert.match(asset.headers.get('cache-control') ?? '', /immutable/)
+  }
+  assert.ok(nonces.size === 4 || nonces.size === 0, String(nonces.size))
+  for (const path of ['/assets/..%2Findex.html', '/assets/nothing.js', '/assets/%2e%2e/.stamp']) {
+    assert.equal((await fetch(`${world.url}${path}`)).status, 404)
   }
 })

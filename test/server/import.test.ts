@@ -143,11 +143,11 @@ test('a link that was changed in any place leads nowhere', async () => {
   for (let at = 0; at < signed.length; at += 1) {
     const changed = `${signed.slice(0, at)}${signed[at] === 'a' ? 'b' : 'a'}${signed.slice(at + 1)}`
     const answer = await fetch(`${url.origin}/files/${changed}/people.csv`)
-    assert.equal(answer.status, 404, `position ${at}`)
-    assert.equal(JSON.parse(await answer.text()).errors[0].extensions.code, 'NOT_FOUND')
+    assert.equal(answer.status, 403, `position ${at}`)
+    assert.equal(JSON.parse(await answer.text()).errors[0].extensions.code, 'FORBIDDEN')
   }
-  // The name is for people.
-  assert.equal((await fetch(`${url.origin}/files/${signed}/other.csv`)).status, 200)
+  assert.equal((await fetch(`${url.origin}/files/${signed}/other.csv`)).status, 403)
+  assert.equal((await fetch(url)).status, 200)
 })
 
 test('the same key starts one run, whatever is sent twice', async () => {

@@ -171,6 +171,39 @@ test('a socket has to go when its member or key may no longer be here [AR-3]', a
   stays.close()
 })
 
+test('a member who is made inactive is gone from an open stream within 5 s, which is audited, and what they began goes on [AR-3]', async () => {
+  const save = 'mutation ($input: MemberSaveInput!) { memberSave(input: $input) { member { id } userErrors { code } } }'
+  await world.ask(ada, save, { input: { email: 'dora@example.com' } })
+  const dora = await world.actor(ada.tenantId, undefined, 'dora@example.com')
+  const socket = await SocketClient.open(world.url, dora.token)
+  socket.subscribe('1', 'subscription { tenantEvents(minIntervalMs: 0) { __typename runId } }')
+  await socket.answer('2', '{ viewer { actor } }')
+  const answer = await world.upload(
+    dora,
+    'mutation ($input: ImportCreateInput!) { importCreate(input: $input) { importRun { id } userErrors { code } } }',
+    { recordType: 'CONTACT', mapping, idempotencyKey: 'dora began it', confirmation: 'ALWAYS' },
+    csv.replaceAll('example.com', 'dora.example'),
+  )
+  const id = answer.data.importCreate.importRun.id
+  await socket.next(({ type, payload }) => type === 'next' && payload.data.tenantEvents?.runId === id)
+  const saves = async () => {
+    const { rows } = await world.oracle.query<{ n: number }>(
+      `select count(*)::int as n from audit_entry where tenant_id = $1 and action = 'Mutation.memberSave' and outcome = 'OK'`,
+      [ada.tenantId],
+    )
+    return rows[0]?.n ?? 0
+  }
+  const before = await saves()
+  const started = performance.now()
+  await world.ask(ada, save, { input: { email: 'dora@example.com', active: false } })
+  assert.equal((await socket.closed).code, 4403)
+  assert.ok(performance.now() - started < 5500)
+  assert.equal((await world.run(dora, '{ viewer { actor } }')).status, 401)
+  await assert.rejects(SocketClient.open(world.url, dora.token), /4403/)
+  assert.equal(await world.rested(ada, id), 'COMPLETED_WITH_ERRORS')
+  assert.equal((await saves()) - before, 1)
+})
+
 test('takes messages of the largest size and none that is larger [GQ-7]', async () => {
   const message = (bytes: number) => {
     const start = JSON.stringify({ type: 'ping', payload: { pad: '' } })
@@ -244,4 +277,22 @@ test('a server that stops closes its sockets so that clients come back, and ends
     socket.next(({ id }) => id === '1'),
     /closed: 1001/,
   )
+})
+
+test('who goes away before it is known who it is leaves no timer behind', async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const before = timers()
+  for (let client = 0; client < 40; client++) {
+    const socket = await SocketClient.connect(world.url)
+    socket.send({ type: 'connection_init', payload: { authorization: `Bearer ${ada.token}` } })
+    // The answer of the database is on its way.
+    socket.close()
+    await socket.closed
+  }
+  // Queries under way end within moments; a timer for the end of a token would stand for an hour.
+  const deadline = performance.now() + 20_000
+  while (timers() > before + 5) {
+    assert.ok(performance.now() < deadline, `${timers()} timers, ${before} before`)
+    await new Promise((settle) => setTimeout(settle, 50))
+  }
 })
