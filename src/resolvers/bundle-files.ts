@@ -21,7 +21,12 @@ export async function bundleFiles(context: ApiContext, run: BundleRunRow): Promi
   if (file === null) {
     return []
   }
-  const target = { kind: 'bundle', tenantId: context.caller.tenantId, object: run.id } as const
+  const target = {
+    kind: 'bundle',
+    tenantId: context.caller.tenantId,
+    object: run.id,
+    actor: context.caller.actor,
+  } as const
   const { url, expiresAt } = makeLink(context.services.config, target, file.name)
   return [{ kind: 'BUNDLE', ...file, format: null, url, urlExpiresAt: expiresAt }]
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { type AuditCaller, type Deed, type Origin, tellCaller, writeEntry } from '../access/audit.js'
 import type { Caller } from '../access/identify.js'
 import type { Permission } from '../access/permissions.js'
@@ -14,6 +15,7 @@ import { failpoint } from '../failpoints.js'
 import { encodeId, parseId } from '../ids.js'
 import type { Log } from '../log.js'
 import type { OpenVendorOf } from '../runs/vendors.js'
+import { currentTrace } from '../tracing.js'
 import { createLoaders, type Loaders } from './loaders.js'
 
 /** What an API process has open, the same for every request. */
@@ -95,20 +97,29 @@ export function auditName({ actor, identity: { keyId } }: Caller): Pick<AuditCal
 const CLASHES: ReadonlySet<string | null> = new Set(['40001', '40P01'])
 
 /** Tries of a transaction that clashes with others. */
-const TRIES = 4
+const TRIES = 8
+
+/** Before each further try, at most so long times the tries before it. Milliseconds: those that clashed begin apart from each other. */
+const APART_MS = 50
 
 /**
  * Runs `work` in a transaction of the caller's tenant, once more where it clashes with others. The first one of a mutation that changes anything takes the entry of the
  * audit along: one cannot be committed without the other.
  */
 export async function inTenant<R>(context: ApiContext, work: (tx: PoolTx) => Promise<R>): Promise<R> {
+  return unlessClashing(() => tryInTenant(context, work))
+}
+
+/** Does a transaction once more where it clashes with others, some times at most. */
+export async function unlessClashing<R>(transaction: () => Promise<R>): Promise<R> {
   for (let tries = 1; ; tries += 1) {
     try {
-      return await tryInTenant(context, work)
+      return await transaction()
     } catch (error) {
       if (tries === TRIES || !CLASHES.has(sqlState(error))) {
         throw error
       }
+      await delay(Math.random() * APART_MS * tries)
     }
   }
 }
@@ -122,7 +133,7 @@ async function tryInTenant<R>(context: ApiContext, work: (tx: PoolTx) => Promise
   let wrote = false
   try {
     const answer = await withTenant(services.database, caller.tenantId, async (tx) => {
-      await tellCaller(tx, auditor)
+      await tellCaller(tx, auditor, currentTrace())
       const result = await work(tx)
       await tx.em.flush()
       if (!deed.written) {

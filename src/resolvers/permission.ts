@@ -6,7 +6,7 @@ import type { ApiContext } from './context.js'
 /** One of these is needed; none: being signed in is enough. The first one is named to who lacks them. */
 export type Needed = readonly Permission[]
 
-const runs: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN', 'EXPORT_RUN', 'BUNDLE_RUN', 'MIGRATION_RUN']
+const runs: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN', 'EXPORT_RUN', 'BUNDLE_RUN', 'MIGRATION_RUN', 'AUDIT_READ']
 const imports: Needed = ['IMPORT_RUN', 'ROLLBACK_RUN', 'BUNDLE_RUN', 'MIGRATION_RUN']
 const mappings: Needed = ['IMPORT_RUN', 'MAPPING_MANAGE']
 
@@ -48,6 +48,7 @@ export const permissionTable = {
   'Query.auditEntries': ['AUDIT_READ'],
   'Query.auditVerification': ['AUDIT_READ'],
   'Query.auditHead': ['AUDIT_READ'],
+  'Mutation.auditExport': ['AUDIT_READ'],
   'Query.quotas': [],
   'Mutation.fileUpload': ['IMPORT_RUN'],
   // Its bytes, too: see `server/uploads-ranged`.
@@ -137,6 +138,7 @@ export const controlPermissions = {
   BUNDLE_EXPORT: ['BUNDLE_RUN'],
   BUNDLE_IMPORT: ['BUNDLE_RUN'],
   MIGRATION: ['MIGRATION_RUN'],
+  AUDIT_EXPORT: ['AUDIT_READ'],
 } as const satisfies Readonly<Record<string, Needed>>
 
 /** The error for a caller who lacks `permission`. */

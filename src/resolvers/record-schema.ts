@@ -91,7 +91,7 @@ export class RecordSchemaResolver {
     const { config } = context.services
     return makeLink(
       config,
-      { kind: 'template', tenantId: context.caller.tenantId, object: schema.type },
+      { kind: 'template', tenantId: context.caller.tenantId, object: schema.type, actor: context.caller.actor },
       `${schema.type}-template.csv`,
     ).url
   }

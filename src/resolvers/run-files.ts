@@ -11,7 +11,7 @@ import { first, one } from '../db/tx.js'
 import { recordTypes } from '../records/index.js'
 import { failedRows } from '../runs/read.js'
 import { endedStatuses } from '../runs/status.js'
-import type { ExportRunRow, ImportRunRow, MigrationRunRow, RunRow } from '../runs/types.js'
+import type { ExportFileFormat, ImportRunRow, MigrationRunRow, RunRow } from '../runs/types.js'
 import type { RunFile } from '../schema/runs.js'
 import { bundleFiles } from './bundle-files.js'
 import { type ApiContext, inTenant, may } from './context.js'
@@ -42,6 +42,9 @@ export function mayDownload(context: ApiContext, run: RunRow): boolean {
   if (run.kind === 'BUNDLE_EXPORT' || run.kind === 'BUNDLE_IMPORT') {
     return may(context, 'PII_READ') && may(context, 'BUNDLE_RUN')
   }
+  if (run.kind === 'AUDIT_EXPORT') {
+    return may(context, 'AUDIT_READ')
+  }
   if (run.kind === 'MIGRATION') {
     // Its proof names records by their ids at the service, and no values.
     return may(context, 'MIGRATION_RUN')
@@ -58,7 +61,9 @@ export async function runFiles(context: ApiContext, run: RunRow): Promise<RunFil
     case 'IMPORT':
       return importFiles(context, run)
     case 'EXPORT':
-      return run.status === 'COMPLETED' ? resultFile(context, run) : []
+      return run.status === 'COMPLETED' ? resultFile(context, run.id, run.spec.format.format) : []
+    case 'AUDIT_EXPORT':
+      return run.status === 'COMPLETED' ? resultFile(context, run.id, 'NDJSON') : []
     case 'BUNDLE_EXPORT':
     case 'BUNDLE_IMPORT':
       return bundleFiles(context, run)
@@ -71,15 +76,20 @@ export async function runFiles(context: ApiContext, run: RunRow): Promise<RunFil
   }
 }
 
-/** The file of an export, as long as it is still there. */
-async function resultFile(context: ApiContext, run: ExportRunRow): Promise<RunFile[]> {
-  const file = await context.loaders.resultOfRun(run.id)
+/** The file of an export, of records or of the audit, as long as it is still there. */
+async function resultFile(context: ApiContext, runId: string, format: ExportFileFormat): Promise<RunFile[]> {
+  const file = await context.loaders.resultOfRun(runId)
   if (file === null) {
     return []
   }
-  const target = { kind: 'result', tenantId: context.caller.tenantId, object: run.id } as const
+  const target = {
+    kind: 'result',
+    tenantId: context.caller.tenantId,
+    object: runId,
+    actor: context.caller.actor,
+  } as const
   const { url, expiresAt } = makeLink(context.services.config, target, file.name)
-  return [{ ...file, kind: 'RESULT', format: run.spec.format.format, url, urlExpiresAt: expiresAt }]
+  return [{ ...file, kind: 'RESULT', format, url, urlExpiresAt: expiresAt }]
 }
 
 /** The newest proof of a migration, as long as it is kept. */
@@ -95,7 +105,12 @@ async function reportFile(context: ApiContext, run: MigrationRunRow): Promise<Ru
   if (file === null) {
     return []
   }
-  const target = { kind: 'report', tenantId: context.caller.tenantId, object: run.id } as const
+  const target = {
+    kind: 'report',
+    tenantId: context.caller.tenantId,
+    object: run.id,
+    actor: context.caller.actor,
+  } as const
   const { url, expiresAt } = makeLink(context.services.config, target, file.name)
   return [{ kind: 'REPORT', ...file, rowCount: null, format: 'JSON', url, urlExpiresAt: expiresAt }]
 }
@@ -106,9 +121,9 @@ async function importFiles(context: ApiContext, run: ImportRunRow): Promise<RunF
     return []
   }
   const { config } = context.services
-  const { tenantId } = context.caller
+  const { tenantId, actor } = context.caller
   const link = (kind: 'source' | 'failed-rows' | 'unprocessed-rows', object: string, name: string, format = 'CSV') => {
-    const { url, expiresAt } = makeLink(config, { kind, tenantId, object }, name)
+    const { url, expiresAt } = makeLink(config, { kind, tenantId, object, actor }, name)
     return { name, url, urlExpiresAt: expiresAt, format }
   }
   const { byteSize, sha256 } = source

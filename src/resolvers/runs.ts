@@ -198,7 +198,9 @@ export class RunResolver {
     const actions = availableActions(run, context.caller.permissions)
     const there =
       mayDownload(context, run) &&
-      (run.kind !== 'EXPORT' || !actions.includes('DOWNLOAD') || (await context.loaders.resultOfRun(run.id)) !== null)
+      ((run.kind !== 'EXPORT' && run.kind !== 'AUDIT_EXPORT') ||
+        !actions.includes('DOWNLOAD') ||
+        (await context.loaders.resultOfRun(run.id)) !== null)
     return there ? actions : actions.filter((action) => action !== 'DOWNLOAD')
   }
 

@@ -1,6 +1,7 @@
 import 'reflect-metadata'
 import type { GraphQLSchema } from 'graphql'
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql'
+import { AuditRun } from '../schema/audit.js'
 import { ApiKeyResolver } from './api-keys.js'
 import { AuditResolver } from './audit.js'
 import { auditOperations } from './audited.js'
@@ -15,6 +16,7 @@ import { ImportResolver } from './imports.js'
 import { IntegrationResolver, IntegrationUsageResolver } from './integrations.js'
 import { ColumnMappingResolver, MappingResolver } from './mapping.js'
 import { MappingTemplateResolver, OfferedTemplateResolver } from './mapping-templates.js'
+import { measureOperations } from './measured.js'
 import { MemberResolver } from './members.js'
 import { MigrationResolver, MigrationsResolver } from './migrations.js'
 import { NodeResolver } from './node.js'
@@ -81,19 +83,21 @@ const resolvers: NonEmptyArray<Function> = [
 
 /** The API's schema with its resolvers. */
 export const apiSchema: GraphQLSchema = tellQuotas(
-  auditOperations(
-    buildSchemaSync({
-      resolvers,
-      // Only what can be reached from an operation is part of the API.
-      orphanedTypes: [],
-      validate: false,
-      // Subscriptions bring streams of their own; the library insists on a publisher.
-      pubSub: {
-        publish: () => undefined,
-        subscribe: () => {
-          throw new Error('no subscription goes by topics')
+  measureOperations(
+    auditOperations(
+      buildSchemaSync({
+        resolvers,
+        // Only what can be reached from an operation is part of the API; this one is reached as a Run alone.
+        orphanedTypes: [AuditRun],
+        validate: false,
+        // Subscriptions bring streams of their own; the library insists on a publisher.
+        pubSub: {
+          publish: () => undefined,
+          subscribe: () => {
+            throw new Error('no subscription goes by topics')
+          },
         },
-      },
-    }),
+      }),
+    ),
   ),
 )

@@ -9,6 +9,7 @@ import { customDefinition, customKeyOf } from '../records/custom.js'
 import { recordTypes } from '../records/index.js'
 import type { FieldDefinition, RecordType, RecordTypeName } from '../records/types.js'
 import type {
+  AuditRunRow,
   BundleRunRow,
   ExportRunRow,
   FieldChangeView,
@@ -100,6 +101,7 @@ export type RunView =
       readonly recordType: keyof typeof RecordTypeEnum
       readonly mapping: Mapping
     })
+  | (AuditRunRow & { readonly __typename: 'AuditRun'; readonly run: AuditRunRow })
   | (MigrationRunRow & { readonly __typename: 'Migration'; readonly run: MigrationRunRow })
   | (RollbackRunRow & { readonly __typename: 'RollbackRun'; readonly run: RollbackRunRow })
   | (Omit<ExportRunRow, 'recordType'> & {
@@ -150,6 +152,8 @@ export function showRun(context: ApiContext, run: RunRow): RunView {
     case 'BUNDLE_EXPORT':
     case 'BUNDLE_IMPORT':
       return { ...run, __typename: 'BundleRun', id, run, recordTypes: run.recordTypes.map(recordTypeEnum) }
+    case 'AUDIT_EXPORT':
+      return { ...run, __typename: 'AuditRun', id, run }
     case 'MIGRATION':
       return { ...run, __typename: 'Migration', id, run }
     case 'ROLLBACK':

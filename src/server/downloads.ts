@@ -42,15 +42,20 @@ interface Download {
 }
 
 /**
- * Answers a link with its file: 404 for what is no link of ours, 410 for one that has ended or whose file is no longer there. A
+ * Answers a link with its file: 403 for what is no link of ours, 410 for one that has ended or whose file is no longer there. A
  * link is looked at when a download starts. `now`: milliseconds since 1970.
  */
 export function downloads(services: Services, now: () => number = Date.now) {
   return async (request: Request, response: Response, next: NextFunction): Promise<void> => {
     try {
-      const target = readLink(services.config, String(request.params.signed), now())
+      const target = readLink(services.config, String(request.params.signed), String(request.params.name ?? ''), now())
       if (target === null) {
-        refuse(response, 404, 'NOT_FOUND', 'There is no such file.')
+        refuse(
+          response,
+          403,
+          'FORBIDDEN',
+          'This link is none of ours, or it was changed: ask for a new one where you got it.',
+        )
         return
       }
       if (target === 'ended') {
@@ -79,14 +84,14 @@ export function downloads(services: Services, now: () => number = Date.now) {
   }
 }
 
-/** The entry of a download. Whoever has a link needs no other credentials, so nobody is named. */
+/** The entry of a download. Whoever has a link needs no other credentials: named is who asked for it. */
 function note(services: Services, request: Request, target: LinkTarget, outcome: AuditOutcome): Promise<void> {
-  const { kind, tenantId, object } = target
-  return writeDeed(services, tenantId, { actor: 'link', key: null }, request, {
+  const { kind, tenantId, object, actor } = target
+  return writeDeed(services, tenantId, { actor, key: null }, request, {
     action: `download.${kind}`,
     target: kind === 'template' ? null : encodeId(kind === 'source' ? 'file' : 'run', object),
     outcome,
-    detail: outcome === 'OK' ? {} : { code: 'GONE' },
+    detail: outcome === 'OK' ? { by: 'link' } : { by: 'link', code: 'GONE' },
   })
 }
 

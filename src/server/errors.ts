@@ -8,6 +8,16 @@ import type { Log } from '../log.js'
 /** Members of an error's extensions that are written for callers. */
 const shown = ['code', 'permission', 'limit', 'retryAfterSeconds'] as const
 
+/** Why work for a caller is given up who has gone: closed the page, lost the connection. Nobody hears the answer, and nothing is wrong. */
+export class CallerGone extends Error {
+  // As signals call it whose reason nobody gave: who looks for that finds it.
+  override readonly name = 'AbortError'
+
+  constructor() {
+    super('The caller has gone.')
+  }
+}
+
 /** A reference that a caller can hand to support and that is found in the log. */
 export function newErrorId(): string {
   return randomBytes(6).toString('hex')
@@ -41,6 +51,9 @@ function describe(root: unknown, located: GraphQLError | null, log: Pick<Log, 'e
   }
   if (root instanceof Unauthenticated) {
     return { message: root.message, extensions: { code: root.code } }
+  }
+  if (root instanceof CallerGone || (root instanceof Error && root.cause instanceof CallerGone)) {
+    return { message: root.message, extensions: { code: 'UNAVAILABLE' } }
   }
   const errorId = newErrorId()
   if (isUnavailable(root)) {

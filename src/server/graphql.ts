@@ -5,7 +5,7 @@ import { ApolloServer, type ApolloServerPlugin } from '@apollo/server'
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled'
 import { ApolloServerPluginDrainHttpServer } from '@apollo/server/plugin/drainHttpServer'
 import type { Config } from '../config.js'
-import { TOKENS_MAX } from '../limits.js'
+import { TOKENS_MAX, VALIDATION_ERRORS_MAX } from '../limits.js'
 import type { Log } from '../log.js'
 import { operationSeconds } from '../metrics.js'
 import type { ApiContext } from '../resolvers/context.js'
@@ -79,7 +79,7 @@ const limits: ApolloServerPlugin<ApiContext> = {
 }
 
 /**
- * The GraphQL-over-HTTP specification wants status 200 for a well-formed request that cannot be executed when the answer
+ * What cannot be executed is answered with a few of its faults. The GraphQL-over-HTTP specification wants status 200 for a well-formed request that cannot be executed when the answer
  * is `application/json`; the engine answers 400.
  */
 const plainJson: ApolloServerPlugin<ApiContext> = {
@@ -92,6 +92,8 @@ const plainJson: ApolloServerPlugin<ApiContext> = {
       ) {
         return
       }
+      const { singleResult } = response.body
+      singleResult.errors = singleResult.errors?.slice(0, VALIDATION_ERRORS_MAX)
       const modern =
         (response.http.headers.get('content-type') ?? '').includes('graphql-response+json') ||
         (request.http?.headers.get('accept') ?? '').includes('application/graphql-response+json')

@@ -1,4 +1,4 @@
-/** Everything that the API answers over HTTP, on one address. All of it is JSON, errors included, but for metrics and files. */
+/** Everything that the API answers over HTTP, on one address. All of it is JSON, errors included, but for metrics, files and the console. */
 import type { ApolloServer } from '@apollo/server'
 import { expressMiddleware } from '@as-integrations/express5'
 import express, { type Express, type NextFunction, type Request, type Response } from 'express'
@@ -10,11 +10,12 @@ import { BODY_BYTES_MAX } from '../limits.js'
 import { serveMetrics } from '../metrics.js'
 import { type ApiContext, createContext, type Exchange, type Services } from '../resolvers/context.js'
 import { CALLBACK_PATH } from '../runs/integrations.js'
+import { beginSpan, readTraceparent, within } from '../tracing.js'
+import { serveConsole } from './console.js'
 import { DOWNLOAD_ROUTE, downloads } from './downloads.js'
-import { describeError, isUnavailable } from './errors.js'
+import { CallerGone, describeError, isUnavailable } from './errors.js'
 import { callbackCookie, oauthCallback } from './oauth-callback.js'
 import { originOf } from './origin.js'
-import { linkedPage } from './page.js'
 import { metered, meterOf, type RateLimits, tellQuota } from './rate-limits.js'
 import { refuse, refuseBody } from './refuse.js'
 import { uploads } from './uploads.js'
@@ -39,6 +40,7 @@ export function createApp(state: HttpState): Express {
   app.disable('x-powered-by')
   app.disable('etag')
   app.use(helmet())
+  app.use(traced)
   app.get('/livez', (_request, response) => {
     response.setHeader('cache-control', 'no-store').json({ status: 'ok' })
   })
@@ -50,13 +52,14 @@ export function createApp(state: HttpState): Express {
   })
   app.get(DOWNLOAD_ROUTE, downloads(services))
   app.get(CALLBACK_PATH, noStore, oauthCallback(services))
-  app.get(['/console/:what/:id', '/console/:what'], linkedPage)
+  serveConsole(app)
   app.all(UPLOAD_ROUTE, noStore, authenticated(services), metered(limits), rangedUploads(services))
   app.use(
     GRAPHQL_PATH,
     noStore,
     authenticated(services),
     metered(limits),
+    charged(limits),
     uploads(services),
     express.json({ limit: BODY_BYTES_MAX, strict: false }),
     withBody,
@@ -71,8 +74,37 @@ export function createApp(state: HttpState): Express {
   return app
 }
 
-/** In which a database that is well answers, in milliseconds. */
-const READY_MS = 2000
+/** What a look at the database takes is waited for this long; then the last look counts. Milliseconds. */
+const READY_MS = 150
+
+/** After so long without an answer a look has failed, and a look that succeeded longer ago says nothing. Milliseconds. */
+const LOOK_MS = 2000
+
+/** The version of the schema that was found last, and when, on the clock of `performance.now()`. */
+interface Looked {
+  readonly version: string | null
+  readonly at: number
+}
+
+/** The last look at each database, and the one under way. */
+const looks = new WeakMap<Services['database'], { last: Looked | null; next: Promise<Looked> | null }>()
+
+/** The version of the schema, now or a moment ago; null where the database does not answer. In READY_MS, whatever it does. */
+async function schemaVersion(database: Services['database']): Promise<string | null> {
+  const look = looks.get(database) ?? { last: null, next: null }
+  looks.set(database, look)
+  look.next ??= Promise.race([database.schemaVersion().catch(() => null), later(LOOK_MS)]).then((version) => {
+    look.last = { version, at: performance.now() }
+    look.next = null
+    return look.last
+  })
+  const looked = (await Promise.race([look.next, later(READY_MS)])) ?? look.last
+  return looked === null || performance.now() - looked.at > LOOK_MS ? null : looked.version
+}
+
+function later(milliseconds: number): Promise<null> {
+  return new Promise((resolve) => setTimeout(() => resolve(null), milliseconds).unref())
+}
 
 async function ready({ services, stopping }: HttpState, response: Response): Promise<void> {
   response.setHeader('cache-control', 'no-store')
@@ -80,10 +112,7 @@ async function ready({ services, stopping }: HttpState, response: Response): Pro
     refuse(response, 503, 'STOPPING', 'This process is about to stop.')
     return
   }
-  const version = await Promise.race([
-    services.database.schemaVersion().catch(() => null),
-    new Promise<null>((resolve) => setTimeout(() => resolve(null), READY_MS).unref()),
-  ])
+  const version = await schemaVersion(services.database)
   // A deploy brings the schema up to date first: the version before works on it until its last process has been replaced.
   if (version !== null && version >= SCHEMA_VERSION) {
     response.json({ status: 'ok' })
@@ -100,6 +129,42 @@ async function ready({ services, stopping }: HttpState, response: Response): Pro
 function noStore(_request: Request, response: Response, next: NextFunction): void {
   response.setHeader('cache-control', 'no-store')
   next()
+}
+
+/** Each request belongs to a trace: the one that it says, or a new one. */
+function traced(request: Request, response: Response, next: NextFunction): void {
+  const parent = readTraceparent(request.get('traceparent'))
+  const span = beginSpan(request.method, {
+    parent,
+    role: 'server',
+    attributes: { 'http.request.method': request.method },
+  })
+  response.locals.traceparent = span.traceparent
+  response.once('close', () => {
+    const status = response.statusCode
+    span.set({
+      'http.response.status_code': status,
+      // The pattern, which has no ids and no signatures.
+      ...(typeof request.route?.path === 'string' ? { 'http.route': request.route.path } : {}),
+    })
+    span.end(status >= 500 ? { code: String(status) } : undefined)
+  })
+  within(span.traceparent, {}, next)
+}
+
+/** Counts bytes of answers, as they go onto the wire, beside the operations that they answer. */
+function charged(limits: RateLimits) {
+  return (request: Request, response: Response, next: NextFunction): void => {
+    const { socket } = request
+    const before = socket.bytesWritten
+    response.once('finish', () => {
+      const caller = response.locals.caller as Caller | undefined
+      if (caller !== undefined) {
+        limits.charge(caller, socket.bytesWritten - before)
+      }
+    })
+    next()
+  }
 }
 
 /** Nobody gets further without a valid token or key: what follows reads bodies. */
@@ -123,16 +188,18 @@ function authenticated(services: Services) {
 }
 
 /** The engine wants a body, which a request without one does not have. */
-function withBody(request: Request, _response: Response, next: NextFunction): void {
+function withBody(request: Request, response: Response, next: NextFunction): void {
   request.body ??= {}
-  next()
+  // The body has come from its socket, which belongs to no request: what follows is to know its trace again.
+  const { tenantId } = response.locals.caller as Caller
+  within(String(response.locals.traceparent), { tenantId }, next)
 }
 
 function contextOf(services: Services, limits: RateLimits, request: Request, response: Response): ApiContext {
   const gone = new AbortController()
   response.once('close', () => {
     if (!response.writableFinished) {
-      gone.abort()
+      gone.abort(new CallerGone())
     }
   })
   const caller = response.locals.caller as Caller

@@ -9,7 +9,7 @@ import type { Caller } from '../access/identify.js'
 import { rateLimitsOf } from '../access/quotas.js'
 import { withTenant } from '../db/tx.js'
 import type { QuotaState, Refusal } from '../errors.js'
-import { RATE_LIMIT_CACHE_MS, RATE_LIMIT_TENANTS_MAX } from '../limits.js'
+import { ANSWER_BYTES_PER_OPERATION, RATE_LIMIT_CACHE_MS, RATE_LIMIT_TENANTS_MAX } from '../limits.js'
 import type { Services } from '../resolvers/context.js'
 import { refuseBody } from './refuse.js'
 
@@ -96,6 +96,16 @@ export class RateLimits {
         return { name, limit, remaining: Math.max(0, Math.floor(remaining)), seconds: Math.ceil(seconds) }
       }),
     }
+  }
+
+  /**
+   * Counts a large answer as further operations, though it has been given: what its caller asks next waits for it. Never fails.
+   */
+  charge({ tenantId, actor }: Pick<Caller, 'tenantId' | 'actor'>, bytes: number): void {
+    const count = Math.floor(bytes / ANSWER_BYTES_PER_OPERATION)
+    const meter = count > 0 ? this.#tenants.get(tenantId) : undefined
+    meter?.all.take(count)
+    meter?.actors.get(actor)?.take(count)
   }
 
   #meterOf(tenantId: string): TenantMeter {

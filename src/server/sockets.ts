@@ -24,10 +24,12 @@ import {
   SOCKET_MESSAGES_PER_MINUTE_MAX,
   SOCKET_OPERATIONS_MAX,
   TOKENS_MAX,
+  VALIDATION_ERRORS_MAX,
 } from '../limits.js'
 import { createContext, type Services } from '../resolvers/context.js'
 import { apiSchema } from '../resolvers/schema.js'
-import { describeError, newErrorId, withoutHints } from './errors.js'
+import { newTraceparent, within } from '../tracing.js'
+import { CallerGone, describeError, newErrorId, withoutHints } from './errors.js'
 import { checkOperation, measureOperation } from './operation-limits.js'
 import { originOf } from './origin.js'
 import { meterOf, type RateLimits } from './rate-limits.js'
@@ -77,7 +79,8 @@ export function serveSockets(http: Server, path: string, services: Services, lim
     onSubscribe: (context, _id, payload) => accept(context, payload, rules, services, limits),
     // Streams pull from the log: nothing queues here.
     subscribe,
-    onError: (_context, _id, _payload, errors) => errors.map((error) => describeError(error, services.log)),
+    onError: (_context, _id, _payload, errors) =>
+      errors.slice(0, VALIDATION_ERRORS_MAX).map((error) => describeError(error, services.log)),
     onNext: (_context, _id, _payload, _args, result) => {
       return result.errors === undefined
         ? undefined
@@ -93,7 +96,7 @@ export function serveSockets(http: Server, path: string, services: Services, lim
       authorization: request.headers.authorization ?? null,
     }
     open.add(extra)
-    attach(socket, extra, server, services)
+    attach(socket, extra, server, services, limits)
     socket.once('close', () => open.delete(extra))
   })
   const recheck = setInterval(() => {
@@ -123,6 +126,7 @@ function attach(
   extra: Extra,
   server: ReturnType<typeof makeServer<Record<string, unknown>, Extra>>,
   { log }: Services,
+  limits: RateLimits,
 ): void {
   let messages = 0
   const minute = setInterval(() => {
@@ -146,6 +150,9 @@ function attach(
       protocol: socket.protocol,
       send: (data) =>
         new Promise((resolve, reject) => {
+          if (extra.caller !== null) {
+            limits.charge(extra.caller, data.length)
+          }
           if (socket.readyState === socket.OPEN) {
             socket.send(data, (error) => (error ? reject(error) : resolve()))
           } else {
@@ -160,8 +167,9 @@ function attach(
             socket.close(TOO_MANY_MESSAGES, `More than ${SOCKET_MESSAGES_PER_MINUTE_MAX} messages in a minute`)
             return
           }
+          const about = extra.caller === null ? {} : { tenantId: extra.caller.tenantId }
           // A Buffer, as the library gives it unless told otherwise.
-          handle((data as Buffer).toString()).catch((err: unknown) => {
+          within(newTraceparent(null), about, () => handle((data as Buffer).toString())).catch((err: unknown) => {
             log.debug({ err }, 'a message could not be handled')
             socket.close(CloseCode.InternalServerError, 'Internal error')
           })
@@ -173,7 +181,7 @@ function attach(
   socket.once('close', (code, reason) => {
     clearInterval(minute)
     clearInterval(keepAlive)
-    extra.gone.abort()
+    extra.gone.abort(new CallerGone())
     void closed(code, String(reason))
   })
 }
@@ -202,6 +210,10 @@ async function connect(context: SocketContext, services: Services): Promise<bool
 const TIMER_MAX_MS = 2 ** 31 - 1
 
 function closeAt(extra: Extra, when: Date): void {
+  // Who went away while it was looked up who it is leaves nothing to close, and nobody who would clear the timer.
+  if (extra.gone.signal.aborted) {
+    return
+  }
   const left = when.getTime() - clockNow()
   const timer = setTimeout(
     () => (left > TIMER_MAX_MS ? closeAt(extra, when) : extra.socket.close(CloseCode.Forbidden, 'The token has ended')),

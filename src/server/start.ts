@@ -10,6 +10,7 @@ import { Database } from '../db/database.js'
 import { API_ROLE, roleUrl } from '../db/roles.js'
 import { EventFeed } from '../events.js'
 import { createLog } from '../log.js'
+import { measureSubscriptions } from '../metrics.js'
 import type { Services } from '../resolvers/context.js'
 import { type OpenVendorOf, openVendor } from '../runs/vendors.js'
 import { createEngine } from './graphql.js'
@@ -60,12 +61,16 @@ export async function startApi(
   )
   const events = new EventFeed({ source: database, listenerUrl: url, log })
   await events.start()
+  measureSubscriptions(() => events.stats().subscribers)
   const scanner = config.clamd === null ? null : clamdScanner(config.clamd)
+  const files = await openFileStore(config.store, join(config.dataDir, 'files'))
+  // What this process has left behind when it was killed is gone before it takes anything new.
+  await files.tidy().catch((err: unknown) => log.warn({ err }, 'what was left in the store could not be removed yet'))
   const services: Services = {
     config,
     database,
     scanner,
-    files: await openFileStore(config.store, join(config.dataDir, 'files')),
+    files,
     events,
     log,
     spaceNow: standIns.spaceNow ?? spaceOf(config.dataDir),

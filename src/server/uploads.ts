@@ -12,7 +12,7 @@ import { withTenant } from '../db/tx.js'
 import { Refusal } from '../errors.js'
 import { newId } from '../ids.js'
 import { BODY_BYTES_MAX } from '../limits.js'
-import type { Services } from '../resolvers/context.js'
+import { type Services, unlessClashing } from '../resolvers/context.js'
 import { permissionTable } from '../resolvers/permission.js'
 import { denyUpload } from './origin.js'
 import { refuseQuota } from './rate-limits.js'
@@ -100,7 +100,7 @@ async function reserve(
   const id = newId()
   try {
     await requireSpace(spaceNow, bytes)
-    await withTenant(database, tenantId, (tx) => reserveUpload(tx, id, bytes))
+    await unlessClashing(() => withTenant(database, tenantId, (tx) => reserveUpload(tx, id, bytes)))
   } catch (error) {
     if (error instanceof Refusal) {
       return error
@@ -112,7 +112,7 @@ async function reserve(
     stored += some
   }
   response.once('close', () => {
-    withTenant(database, tenantId, (tx) => settleUpload(tx, id, stored)).catch((error: unknown) =>
+    unlessClashing(() => withTenant(database, tenantId, (tx) => settleUpload(tx, id, stored))).catch((error: unknown) =>
       // Housekeeping gives it back in time.
       log.warn({ err: error }, 'what an upload had reserved could not be given back'),
     )
