@@ -12,7 +12,8 @@ import { type CrmSystem, crmSystems, systemNames } from './systems.js'
 
 export type ProcessRole = 'all' | 'api' | 'worker'
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
-type Environment = Readonly<Record<string, string | undefined>>
+/** Settings by name, as the environment has them. */
+export type Environment = Readonly<Record<string, string | undefined>>
 
 /** How sign-in tokens are checked: with a key of our own, or with the keys of an outside issuer. */
 export type Verification =
@@ -33,6 +34,7 @@ export type JwtAlgorithm = 'RS256' | 'ES256' | 'EdDSA'
 export type KeyLabel =
   | 'token signing'
   | 'link signing'
+  | 'link actors'
   | 'database role portage_api'
   | 'database role portage_worker'
   | 'audit signing'
@@ -133,6 +135,8 @@ export interface Config {
   readonly fileRetentionDays: number
   readonly eventRetentionDays: number
   /** Where a worker that runs on its own answers /livez and /metrics; null: nowhere. */
+  /** Where traces are sent, and which share of them, 0 to 1; null: nowhere. */
+  readonly tracing: { readonly endpoint: string; readonly share: number } | null
   readonly metricsPort: number | null
   /** Set by the supervisor: of all workers with the same slot one works and the others wait. Null: no such limit. */
   readonly workerSlot: string | null
@@ -324,6 +328,16 @@ const table = {
     fallback: 'info',
     meaning: '`debug`, `info`, `warn` or `error`. Logs are JSON lines on standard output.',
     parse: oneOf<LogLevel>('debug', 'info', 'warn', 'error'),
+  },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    fallback: '',
+    meaning: 'Where traces are sent, as OTLP over HTTP, e.g. `http://localhost:4318`. Default: nowhere.',
+    parse: optional(webUrl),
+  },
+  PORTAGE_TRACES_PERCENT: {
+    fallback: '100',
+    meaning: 'How many of a hundred traces are sent.',
+    parse: integer(0, 100),
   },
   PORTAGE_METRICS_PORT: {
     fallback: '',
@@ -604,6 +618,10 @@ export function loadConfig(env: Environment = process.env): Config {
     bundleKeys: read.PORTAGE_BUNDLE_KEYS,
     fileRetentionDays: read.PORTAGE_FILE_RETENTION_DAYS,
     eventRetentionDays: read.PORTAGE_EVENT_RETENTION_DAYS,
+    tracing:
+      read.OTEL_EXPORTER_OTLP_ENDPOINT === null
+        ? null
+        : { endpoint: read.OTEL_EXPORTER_OTLP_ENDPOINT, share: read.PORTAGE_TRACES_PERCENT / 100 },
     metricsPort: read.PORTAGE_METRICS_PORT,
     workerSlot: read.PORTAGE_WORKER_SLOT,
     supervised: read.PORTAGE_SUPERVISED === 'true',

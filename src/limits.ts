@@ -267,6 +267,9 @@ export const STORE_LIST_PAGE_FILES = 1_000
 /** Files removed from the store for one tenant in one round of housekeeping. Files. */
 export const STORE_PURGE_BATCH_FILES = 100
 
+/** A file under `tmp/` of the store's folder that nobody has touched for so long is left over: whoever writes one touches it. Minutes. */
+export const STORE_TEMPORARY_MINUTES = 10
+
 /** A file in the store that no record knows of is removed when it is so old; an upload takes less long. Hours. */
 export const STORE_ORPHAN_HOURS = 24
 
@@ -372,6 +375,9 @@ export const RATE_LIMIT_CACHE_MS = 60_000
 /** Tenants whose operations one process counts; of those beyond, whoever has not come for longest starts afresh. */
 export const RATE_LIMIT_TENANTS_MAX = 10_000
 
+/** An answer counts as one operation more, for the rate of operations, with each so many bytes that it has. */
+export const ANSWER_BYTES_PER_OPERATION = 256 * 1024
+
 /** Fields directly below `query` or `mutation`. */
 export const ROOT_FIELDS_MAX = 10
 
@@ -390,6 +396,12 @@ export const SOCKET_OPERATIONS_MAX = 50
 /** Lexical tokens of one GraphQL document. */
 export const TOKENS_MAX = 2_000
 
+/** Errors that are told of a document that does not fit the schema; one that is full of them is not answered in full. */
+export const VALIDATION_ERRORS_MAX = 5
+
+/** A run in hand that has not moved for so long is called stalled. Seconds. */
+export const STALLED_SECONDS = 60
+
 // ------------------------------------------------------------------------------------------------ access
 
 /** API keys of a tenant that are neither revoked nor past their end. */
@@ -399,7 +411,7 @@ export const API_KEYS_MAX = 100
 export const IDEMPOTENCY_KEY_LENGTH_MAX = 255
 
 /** For how long a download may be started with a link; one that is under way goes on. Seconds. */
-export const LINK_SECONDS = 3_600
+export const LINK_SECONDS = 300
 
 /** Members of a tenant. */
 export const MEMBERS_MAX = 10_000

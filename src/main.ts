@@ -7,6 +7,7 @@ import { FatalError } from './errors.js'
 import { sealFailpoints } from './failpoints.js'
 import { createLog, type Log } from './log.js'
 import { EXIT_TRY_AGAIN, type Message } from './processes.js'
+import type { TracingOptions } from './tracing.js'
 
 const NEEDED_NODE = 24
 
@@ -98,6 +99,7 @@ async function runRole(config: Config, name: string): Promise<void> {
 async function open(config: Config, name: string): Promise<Running> {
   const metrics = await import('./metrics.js')
   metrics.measureProcess(name)
+  const endTracing = config.tracing === null ? null : await traced({ ...config.tracing, process: name })
   if (config.role === 'api') {
     const { startApi } = await import('./server/start.js')
     process.on('message', (message: Message) => {
@@ -105,7 +107,7 @@ async function open(config: Config, name: string): Promise<Running> {
         metrics.keepSnapshot(message.source, message.snapshot)
       }
     })
-    return startApi(config)
+    return endingWith(await startApi(config), endTracing)
   }
   const { startWorker } = await import('./jobs/start.js')
   if (config.supervised) {
@@ -114,7 +116,22 @@ async function open(config: Config, name: string): Promise<Running> {
   } else if (config.metricsPort !== null) {
     await metrics.startMetricsServer(config.host, config.metricsPort)
   }
-  return startWorker(config)
+  return endingWith(await startWorker(config), endTracing)
+}
+
+async function traced(options: TracingOptions): Promise<() => Promise<void>> {
+  const { startTracing } = await import('./tracing.js')
+  return startTracing(options)
+}
+
+/** The same, with what ends last. */
+function endingWith(running: Running, last: (() => Promise<void>) | null): Running {
+  return {
+    close: async () => {
+      await running.close()
+      await last?.()
+    },
+  }
 }
 
 /** A child without its supervisor would hold ports and locks that the next supervisor's children need. */

@@ -390,7 +390,11 @@ function greet(config: Config, demo: Demo, milliseconds: number): void {
   if (demo !== null) {
     lines.push(
       '',
-      `Sign-in token of the tenant "demo", good until ${demo.expiresAt.slice(0, 10)}:`,
+      'The console, signed in to the tenant "demo":',
+      '',
+      `  ${config.publicUrl}/#token=${demo.token}`,
+      '',
+      `The same token for the API and the command line, good until ${demo.expiresAt.slice(0, 10)}:`,
       '',
       `  export PORTAGE_TOKEN=${demo.token}`,
       ...(config.publicUrl === USUAL_URL ? [] : [`  export PORTAGE_URL=${config.publicUrl}`]),

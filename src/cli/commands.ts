@@ -144,6 +144,14 @@ export async function tenant(args: readonly string[], _connect: Connect, io: Io)
     const { eraseForGood, exportTenant } = await import('./tenant.js')
     return action === 'export' ? exportTenant(name, values, io) : eraseForGood(name, values, io)
   }
+  if (action === 'erase-person') {
+    const [name = '', contact = '', ...more] = rest
+    if (contact === '' || more.length > 0) {
+      throw new UsageError('tenant erase-person needs the tenant and the id of the contact.')
+    }
+    const { erasePersonForGood } = await import('./tenant.js')
+    return erasePersonForGood(name, contact, values, io)
+  }
   if (action === 'create') {
     const name = only(rest, 'NAME')
     const { createTenant } = await import('../access/tenants.js')

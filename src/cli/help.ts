@@ -28,10 +28,13 @@ Usage: npm run -s portage -- COMMAND [options]
   tenant list            list tenants (needs the database)
   tenant export NAME     write everything of a tenant into one signed file (needs this machine's secret)
   tenant erase NAME      erase a tenant for good (needs the database and the store)
+  tenant erase-person NAME CONTACT
+                         erase a person from a tenant for good (needs the database and the store)
   tenant quotas NAME     show what a tenant uses of what its plan allows (needs the database)
   tenant set NAME        give a tenant a plan or limits of its own (needs the database)
   tenant plans           list plans; plan-save makes or changes one (needs the database)
   token                  make a sign-in token (needs this machine's secret)
+  doctor                 look whether everything that Portage needs is there (needs the settings of the service)
 
   COMMAND --help         more about one command
 
@@ -247,12 +250,22 @@ The secret is shown once. docs/PROTOCOL.md tells what is sent and how it is sign
 SETTINGS_MANAGE.
 
 Example: npm run -s portage -- webhook save https://hooks.example.com/portage --event run-completed --event run-failed`,
+  doctor: `portage doctor: whether everything that Portage needs is there
+
+Usage: npm run -s portage -- doctor [--json]
+
+  --json                 JSON lines instead of text
+
+Looks at settings, database (version, schema, roles that cannot pass by row-level security), store (writes, reads and deletes a file),
+room on the disk, clock, mail server, virus scanner, workers, queue and the API. One line each, with what to do. Changes nothing.
+Run it where the service runs, with its settings. Exit codes: 0 nothing is wrong (warnings aside), 1 something is.`,
   tenant: `portage tenant: make, list, limit, export and erase tenants
 
 Usage: npm run -s portage -- tenant create NAME
        npm run -s portage -- tenant list
        npm run -s portage -- tenant export NAME -o FILE [--passphrase-file F]
        npm run -s portage -- tenant erase NAME [--confirm NAME]
+       npm run -s portage -- tenant erase-person NAME CONTACT [--confirm CONTACT]
        npm run -s portage -- tenant quotas NAME
        npm run -s portage -- tenant set NAME [--plan PLAN] [QUOTA=LIMIT|QUOTA=plan ...]
        npm run -s portage -- tenant plans

@@ -7,6 +7,7 @@ import { audit } from './audit.js'
 import { bundle } from './bundle.js'
 import { type Connect, rollback, runs, tenant, token, watch } from './commands.js'
 import { connectApi } from './connect.js'
+import { doctor } from './doctor.js'
 import { download, exportRecords, templates } from './export.js'
 import { help, isCommand } from './help.js'
 import { importFile } from './import.js'
@@ -20,6 +21,7 @@ const commands: Readonly<Record<string, (args: readonly string[], connect: Conne
   audit,
   bundle,
   confirm,
+  doctor,
   download,
   export: exportRecords,
   import: importFile,

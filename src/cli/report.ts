@@ -103,7 +103,7 @@ function countLines(run: RunReport): string[] {
     return []
   }
   const names: readonly (keyof Counts)[] =
-    run.kind === 'ROLLBACK' ? rollbackCounts : run.kind === 'EXPORT' ? exportCounts : importCounts
+    run.kind === 'ROLLBACK' ? rollbackCounts : run.kind.endsWith('EXPORT') ? exportCounts : importCounts
   const shown = names.filter((name) => (counts[name] ?? 0) > 0)
   const undone = run.kind === 'ROLLBACK' ? [] : (['reverted', 'kept'] as const).filter((name) => counts[name] > 0)
   const rows = [

@@ -28,6 +28,9 @@ import { Migration20261122000027_quotas } from '../../migrations/Migration202611
 import { Migration20261122000028_notifications } from '../../migrations/Migration20261122000028_notifications.js'
 import { Migration20261122000029_waiting_relations } from '../../migrations/Migration20261122000029_waiting_relations.js'
 import { Migration20261122000030_source_base } from '../../migrations/Migration20261122000030_source_base.js'
+import { Migration20261122000031_audit_exports } from '../../migrations/Migration20261122000031_audit_exports.js'
+import { Migration20261122000032_traces } from '../../migrations/Migration20261122000032_traces.js'
+import { Migration20261122000034_reading_problems } from '../../migrations/Migration20261122000034_reading_problems.js'
 import { FatalError } from '../errors.js'
 import { sqlState } from './lane.js'
 import { API_ROLE, OWNER_ROLE, WORKER_ROLE } from './roles.js'
@@ -59,6 +62,9 @@ const migrations = [
   Migration20261122000028_notifications,
   Migration20261122000029_waiting_relations,
   Migration20261122000030_source_base,
+  Migration20261122000031_audit_exports,
+  Migration20261122000032_traces,
+  Migration20261122000034_reading_problems,
 ]
 
 /** PostgreSQL 18 brought `RETURNING old.*, new.*`, which before-images are taken with. */

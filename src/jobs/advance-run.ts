@@ -7,11 +7,13 @@ import { sqlState } from '../db/lane.js'
 import { first, withTenant } from '../db/tx.js'
 import { FatalError, RetryableError } from '../errors.js'
 import { failpoint } from '../failpoints.js'
+import { jobSeconds } from '../metrics.js'
 import type { RecordTypeName } from '../records/types.js'
 import { LEASE_SECONDS, settleRefusal } from '../runs/commit.js'
 import { endRun, pauseForSpace } from '../runs/control.js'
 import { clearUnfinishedPlan } from '../runs/plan.js'
 import type { RunStatus } from '../runs/status.js'
+import { inSpan, type SpanInHand } from '../tracing.js'
 import { analyzeImport } from './analyze-import.js'
 import { type Claim, claimRun, releaseRun } from './claim.js'
 import type { WorkerContext } from './context.js'
@@ -19,6 +21,7 @@ import type { AdvanceRunPayload } from './job.js'
 import { planImport } from './plan-import.js'
 import { bundleOf, rollBackBundle } from './roll-back-bundle.js'
 import { rollBackRun } from './roll-back-run.js'
+import { runAuditExport } from './run-audit-export.js'
 import { runBundleExport } from './run-bundle-export.js'
 import { cancelWhole, runBundleImport } from './run-bundle-import.js'
 import { runExport } from './run-export.js'
@@ -26,6 +29,7 @@ import { runImport } from './run-import.js'
 import { runMigration } from './run-migration.js'
 import { settleRelations } from './settle-relations.js'
 import { type SliceEnd, StoppedError } from './slice.js'
+import { watchClaim } from './watch.js'
 
 /** Claims without progress before a run is given up. */
 export const MAX_ATTEMPTS = 8
@@ -42,6 +46,31 @@ export async function advanceRun(context: WorkerContext, payload: AdvanceRunPayl
   if (claim === null) {
     return false
   }
+  const { tenantId, runId, kind, trace } = claim
+  await inSpan(
+    `run ${kind}`,
+    {
+      parent: trace,
+      role: 'consumer',
+      attributes: {
+        'portage.tenant.id': tenantId,
+        'portage.run.id': runId,
+        'portage.run.status': claim.status,
+        'portage.run.attempt': claim.attempts,
+      },
+      tenantId,
+      runId,
+    },
+    (span) => advanceClaimed(context, claim, span),
+  )
+  return true
+}
+
+async function advanceClaimed(context: WorkerContext, claim: Claim, span: SpanInHand): Promise<void> {
+  const { kind, status, attempts: attempt } = claim
+  const started = performance.now()
+  context.log.info({ operation: kind, status, attempt }, 'a run was taken up')
+  const held = watchClaim(claim)
   const lost = new AbortController()
   const renewal = renewLease(context, claim, lost)
   let end: SliceEnd = { kind: 'more', delayMs: 0 }
@@ -56,9 +85,14 @@ export async function advanceRun(context: WorkerContext, payload: AdvanceRunPayl
     end = full ? await waitForSpace(context, claim, error) : await settleFailure(context, claim, error)
   } finally {
     renewal.stop()
+    held()
   }
   await context.control.use((lane) => releaseRun(lane, claim, context.holder, end, progressed))
-  return true
+  const milliseconds = Math.round(performance.now() - started)
+  const outcome = end.kind === 'done' ? 'done' : progressed ? 'more' : 'again'
+  span.set({ 'portage.job.outcome': outcome })
+  jobSeconds.observe({ kind, outcome }, milliseconds / 1000)
+  context.log.info({ operation: kind, outcome, milliseconds }, 'a run was handed back')
 }
 
 async function work(context: WorkerContext, claim: Claim, lost: AbortSignal): Promise<SliceEnd> {
@@ -83,6 +117,9 @@ async function work(context: WorkerContext, claim: Claim, lost: AbortSignal): Pr
   }
   if (claim.kind === 'EXPORT') {
     return runExport(context, claim, lost)
+  }
+  if (claim.kind === 'AUDIT_EXPORT') {
+    return runAuditExport(context, claim, lost)
   }
   if (claim.kind === 'BUNDLE_EXPORT') {
     return runBundleExport(context, claim, lost)

@@ -16,6 +16,7 @@ import { endRun } from '../runs/control.js'
 import { moveRun, statusChanged } from '../runs/events.js'
 import type { RunStatus } from '../runs/status.js'
 import { type RunKind, runKinds, type StatusReason } from '../runs/types.js'
+import { newTraceparent } from '../tracing.js'
 import type { AdvanceRunPayload } from './job.js'
 import type { SliceEnd } from './slice.js'
 
@@ -36,6 +37,8 @@ export interface Claim {
   readonly token: number
   /** Claims since the cursor last moved, this one included. */
   readonly attempts: number
+  /** The context that what is done for the run belongs to, as W3C Trace Context has it. */
+  readonly trace: string
 }
 
 /** Statuses in which there is something for a worker to do. */
@@ -130,13 +133,14 @@ export async function claimRun(lane: Lane, payload: AdvanceRunPayload, holder: n
       [LANE_NAME, payload.runId],
     )
     const status = run.status === 'QUEUED' ? 'RUNNING' : run.status
-    const bumped = await first<{ token: number; attempts: number }>(
+    const trace = newTraceparent(null)
+    const bumped = await first<{ token: number; attempts: number; trace: string }>(
       tx,
       `update run set fencing_token = fencing_token + 1, attempts = attempts + 1, status = $3, status_reason = null,
-         started_at = coalesce(started_at, clock_timestamp()),
+         started_at = coalesce(started_at, clock_timestamp()), trace = coalesce(trace, $4),
          queued_ms = queued_ms + case when status = 'QUEUED' then greatest(0, extract(epoch from clock_timestamp() - queued_at) * 1000)::bigint else 0 end
-       where tenant_id = $1 and id = $2 returning fencing_token as token, attempts`,
-      [payload.tenantId, payload.runId, status],
+       where tenant_id = $1 and id = $2 returning fencing_token as token, attempts, trace`,
+      [payload.tenantId, payload.runId, status, trace],
     )
     if (run.status === 'QUEUED') {
       await statusChanged(tx, payload.runId, run.kind, 'QUEUED', 'RUNNING', null)
@@ -148,6 +152,7 @@ export async function claimRun(lane: Lane, payload: AdvanceRunPayload, holder: n
       status: run.status,
       token: bumped?.token ?? 0,
       attempts: bumped?.attempts ?? 1,
+      trace: bumped?.trace ?? trace,
     }
   })
 }
@@ -235,7 +240,14 @@ export async function claimHeld(lane: Lane, migration: Claim, importId: string):
     )
     return taken === null
       ? null
-      : { tenantId: migration.tenantId, runId: importId, kind: 'IMPORT', status: 'PLANNING', ...taken }
+      : {
+          tenantId: migration.tenantId,
+          runId: importId,
+          trace: migration.trace,
+          kind: 'IMPORT',
+          status: 'PLANNING',
+          ...taken,
+        }
   })
 }
 

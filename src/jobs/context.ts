@@ -1,3 +1,4 @@
+import type { AuditKeys } from '../access/audit.js'
 import type { BundleSecrets } from '../access/bundles.js'
 import type { FileStore } from '../adapters/files/storage.js'
 import { Lane, type LaneOptions } from '../db/lane.js'
@@ -21,6 +22,8 @@ export interface WorkerContext {
   readonly fileRetentionDays: number
   /** What signs and opens bundles. */
   readonly bundles: BundleSecrets
+  /** What heads of the audit are signed with. */
+  readonly auditKeys: AuditKeys
   readonly chunkRows: number
   readonly chunksInFlight: number
   readonly log: Log

@@ -59,6 +59,10 @@ export async function keepHouse(
         failures.push(error)
       }
     }
+    const left = await files.tidy()
+    if (left > 0) {
+      log?.info({ count: left }, 'removed what broken uploads had left in the store')
+    }
     if (thorough) {
       const swept = await files.sweep(cutoffs.orphans)
       const ids = tenants.map(({ id }) => id)

@@ -1,5 +1,5 @@
 /** Undoes a bundle or a migration: has its imports rolled back, the last one first, and looks on. */
-import { first, one, type Tx, withTenant } from '../db/tx.js'
+import { first, one, type Tx } from '../db/tx.js'
 import { runsEnded } from '../metrics.js'
 import { foldRollbacks, toUndo } from '../runs/bundle-rollback.js'
 import { endRun } from '../runs/control.js'
@@ -7,7 +7,7 @@ import { previewBundle, startRollback } from '../runs/rollback.js'
 import type { OnRollbackConflict, StatusReason } from '../runs/types.js'
 import type { Claim } from './claim.js'
 import type { WorkerContext } from './context.js'
-import { type SliceEnd, StoppedError } from './slice.js'
+import { inControl, type SliceEnd, StoppedError } from './slice.js'
 
 /** How often the rollback of a bundle looks how far its own rollbacks have come. Milliseconds. */
 const LOOK_MS = 250
@@ -92,8 +92,4 @@ async function finish(
     throw new StoppedError('the run was stopped or taken over')
   }
   runsEnded.inc({ kind: 'ROLLBACK', status: to })
-}
-
-function inControl<R>(context: WorkerContext, claim: Claim, work: (tx: Tx) => Promise<R>): Promise<R> {
-  return context.control.use((lane) => withTenant(lane, claim.tenantId, work))
 }

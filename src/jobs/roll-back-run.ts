@@ -11,6 +11,7 @@ import { endRun } from '../runs/control.js'
 import { reopenPending } from '../runs/relations.js'
 import { countConflicts } from '../runs/rollback.js'
 import type { OnRollbackConflict } from '../runs/types.js'
+import { recordSpan } from '../tracing.js'
 import { type Claim, laneName, takeTurn } from './claim.js'
 import { laneOptions, type WorkerContext } from './context.js'
 import { othersWait, SLICE_LEAST_MS, type SliceEnd, StoppedError } from './slice.js'
@@ -109,6 +110,7 @@ export async function rollBackRun(context: WorkerContext, claim: Claim, lost: Ab
       }
       await failpoint('undo.after-commit', lane)
       chunkSeconds.observe({ kind: 'ROLLBACK' }, (performance.now() - from) / 1000)
+      recordSpan('chunk', performance.now() - from, { 'portage.chunk.records': next.reverted + next.kept })
       rowsTotal.inc({ outcome: 'reverted' }, next.reverted)
       rowsTotal.inc({ outcome: 'kept' }, next.kept)
       kept += next.kept

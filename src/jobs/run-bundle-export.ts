@@ -19,7 +19,7 @@ import type { FieldDefinition, RecordType, RecordTypeName } from '../records/typ
 import { endRun } from '../runs/control.js'
 import { type Claim, laneName } from './claim.js'
 import { laneOptions, type WorkerContext } from './context.js'
-import { type SliceEnd, StoppedError } from './slice.js'
+import { inControl, moveOn, type SliceEnd, StoppedError } from './slice.js'
 
 /** How often progress is told and the run is looked at. Milliseconds. */
 const PROGRESS_MS = 500
@@ -168,7 +168,7 @@ async function begin(attempt: Attempt, snapshotAt: Date, total: number): Promise
   const { context, claim } = attempt
   attempt.reached.total = total
   await inControl(context, claim, async (tx) => {
-    await move(tx, claim, 'rows_read = 0, total = $4, bytes_read = 0', [total])
+    await moveOn(tx, claim, 'rows_read = 0, total = $4, bytes_read = 0', [total])
     await tx.query('update run_bundle set snapshot_at = $3, origin = $4 where tenant_id = $1 and run_id = $2', [
       tx.tenantId,
       claim.runId,
@@ -182,7 +182,7 @@ async function begin(attempt: Attempt, snapshotAt: Date, total: number): Promise
 async function tell({ context, claim, started, reached }: Attempt): Promise<void> {
   if (reached.total > 0) {
     await inControl(context, claim, (tx) =>
-      move(tx, claim, 'rows_read = $4, bytes_read = $5, running_ms = $6', [
+      moveOn(tx, claim, 'rows_read = $4, bytes_read = $5, running_ms = $6', [
         Math.min(reached.records, reached.total),
         reached.bytes,
         Math.round(performance.now() - started),
@@ -201,7 +201,7 @@ async function finish({ context, claim, started, reached, envelope }: Attempt, s
   try {
     await inControl(context, claim, async (tx) => {
       const ms = Math.round(performance.now() - started)
-      await move(
+      await moveOn(
         tx,
         claim,
         `rows_read = $4, total = $4, bytes_read = $5, running_ms = $6, peak_rss_bytes = greatest(peak_rss_bytes, $7),
@@ -243,22 +243,4 @@ async function finish({ context, claim, started, reached, envelope }: Attempt, s
   }
   rowsTotal.inc({ outcome: 'exported' }, records)
   runsEnded.inc({ kind: 'BUNDLE_EXPORT', status: 'COMPLETED' })
-}
-
-/** Changes the run's row and tells its progress. Throws StoppedError unless the run is still this claim's to work on. */
-async function move(tx: Tx, claim: Claim, set: string, values: readonly unknown[]): Promise<void> {
-  const moved = await tx.query(
-    `with r as (
-       update run set ${set} where tenant_id = $1 and id = $2 and fencing_token = $3 and status = 'RUNNING' returning run)
-     select append_events($2, 'BUNDLE_EXPORT', jsonb_build_array(jsonb_build_object('type', 'RunProgressed', 'body',
-       jsonb_build_object('counts', run_counts(r.run), 'progress', run_progress(r.run))))) from r`,
-    [claim.tenantId, claim.runId, claim.token, ...values],
-  )
-  if (moved.length === 0) {
-    throw new StoppedError('the run was stopped or taken over')
-  }
-}
-
-function inControl<R>(context: WorkerContext, claim: Claim, work: (tx: Tx) => Promise<R>): Promise<R> {
-  return context.control.use((lane) => withTenant(lane, claim.tenantId, work))
 }

@@ -12,7 +12,7 @@ import { type BundleColumn, bundleColumns, bundleLine } from '../adapters/files/
 import type { OpenBytes } from '../adapters/files/bytes.js'
 import type { Detection } from '../adapters/files/detection.js'
 import { noSourceOptions } from '../adapters/files/sniff.js'
-import { first, one, type Tx, withTenant } from '../db/tx.js'
+import { first, one, type Tx } from '../db/tx.js'
 import { FatalError, Refusal } from '../errors.js'
 import { BUNDLE_FETCH_RECORDS } from '../limits.js'
 import { runsEnded } from '../metrics.js'
@@ -25,7 +25,7 @@ import type { StatusReason } from '../runs/types.js'
 import { saidOf } from './analyze-import.js'
 import type { Claim } from './claim.js'
 import type { WorkerContext } from './context.js'
-import { type SliceEnd, StoppedError, stillOurs } from './slice.js'
+import { inControl, type SliceEnd, StoppedError, stillOurs } from './slice.js'
 
 /** How often a bundle looks how far its import has come. Milliseconds. */
 const LOOK_MS = 500
@@ -438,8 +438,4 @@ async function end(
     }
   })
   runsEnded.inc({ kind: 'BUNDLE_IMPORT', status: to })
-}
-
-function inControl<R>(context: WorkerContext, claim: Claim, work: (tx: Tx) => Promise<R>): Promise<R> {
-  return context.control.use((lane) => withTenant(lane, claim.tenantId, work))
 }

@@ -12,7 +12,7 @@ import type { StoredFile } from '../adapters/files/storage.js'
 import { writeWorkbook } from '../adapters/files/workbook-writer.js'
 import type { CopyOut } from '../db/copy-out.js'
 import { Lane, type LaneTx, sqlState } from '../db/lane.js'
-import { one, type Tx, withTenant } from '../db/tx.js'
+import { one, withTenant } from '../db/tx.js'
 import { FatalError, Refusal } from '../errors.js'
 import { failpoint } from '../failpoints.js'
 import { rows as rowsTotal, runsEnded } from '../metrics.js'
@@ -22,7 +22,7 @@ import { endRun } from '../runs/control.js'
 import type { ExportFormat, ExportSpec } from '../runs/types.js'
 import { type Claim, laneName } from './claim.js'
 import { laneOptions, type WorkerContext } from './context.js'
-import { type SliceEnd, StoppedError } from './slice.js'
+import { inControl, moveOn, type SliceEnd, StoppedError } from './slice.js'
 
 /** How often progress is told and the run is looked at. Milliseconds. */
 const PROGRESS_MS = 500
@@ -133,7 +133,7 @@ async function write(attempt: Attempt): Promise<StoredFile> {
 /** The counters start from nothing: no row of an earlier attempt is in the file. */
 async function begin({ context, claim }: Attempt, snapshotAt: Date): Promise<void> {
   await inControl(context, claim, async (tx) => {
-    await move(tx, claim, 'rows_read = 0, total = null, bytes_read = 0, running_ms = 0', [])
+    await moveOn(tx, claim, 'rows_read = 0, total = null, bytes_read = 0, running_ms = 0', [])
     await tx.query('update run_export set snapshot_at = $3 where tenant_id = $1 and run_id = $2', [
       tx.tenantId,
       claim.runId,
@@ -248,7 +248,7 @@ async function tell({ context, claim, giveUp, started, reached }: Attempt, writt
   try {
     for await (const _ of setInterval(PROGRESS_MS, undefined, { signal: written })) {
       await inControl(context, claim, (tx) =>
-        move(
+        moveOn(
           tx,
           claim,
           'rows_read = $4, total = $5, bytes_read = $6, running_ms = $7, peak_rss_bytes = greatest(peak_rss_bytes, $8)',
@@ -280,7 +280,7 @@ async function finish({ context, claim, started, reached, kept }: Attempt, store
   try {
     await inControl(context, claim, async (tx) => {
       const ms = Math.round(performance.now() - started)
-      await move(
+      await moveOn(
         tx,
         claim,
         `rows_read = $4, total = $4, bytes_read = $5, running_ms = $6, peak_rss_bytes = greatest(peak_rss_bytes, $7),
@@ -315,24 +315,6 @@ async function finish({ context, claim, started, reached, kept }: Attempt, store
   }
   rowsTotal.inc({ outcome: 'exported' }, rows)
   runsEnded.inc({ kind: 'EXPORT', status: 'COMPLETED' })
-}
-
-/** Changes the run's row and tells its progress. Throws StoppedError unless the run is still this claim's to work on. */
-async function move(tx: Tx, claim: Claim, set: string, values: readonly unknown[]): Promise<void> {
-  const moved = await tx.query(
-    `with r as (
-       update run set ${set} where tenant_id = $1 and id = $2 and fencing_token = $3 and status = 'RUNNING' returning run)
-     select append_events($2, 'EXPORT', jsonb_build_array(jsonb_build_object('type', 'RunProgressed', 'body',
-       jsonb_build_object('counts', run_counts(r.run), 'progress', run_progress(r.run))))) from r`,
-    [claim.tenantId, claim.runId, claim.token, ...values],
-  )
-  if (moved.length === 0) {
-    throw new StoppedError('the run was stopped or taken over')
-  }
-}
-
-function inControl<R>(context: WorkerContext, claim: Claim, work: (tx: Tx) => Promise<R>): Promise<R> {
-  return context.control.use((lane) => withTenant(lane, claim.tenantId, work))
 }
 
 /** Errors that another attempt would meet again, in words; any other as it is. */

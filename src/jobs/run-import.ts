@@ -20,6 +20,7 @@ import { chunkSeconds, rows as rowsTotal, runsEnded } from '../metrics.js'
 import { insertIssues, insertRange, insertRows, type ListedRow, settleWithCommit } from '../runs/commit.js'
 import { endRun } from '../runs/control.js'
 import type { StatusReason } from '../runs/types.js'
+import { recordSpan } from '../tracing.js'
 import { openImportFile } from './analyze-import.js'
 import type { ReadChunk } from './chunk-builder.js'
 import { type Claim, laneName, takeTurn } from './claim.js'
@@ -262,6 +263,10 @@ async function writeChunk(
   await failpoint('chunk.after-commit', lane.lane)
   progress.commit()
   chunkSeconds.observe({ kind: 'IMPORT' }, (performance.now() - started) / 1000)
+  recordSpan('chunk', performance.now() - started, {
+    'portage.chunk.first_row': chunk.firstRow,
+    'portage.chunk.last_row': chunk.lastRow,
+  })
   for (const [outcome, count] of Object.entries(outcomes)) {
     rowsTotal.inc({ outcome }, count)
   }

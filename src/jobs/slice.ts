@@ -1,6 +1,6 @@
 /** What the kinds of work on a run have in common: how a stretch of it ends, and the looks that may end it early. */
 import type { Lane } from '../db/lane.js'
-import { withTenant } from '../db/tx.js'
+import { type Tx, withTenant } from '../db/tx.js'
 import type { RunStatus } from '../runs/status.js'
 import { type Claim, heldByLiving } from './claim.js'
 import type { WorkerContext } from './context.js'
@@ -29,17 +29,37 @@ export const SLICE_LEAST_MS = SHORT_SLICE_MS
 /** Thrown when a look at the run row showed that the run is not to be worked on any more. */
 export class StoppedError extends Error {}
 
+/** A short transaction about the run, beside the work on its rows. */
+export function inControl<R>(context: WorkerContext, claim: Claim, work: (tx: Tx) => Promise<R>): Promise<R> {
+  return context.control.use((lane) => withTenant(lane, claim.tenantId, work))
+}
+
+/**
+ * Changes the run's row, with `values` from $4 on, and tells its progress. Throws StoppedError unless the run is still this claim's to
+ * work on.
+ */
+export async function moveOn(tx: Tx, claim: Claim, set: string, values: readonly unknown[]): Promise<void> {
+  const moved = await tx.query(
+    `with r as (
+       update run set ${set} where tenant_id = $1 and id = $2 and fencing_token = $3 and status = 'RUNNING' returning run)
+     select append_events($2, '${claim.kind}', jsonb_build_array(jsonb_build_object('type', 'RunProgressed', 'body',
+       jsonb_build_object('counts', run_counts(r.run), 'progress', run_progress(r.run))))) from r`,
+    [claim.tenantId, claim.runId, claim.token, ...values],
+  )
+  if (moved.length === 0) {
+    throw new StoppedError('the run was stopped or taken over')
+  }
+}
+
 /** Throws StoppedError unless the run is still this claim's to work on. */
 export async function stillOurs(context: WorkerContext, claim: Claim, status: RunStatus): Promise<void> {
-  const rows = await context.control.use((lane) =>
-    withTenant(lane, claim.tenantId, (tx) =>
-      tx.query('select from run where tenant_id = $1 and id = $2 and status = $3 and fencing_token = $4', [
-        claim.tenantId,
-        claim.runId,
-        status,
-        claim.token,
-      ]),
-    ),
+  const rows = await inControl(context, claim, (tx) =>
+    tx.query('select from run where tenant_id = $1 and id = $2 and status = $3 and fencing_token = $4', [
+      claim.tenantId,
+      claim.runId,
+      status,
+      claim.token,
+    ]),
   )
   if (rows.length === 0) {
     throw new StoppedError('the run was stopped or taken over')

@@ -25,6 +25,7 @@ import { Queue } from './job.js'
 import { startScheduler } from './schedules.js'
 import { startSealer } from './seal-audit.js'
 import { type Due, nextInTurn } from './slice.js'
+import { startWatch } from './watch.js'
 
 /** The net behind the notifications: how often the wake-up table is looked at anyway, in milliseconds. */
 const SWEEP_MS = 500
@@ -179,11 +180,14 @@ async function startWorking(options: {
     openVendor:
       standIns.openVendor ?? ((tenantId, integrationId) => openVendorOn(databaseUrl, config, tenantId, integrationId)),
     bundles: bundleSecrets(config),
+    auditKeys: auditKeys(config),
     chunkRows: config.chunkRows,
     chunksInFlight: config.chunksInFlight,
     log,
     stopping,
   }
+  // Before the queue, which takes a while to open: what waited while nobody worked is sealed first.
+  const sealer = startSealer({ databaseUrl, presence, keys: context.auditKeys, log, stopping })
   const queue = await Queue.open({ url: databaseUrl, onError: (error) => log.warn({ err: error }, 'queue error') })
   const inHand = new Set<Promise<void>>()
   const failed = (due: Due) => (error: unknown) => {
@@ -224,7 +228,7 @@ async function startWorking(options: {
   const dispatcher = await startDispatcher({ databaseUrl, presence, queue, log, stopping, swept: takeExpress })
   const finder = startFinder({ databaseUrl, presence, log, stopping })
   const scheduler = startScheduler({ databaseUrl, presence, log, stopping })
-  const sealer = startSealer({ databaseUrl, presence, keys: auditKeys(config), log, stopping })
+  const watch = startWatch({ presence, control: context.control, log, stopping })
   const delivery = startDelivery({ databaseUrl, presence, holder, config, resolve: standIns.resolve, log, stopping })
   let housekeeping: Promise<void> | null = null
   let rounds = 0
@@ -244,6 +248,7 @@ async function startWorking(options: {
       await finder.close()
       await scheduler.close()
       await sealer.close()
+      await watch.close()
       await delivery.close()
       await dispatcher.close()
       await Promise.all(inHand)

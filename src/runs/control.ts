@@ -11,7 +11,7 @@ import type { RunKind, StatusReason } from './types.js'
 const SERVICE = 'portage'
 
 /** Kinds of runs of which nothing lasts until they end: taken up again, they start from their first row. */
-const startingAgain: ReadonlySet<RunKind> = new Set<RunKind>(['EXPORT', 'BUNDLE_EXPORT'])
+const startingAgain: ReadonlySet<RunKind> = new Set<RunKind>(['EXPORT', 'BUNDLE_EXPORT', 'AUDIT_EXPORT'])
 
 const pausedByPerson: StatusReason = {
   code: 'PAUSED_BY_PERSON',

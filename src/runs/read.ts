@@ -50,11 +50,12 @@ const columns = `r.id, r.kind, r.status, r.status_reason, r.created_by, r.create
   coalesce((select f.status not in ('ROLLING_BACK', 'ROLLED_BACK', 'ROLLED_BACK_WITH_CONFLICTS') from run f
     where f.tenant_id = r.tenant_id and f.id = r.root_run_id), true) as root_stands,
   e.spec, e.snapshot_at, e.template_id, b.record_types as bundle_types, b.bundle_id, b.snapshot_at as bundle_snapshot_at,
-  m.integration_id, m.stage, m.verification, m.schedule, m.time_zone, m.next_due_at, m.schedule_disabled`
+  m.integration_id, m.stage, m.verification, m.schedule, m.time_zone, m.next_due_at, m.schedule_disabled, a.from_at, a.to_at`
 
 const source = `run r left join run_export e on e.tenant_id = r.tenant_id and e.run_id = r.id
   left join run_bundle b on b.tenant_id = r.tenant_id and b.run_id = r.id
-  left join run_migration m on m.tenant_id = r.tenant_id and m.run_id = r.id`
+  left join run_migration m on m.tenant_id = r.tenant_id and m.run_id = r.id
+  left join run_audit_export a on a.tenant_id = r.tenant_id and a.run_id = r.id`
 
 interface Stored {
   readonly id: string
@@ -74,6 +75,8 @@ interface Stored {
   readonly time_zone: string | null
   readonly next_due_at: Date | null
   readonly schedule_disabled: StatusReason | null
+  readonly from_at: Date | null
+  readonly to_at: Date | null
   readonly created_by: string
   readonly created_at: Date
   readonly started_at: Date | null
@@ -142,6 +145,9 @@ function toRun(tenantId: string, row: Stored): RunRow {
       snapshotAt: row.snapshot_at,
       templateId: row.template_id,
     }
+  }
+  if (row.kind === 'AUDIT_EXPORT') {
+    return { ...base, kind: 'AUDIT_EXPORT', from: row.from_at, to: row.to_at }
   }
   if (row.kind === 'BUNDLE_EXPORT' || row.kind === 'BUNDLE_IMPORT') {
     return {
@@ -285,6 +291,9 @@ function neededFor(kind: RunKind, action: RunAction): Permission {
   if (kind === 'EXPORT') {
     return 'EXPORT_RUN'
   }
+  if (kind === 'AUDIT_EXPORT') {
+    return 'AUDIT_READ'
+  }
   if ((kind === 'BUNDLE_EXPORT' || kind === 'BUNDLE_IMPORT') && action !== 'ROLL_BACK') {
     return 'BUNDLE_RUN'
   }
@@ -314,7 +323,7 @@ export function availableActions(run: RunRow, permissions: ReadonlySet<Permissio
       case 'RETRY_FAILED':
         return run.kind === 'IMPORT' && failed > 0 && run.rootStands && !run.retrying
       case 'DOWNLOAD':
-        return run.kind === 'EXPORT' || run.kind === 'BUNDLE_EXPORT'
+        return run.kind === 'EXPORT' || run.kind === 'BUNDLE_EXPORT' || run.kind === 'AUDIT_EXPORT'
           ? run.status === 'COMPLETED'
           : run.kind === 'MIGRATION'
             ? run.verification !== null

@@ -3,7 +3,15 @@ import type { ColumnEvidence, ColumnMapping, ImportOptions, MappingConflict, Sou
 import type { RecordFilter, RecordOrder, RecordTypeName } from '../records/types.js'
 import type { RunStatus } from './status.js'
 
-export const runKinds = ['IMPORT', 'ROLLBACK', 'EXPORT', 'BUNDLE_EXPORT', 'BUNDLE_IMPORT', 'MIGRATION'] as const
+export const runKinds = [
+  'IMPORT',
+  'ROLLBACK',
+  'EXPORT',
+  'BUNDLE_EXPORT',
+  'BUNDLE_IMPORT',
+  'MIGRATION',
+  'AUDIT_EXPORT',
+] as const
 
 export type RunKind = (typeof runKinds)[number]
 
@@ -184,6 +192,15 @@ export interface BundleRunRow extends RunBase {
   readonly reversible: boolean
 }
 
+/** A run that writes the sealed entries of the audit into a file. */
+export interface AuditRunRow extends RunBase {
+  readonly kind: 'AUDIT_EXPORT'
+  /** Entries from this moment on; null: from the first one on. */
+  readonly from: Date | null
+  /** Entries before this moment; null: to the last one that was sealed when it ran. */
+  readonly to: Date | null
+}
+
 export interface MigrationRunRow extends RunBase {
   readonly kind: 'MIGRATION'
   readonly integrationId: string
@@ -229,7 +246,7 @@ export interface VerificationReport {
   readonly createdAt: string
 }
 
-export type RunRow = ImportRunRow | RollbackRunRow | ExportRunRow | BundleRunRow | MigrationRunRow
+export type RunRow = ImportRunRow | RollbackRunRow | ExportRunRow | BundleRunRow | MigrationRunRow | AuditRunRow
 
 /** One page of a list: `cursor` of each item is opaque; `hasNext`/`hasPrevious` as in Relay. */
 export interface Page<T> {

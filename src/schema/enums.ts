@@ -97,6 +97,7 @@ export const RunKindEnum = enumOf('RunKind', [
   'ROLLBACK',
   'BUNDLE_EXPORT',
   'BUNDLE_IMPORT',
+  'AUDIT_EXPORT',
 ])
 
 export const RunStatusEnum = enumOf('RunStatus', runStatuses)

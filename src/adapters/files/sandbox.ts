@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, lstatSync, readFileSync, realpathSync } from 'node:fs'
+import { constants, setPriority } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Duplex, Readable, Writable } from 'node:stream'
 import { FatalError, Refusal, type RefusalCode, RetryableError } from '../../errors.js'
@@ -153,6 +154,9 @@ class SandboxChild implements AsyncDisposable {
       stdio: ['pipe', 'ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
       windowsHide: true,
     })
+    if (job.op === 'inspect') {
+      giveWay(this.#process.pid)
+    }
     this.#closed = new Promise((resolve) => {
       this.#process.once('close', () => resolve())
       this.#process.once('error', (error) => {
@@ -581,4 +585,16 @@ function tooComplex(bytes: number): Refusal {
 
 function broken(cause?: unknown): RetryableError {
   return new RetryableError('SANDBOX_FAILED', 'The file could not be read now.', { cause })
+}
+
+/** People who wait for answers of this process come before a file that somebody has it look at; where the system does not let us say so, it goes without. */
+function giveWay(pid: number | undefined): void {
+  if (pid === undefined) {
+    return
+  }
+  try {
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL)
+  } catch {
+    // Gone already, or not ours to order about.
+  }
 }

@@ -1,14 +1,50 @@
 /** Files in a directory of this machine. */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { RetryableError } from '../../errors.js'
 import { failpoint } from '../../failpoints.js'
-import { STORE_LIST_PAGE_FILES } from '../../limits.js'
+import { STORE_LIST_PAGE_FILES, STORE_TEMPORARY_MINUTES } from '../../limits.js'
 import { localBytes } from './local-bytes.js'
 import type { Blobs, ListedFile } from './storage.js'
 
 const TEMPORARY = 'tmp'
+
+/** Whoever writes a file touches it this often, however slowly it comes. Milliseconds. */
+const TOUCH_MS = 60_000
+
+/**
+ * Names this start of this machine, and whose process numbers these are: a container has its own. Null where that cannot be told, as
+ * on other systems than Linux.
+ */
+function placeOfProcess(): string | null {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')
+    return createHash('sha256')
+      .update(`${boot}${readlinkSync('/proc/self/ns/pid')}`)
+      .digest('hex')
+      .slice(0, 12)
+  } catch {
+    return null
+  }
+}
+
+const PLACE = placeOfProcess()
+
+/** Whether the process that began this file has been here and is gone. */
+function isLeftBehind(name: string): boolean {
+  const [, place, pid = ''] = /^([0-9a-f]{12})-(\d+)-/.exec(name) ?? []
+  if (PLACE === null || place !== PLACE) {
+    return false
+  }
+  try {
+    process.kill(Number(pid), 0)
+    return false
+  } catch (error) {
+    return codeOf(error) === 'ESRCH'
+  }
+}
 
 /**
  * A store in a directory: `<tenant>/<random>`, readable by this user only. A file is written under `tmp/`, brought to the
@@ -16,11 +52,17 @@ const TEMPORARY = 'tmp'
  */
 export function localBlobs(directory: string): Blobs {
   const pathOf = (key: string): string => join(directory, key)
+  /** How each temporary file stood when it had changed last, and when that was seen. Clocks of machines are not compared. */
+  const seen = new Map<string, { readonly state: string; readonly at: number }>()
 
   return {
     async write(key, chunks, signal) {
       const path = pathOf(key)
-      const temporary = join(directory, TEMPORARY, `${process.pid}-${randomBytes(12).toString('hex')}`)
+      const temporary = join(
+        directory,
+        TEMPORARY,
+        `${PLACE ?? 'elsewhere'}-${process.pid}-${randomBytes(12).toString('hex')}`,
+      )
       try {
         await makeDirectory(dirname(temporary))
         await makeDirectory(dirname(path))
@@ -77,6 +119,35 @@ export function localBlobs(directory: string): Blobs {
       return removed
     },
 
+    async tidy(now) {
+      const temporary = join(directory, TEMPORARY)
+      const names = await namesIn(temporary)
+      let removed = 0
+      for (const name of names) {
+        const path = join(temporary, name)
+        const found = await stat(path).catch(() => null)
+        const state = found === null ? '' : `${found.size} ${found.mtimeMs}`
+        const before = seen.get(name)
+        const stands = before?.state === state
+        if (!stands) {
+          seen.set(name, { state, at: now })
+        }
+        if (isLeftBehind(name) || (stands && now - before.at >= STORE_TEMPORARY_MINUTES * 60_000)) {
+          await remove(path).catch((error: unknown) => {
+            throw failedWrite(error)
+          })
+          removed += 1
+        }
+      }
+      const there = new Set(names)
+      for (const name of seen.keys()) {
+        if (!there.has(name)) {
+          seen.delete(name)
+        }
+      }
+      return removed
+    },
+
     async *list(tenantId) {
       const names = (await namesIn(join(directory, tenantId))).toSorted()
       for (let at = 0; at < names.length; at += STORE_LIST_PAGE_FILES) {
@@ -95,10 +166,18 @@ export function localBlobs(directory: string): Blobs {
 
 async function writeWhole(path: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
   await using handle = await open(path, 'wx', 0o600)
-  for await (const chunk of chunks) {
-    await writeAll(handle, chunk)
+  const touching = setInterval(() => {
+    const now = new Date()
+    handle.utimes(now, now).catch(() => undefined)
+  }, TOUCH_MS).unref()
+  try {
+    for await (const chunk of chunks) {
+      await writeAll(handle, chunk)
+    }
+    await handle.sync()
+  } finally {
+    clearInterval(touching)
   }
-  await handle.sync()
 }
 
 async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {

@@ -84,6 +84,11 @@ export interface FileStore {
   delete(key: string): Promise<void>
   /** Removes what uploads that broke off left behind and nobody wrote to since; answers how many. */
   sweep(olderThan: Date): Promise<number>
+  /**
+   * Removes at once what processes of this machine have left that are gone, and what nobody has touched for
+   * STORE_TEMPORARY_MINUTES of being looked at; answers how many. `now`: a time of `performance.now()`.
+   */
+  tidy(now?: number): Promise<number>
   /** All files of a tenant, in the order of their keys' bytes, some at a time. */
   list(tenantId: string): AsyncIterable<readonly ListedFile[]>
 }
@@ -97,6 +102,7 @@ export interface Blobs {
   stat(key: string): Promise<{ readonly byteSize: number; readonly storedAt: Date } | null>
   delete(key: string): Promise<void>
   sweep(olderThan: Date): Promise<number>
+  tidy(now: number): Promise<number>
   list(tenantId: string): AsyncIterable<readonly ListedFile[]>
 }
 
@@ -204,6 +210,8 @@ export function fileStore(blobs: Blobs, keys: FileKeys): FileStore {
     delete: async (key) => blobs.delete(valid(key)),
 
     sweep: (olderThan) => blobs.sweep(olderThan),
+
+    tidy: (now = performance.now()) => blobs.tidy(now),
 
     async *list(tenantId) {
       for await (const page of blobs.list(validTenant(tenantId))) {

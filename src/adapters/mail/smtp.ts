@@ -22,6 +22,8 @@ export type MailOutcome =
 
 export interface Mailer {
   send(message: MailMessage): Promise<MailOutcome>
+  /** Whether the server answers and takes the sign-in; nothing is sent. */
+  check(): Promise<boolean>
   close(): void
 }
 
@@ -57,6 +59,11 @@ export function openMailer({ url, from }: MailerOptions): Mailer {
     disableUrlAccess: true,
   })
   return {
+    check: () =>
+      transport.verify().then(
+        () => true,
+        () => false,
+      ),
     send: async ({ messageId, to, subject, text, html, date }) => {
       try {
         await transport.sendMail({
