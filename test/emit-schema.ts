@@ -8,7 +8,12 @@ import { transformsDocument } from './helpers/transforms-document.js'
 import { operations, security, withTable } from './statements.js'
 
 writeFileSync(projectFile('schema.graphql'), emittedSdl())
-writeFileSync(projectFile('test/contract-pending.txt'), `${breakingChanges().join('\n')}\n`)
+writeFileSync(
+  projectFile('test/contract-pending.txt'),
+  breakingChanges()
+    .map((change) => `${change}\n`)
+    .join(''),
+)
 writeFileSync(projectFile('docs/TRANSFORMS.md'), transformsDocument())
 for (const [path, statements] of [
   ['docs/OPERATIONS.md', operations],

@@ -48,6 +48,7 @@ interface Ids {
   readonly template: string
   readonly export: string
   readonly exportTemplate: string
+  readonly audit: string
   readonly integration: string
   readonly migration: string
   readonly webhook: string
@@ -407,7 +408,16 @@ async function settle(
 ): Promise<
   Pick<
     Ids,
-    'planned' | 'pending' | 'related' | 'template' | 'export' | 'exportTemplate' | 'rule' | 'customField' | 'pair'
+    | 'planned'
+    | 'pending'
+    | 'related'
+    | 'template'
+    | 'export'
+    | 'exportTemplate'
+    | 'audit'
+    | 'rule'
+    | 'customField'
+    | 'pair'
   >
 > {
   const { customFieldCreate } = await world.ask(
@@ -527,7 +537,7 @@ async function settle(
 }
 
 /** A template with a schedule, and an export of it. */
-async function populateExports(actor: Actor, mark: string): Promise<Pick<Ids, 'export' | 'exportTemplate'>> {
+async function populateExports(actor: Actor, mark: string): Promise<Pick<Ids, 'export' | 'exportTemplate' | 'audit'>> {
   const { exportTemplateSave } = await world.ask(
     actor,
     'mutation ($input: ExportTemplateSaveInput!) { exportTemplateSave(input: $input) { exportTemplate { id } userErrors { message } } }',
@@ -556,7 +566,14 @@ async function populateExports(actor: Actor, mark: string): Promise<Pick<Ids, 'e
      where tenant_id = $1`,
     [actor.tenantId, `disabled ${mark}`],
   )
-  return { export: exportCreate.exportRun.id, exportTemplate }
+  const { auditExport } = await world.ask(
+    actor,
+    'mutation ($input: AuditExportInput!) { auditExport(input: $input) { run { id } userErrors { message } } }',
+    { input: { from: '2020-01-01T00:00:00Z', to: '2100-01-01T00:00:00Z', idempotencyKey: `audit ${mark}` } },
+  )
+  assert.deepEqual(auditExport.userErrors, [])
+  assert.equal(await world.rested(actor, auditExport.run.id), 'COMPLETED')
+  return { export: exportCreate.exportRun.id, exportTemplate, audit: auditExport.run.id }
 }
 
 /** A connected CRM, and a migration out of it that has been promoted and proven. */
@@ -668,8 +685,13 @@ async function populateMigration(actor: Actor, mark: string): Promise<Pick<Ids, 
   )
   const conflict = { code: 'TEMPLATE_DRIFT', field: mark, columns: [mark], message: mark, values: [mark], readings: [] }
   await world.oracle.query(
-    'update migration_object set drift = $3::jsonb, conflicts = $3::jsonb where tenant_id = $1 and run_id = $2',
-    [actor.tenantId, decodeId('run', migration), JSON.stringify([conflict])],
+    'update migration_object set drift = $3::jsonb, conflicts = $3::jsonb, problems = $4::jsonb where tenant_id = $1 and run_id = $2',
+    [
+      actor.tenantId,
+      decodeId('run', migration),
+      JSON.stringify([conflict]),
+      JSON.stringify({ FURTHER_VALUES: { count: 1, message: mark, externalId: mark } }),
+    ],
   )
   return { integration, migration }
 }
@@ -723,7 +745,13 @@ const queryCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> = {
   mappingTemplates: () => ['', '(recordType: CONTACT)'],
   businessRules: () => ['', '(recordType: PROPERTY)'],
   possibleDuplicates: (ids) => ['(first: 10)', `(first: 10, runId: "${ids.pending}")`],
-  run: (ids) => [`(id: "${ids.import}")`, `(id: "${ids.rollback}")`, `(id: "${ids.waiting}")`, `(id: "${ids.bundle}")`],
+  run: (ids) => [
+    `(id: "${ids.import}")`,
+    `(id: "${ids.rollback}")`,
+    `(id: "${ids.waiting}")`,
+    `(id: "${ids.bundle}")`,
+    `(id: "${ids.audit}")`,
+  ],
   importRun: (ids) => [ids.import, ids.waiting, ids.planned, ids.pending, ids.related].map((id) => `(id: "${id}")`),
   exportRun: (ids) => [`(id: "${ids.export}")`],
   exportPreview: (ids) => [
@@ -795,7 +823,8 @@ const mutationCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> =
   ],
   exportTemplateSave: (ids) => [`(input: { id: "${ids.exportTemplate}", name: "walk", recordType: CONTACT })`],
   exportTemplateDelete: (ids) => [`(input: { id: "${ids.exportTemplate}" })`],
-  runPause: (ids) => [ids.import, ids.waiting, ids.rollback, ids.export].map((id) => `(input: { runId: "${id}" })`),
+  runPause: (ids) =>
+    [ids.import, ids.waiting, ids.rollback, ids.export, ids.audit].map((id) => `(input: { runId: "${id}" })`),
   runResume: (ids) => [ids.import, ids.waiting, ids.rollback].map((id) => `(input: { runId: "${id}" })`),
   runCancel: (ids) => [ids.import, ids.waiting, ids.rollback].map((id) => `(input: { runId: "${id}" })`),
   runRollback: (ids) => [`(input: { runId: "${ids.import}", idempotencyKey: "walk back" })`],
@@ -811,6 +840,8 @@ const mutationCases: Readonly<Record<string, (ids: Ids) => readonly string[]>> =
     `(input: { recordType: PROPERTY, id: "${ids.property}" })`,
     `(input: { recordType: ACTIVITY, id: "${ids.activity}" })`,
   ],
+  // Names nothing.
+  auditExport: () => [],
   bundleExport: () => [],
   bundleImport: (ids) => [`(input: { fileId: "${ids.file}", idempotencyKey: "walk" })`],
   bundleConsentCreate: (ids) => [
@@ -864,6 +895,7 @@ function nobodys(): Ids {
     template: 'mappingTemplate',
     export: 'run',
     exportTemplate: 'exportTemplate',
+    audit: 'run',
     integration: 'integration',
     migration: 'run',
     webhook: 'webhook',
@@ -1263,6 +1295,11 @@ async function reachPayloads(): Promise<void> {
       `mutation { exportCreate(input: { recordType: LEAD, idempotencyKey: "reach out" }) { exportRun { id } ${errors} } }`,
     ),
   )
+  const { auditExport } = await world.ask(
+    ada,
+    `mutation { auditExport(input: { to: "2100-01-01T00:00:00Z", idempotencyKey: "reach audit" }) { run { id } ${errors} } }`,
+  )
+  payload({ auditExport })
   payload(await world.ask(ada, `mutation { memberSave(input: { email: "none" }) { member { id } ${errors} } }`))
   payload(
     await world.ask(

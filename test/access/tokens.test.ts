@@ -213,6 +213,52 @@ for (const [name, token, config] of forgeries) {
   test(`refuses a token ${name} [AR-2]`, async () => refused(token(), config(), name))
 }
 
+test('keys of the issuer come and go: a new one is fetched when it is met, one that was withdrawn ends, and made-up ones cost no request [AR-2]', async (context) => {
+  const next = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const jwk = (key: KeyObject, kid: string) => ({ ...key.export({ format: 'jwk' }), kid, alg: 'ES256', use: 'sig' })
+  let keys = [jwk(ec.publicKey, 'one')]
+  let asked = 0
+  const rotating = createServer((_request, response) => {
+    asked += 1
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys }))
+  })
+  await new Promise<void>((settle) => rotating.listen(0, '127.0.0.1', settle))
+  const address = rotating.address()
+  const config = configOfKeySet(`http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/keys`)
+  const signedBy = (key: KeyObject, kid: string) =>
+    forge({ alg: 'ES256', kid }, { ...theirs, exp: now + 7200 }, (input) =>
+      sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }),
+    )
+  const [one, two] = [signedBy(ec.privateKey, 'one'), signedBy(next.privateKey, 'two')]
+  context.mock.timers.enable({ apis: ['Date'], now: Date.now() })
+  const later = (seconds: number) => context.mock.timers.tick(seconds * 1000)
+  try {
+    assert.equal((await verifyToken(one, config)).actor, 'ada')
+    assert.equal(asked, 1)
+    keys = [jwk(next.publicKey, 'two'), jwk(ec.publicKey, 'one')]
+    later(31)
+    assert.equal((await verifyToken(two, config)).actor, 'ada')
+    assert.equal((await verifyToken(one, config)).actor, 'ada', 'both are good while both are there')
+    assert.equal(asked, 2)
+    for (let i = 0; i < 50; i++) {
+      await assert.rejects(verifyToken(signedBy(next.privateKey, `made up ${i}`), config), Unauthenticated)
+    }
+    assert.equal(asked, 2, 'who makes names up does not have the issuer asked')
+    keys = [jwk(next.publicKey, 'two')]
+    later(601)
+    await assert.rejects(verifyToken(one, config), Unauthenticated)
+    assert.equal((await verifyToken(two, config)).actor, 'ada')
+    // A name that comes back with another key behind it is that key.
+    keys = [jwk(next.publicKey, 'one')]
+    later(601)
+    await assert.rejects(verifyToken(one, config), Unauthenticated)
+    assert.equal((await verifyToken(signedBy(next.privateKey, 'one'), config)).actor, 'ada')
+  } finally {
+    rotating.closeAllConnections()
+    await new Promise((settle) => rotating.close(settle))
+  }
+})
+
 test('makes no tokens where they come from outside', async () => {
   await assert.rejects(
     () => signToken({ tenantId, actor: 'ada', permissions, expiresIn: 60 }, outside),
