@@ -3,6 +3,7 @@
  * Node npm itself runs on; everything after it runs on the Node 24 that comes with the packages.
  */
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import {
   cpSync,
   existsSync,
@@ -35,6 +36,7 @@ linkNode()
 sweep()
 run(process.execPath, [join('node_modules', 'typescript', 'bin', 'tsc'), '-p', '.'])
 copyAssets('src')
+await buildConsole()
 
 /** Whether node_modules holds what the lock file names for this machine. Compares contents: dates change with every clone. */
 function isInstalled() {
@@ -45,8 +47,16 @@ function isInstalled() {
   }
   return Object.entries(wanted).every(
     ([path, entry]) =>
-      path === '' || !isForThisMachine(entry) || (installed[path]?.version === entry.version && existsSync(path)),
+      path === '' ||
+      !isForThisMachine(entry) ||
+      (isForSomeMachines(entry) && installed[path] === undefined) ||
+      (installed[path]?.version === entry.version && existsSync(path)),
   )
+}
+
+/** What only packages for other machines want says so of itself nowhere: npm leaves it out with them. */
+function isForSomeMachines({ optional, os, cpu }) {
+  return optional === true && os === undefined && cpu === undefined
 }
 
 function packagesOf(lockFile) {
@@ -101,6 +111,26 @@ function copyAssets(folder) {
       cpSync(path, join('dist', path))
     }
   }
+}
+
+/** Checks and bundles the console, if anything that it is made of has changed since it was bundled last. */
+async function buildConsole() {
+  const hash = createHash('sha256')
+  const parts = [...filesBelow('web'), 'scripts/web-types.mjs', 'schema.graphql', 'package-lock.json']
+  for (const path of parts.filter((each) => !each.endsWith('generated.ts')).sort((a, b) => (a < b ? -1 : 1))) {
+    hash.update(`${path}\0`).update(readFileSync(path)).update('\0')
+  }
+  const stamp = join('dist', 'web', '.stamp')
+  const digest = hash.digest('hex')
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) {
+    return
+  }
+  console.error('Building the console ...')
+  const { writeWebTypes } = await import('./web-types.mjs')
+  await writeWebTypes('.').catch((error) => fail(error.message))
+  run(process.execPath, [join('node_modules', 'typescript', 'bin', 'tsc'), '-p', 'web'])
+  run(process.execPath, [join('node_modules', 'vite', 'bin', 'vite.js'), 'build', '-c', join('web', 'vite.config.mjs')])
+  writeFileSync(stamp, digest)
 }
 
 function* filesBelow(folder) {
