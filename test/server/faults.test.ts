@@ -62,7 +62,7 @@ test('30 faults inside show a reference, and nothing of what is inside [GQ-6]', 
         references.add(reference)
         // Nothing of the statement, the schema, the code or the machine.
         assert.doesNotMatch(
-          text.replace(reference, ''),
+          text.replaceAll(reference, ''),
           /select |relation|permission denied|portage|node_modules|_away|\.ts|\.js|\n\s+at |127\.0\.0\.1|42[0-9A-Z]{3}|Did you mean/,
           `${table} ${what}`,
         )
