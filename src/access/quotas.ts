@@ -3,6 +3,9 @@
  * reserved stands in one ledger row for each quota and period; the function `quota_reserve` changes it by one conditional
  * statement, so that however many ask at once, what is granted is what there is. Reservations come back by triggers
  * (migration 27). Where waiting helps a run waits (DEFERRED); where it does not, the caller is refused.
+ *
+ * Who changes several rows of the ledger in a transaction takes them in this order, or they wait for one another in a circle:
+ * `storageBytes` before `uploadBytesPerDay`; `runningRuns` before `rowsPerDay` before `queuedRuns` (migration 35).
  */
 import { type Operator, withOperator } from '../db/operator.js'
 import { first, one, type Tx } from '../db/tx.js'
@@ -232,7 +235,7 @@ async function nextExpiry(tx: Tx): Promise<Date | null> {
 /** Ends the reservation of an upload of which so many bytes were stored. */
 export async function settleUpload(tx: Tx, uploadId: string, bytes: number): Promise<void> {
   await tx.query(
-    `select quota_spend('uploadBytesPerDay', $1, $2), quota_release('uploadBytesPerDay', $2), quota_release('storageBytes', $2)`,
+    `select quota_release('storageBytes', $2), quota_spend('uploadBytesPerDay', $1, $2), quota_release('uploadBytesPerDay', $2)`,
     [bytes, uploadId],
   )
 }
@@ -256,9 +259,11 @@ export async function countCalls(tx: Tx, calls: number): Promise<Date | null> {
 /** Gives back what processes reserved that are gone, and forgets what is over. For housekeeping. */
 export async function tidyQuotas(tx: Tx): Promise<void> {
   await tx.query(
-    `select quota_release(e.name, e.subject) from quota_entry e
-     where e.tenant_id = $1 and e.expires_at < now() and e.reserved > e.used + e.released
-       and not exists (select from upload_session s where s.tenant_id = $1 and s.id = e.subject and s.file_id is null and s.expires_at > now())`,
+    `select quota_release(e.name, e.subject) from (
+       select name, subject from quota_entry e
+       where e.tenant_id = $1 and e.expires_at < now() and e.reserved > e.used + e.released
+         and not exists (select from upload_session s where s.tenant_id = $1 and s.id = e.subject and s.file_id is null and s.expires_at > now())
+       order by name, subject) e`,
     [tx.tenantId],
   )
   await tx.query(

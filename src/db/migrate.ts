@@ -31,6 +31,7 @@ import { Migration20261122000030_source_base } from '../../migrations/Migration2
 import { Migration20261122000031_audit_exports } from '../../migrations/Migration20261122000031_audit_exports.js'
 import { Migration20261122000032_traces } from '../../migrations/Migration20261122000032_traces.js'
 import { Migration20261122000034_reading_problems } from '../../migrations/Migration20261122000034_reading_problems.js'
+import { Migration20261123000035_quota_order } from '../../migrations/Migration20261123000035_quota_order.js'
 import { FatalError } from '../errors.js'
 import { sqlState } from './lane.js'
 import { API_ROLE, OWNER_ROLE, WORKER_ROLE } from './roles.js'
@@ -65,6 +66,7 @@ const migrations = [
   Migration20261122000031_audit_exports,
   Migration20261122000032_traces,
   Migration20261122000034_reading_problems,
+  Migration20261123000035_quota_order,
 ]
 
 /** PostgreSQL 18 brought `RETURNING old.*, new.*`, which before-images are taken with. */

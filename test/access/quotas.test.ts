@@ -10,6 +10,7 @@ import {
   reserveUpload,
   savePlan,
   setTenantQuotas,
+  settleUpload,
   tidyQuotas,
 } from '../../src/access/quotas.js'
 import { createTenant } from '../../src/access/tenants.js'
@@ -126,4 +127,100 @@ test('a tenant has the limits of its plan, and its own before those', async () =
     on(id, (tx) => tx.query("update tenant set plan = 'small'")),
     /permission denied/,
   )
+})
+
+/**
+ * Does `first`, then `other` on a connection of its own until that waits, then `rest` in the transaction of `first`. Fails when each
+ * waits for the other.
+ */
+async function meeting(
+  tenantId: string,
+  first: (tx: Tx) => Promise<unknown>,
+  other: (tx: Tx) => Promise<unknown>,
+  rest: (tx: Tx) => Promise<unknown>,
+  two = lanes[1] as Lane,
+): Promise<void> {
+  const [one] = lanes as [Lane]
+  let second: Promise<unknown> = Promise.resolve()
+  let ended = false
+  await withTenant(one, tenantId, async (tx) => {
+    await first(tx)
+    second = withTenant(two, tenantId, other)
+    // A failure is told below; until then nobody listens.
+    second.catch(() => undefined).finally(() => (ended = true))
+    for (let waits = false; !waits; ) {
+      assert.ok(!ended, 'the other one ended without waiting')
+      const { rows } = await oracle.query('select wait_event_type as on from pg_stat_activity where pid = $1', [
+        two.pid,
+      ])
+      waits = rows[0]?.on === 'Lock'
+    }
+    await rest(tx)
+  })
+  await second
+}
+
+test('an upload that ends while another one begins does not make a circle with it', async () => {
+  const id = await tenant()
+  const [ending, beginning] = [randomUUID(), randomUUID()]
+  await on(id, (tx) => reserveUpload(tx, ending, 10))
+  await meeting(
+    id,
+    (tx) => reserveQuota(tx, 'storageBytes', 20, beginning),
+    (tx) => settleUpload(tx, ending, 7),
+    (tx) => reserveQuota(tx, 'uploadBytesPerDay', 20, beginning),
+  )
+  assert.deepEqual([await used(id, 'storageBytes'), await used(id, 'uploadBytesPerDay')], [20, 27])
+})
+
+test('a run that ends while another one starts does not make a circle with it', async () => {
+  const id = await tenant()
+  const [ending, starting] = [randomUUID(), randomUUID()]
+  await oracle.query(
+    `with f as (
+       insert into source_file (tenant_id, id, name, byte_size, sha256, storage_key, detection, uploaded_by, expires_at)
+       values ($1, gen_random_uuid(), 'x', 1, '', 'k', '{}', 'me', now()) returning id)
+     insert into run (tenant_id, id, kind, status, created_by, record_type, source_file_id, options, total)
+     select $1, $2, 'IMPORT', 'RUNNING', 'me', 'contact', f.id, '{}', 3 from f`,
+    [id, ending],
+  )
+  const start = (tx: Tx, runId: string, name: 'runningRuns' | 'rowsPerDay') =>
+    reserveQuota(tx, name, name === 'rowsPerDay' ? 5 : 1, runId)
+  await on(id, async (tx) => {
+    await start(tx, ending, 'runningRuns')
+    await start(tx, ending, 'rowsPerDay')
+  })
+  await meeting(
+    id,
+    (tx) => start(tx, starting, 'runningRuns'),
+    (tx) =>
+      tx.query(
+        "update run set created = 3, unprocessed = 0, status = 'COMPLETED', finished_at = now() where tenant_id = $1 and id = $2",
+        [id, ending],
+      ),
+    (tx) => start(tx, starting, 'rowsPerDay'),
+  )
+  assert.deepEqual([await used(id, 'runningRuns'), await used(id, 'rowsPerDay')], [1, 8])
+})
+
+test('an upload that is canceled while another one begins does not make a circle with it', async () => {
+  const id = await tenant()
+  const [canceled, beginning] = [randomUUID(), randomUUID()]
+  await oracle.query(
+    `insert into upload_session (tenant_id, id, name, byte_size, sha256, created_by, expires_at)
+     values ($1, $2, 'a', 10, 'x', 'test', now() + interval '1 day')`,
+    [id, canceled],
+  )
+  await on(id, (tx) => reserveUpload(tx, canceled, 10))
+  const api = await Lane.open(laneOptions(db.apiUrl, 'quotas'))
+  await meeting(
+    id,
+    (tx) => reserveQuota(tx, 'storageBytes', 20, beginning),
+    (tx) =>
+      tx.query("update upload_session set expires_at = '-infinity' where tenant_id = $1 and id = $2", [id, canceled]),
+    (tx) => reserveQuota(tx, 'uploadBytesPerDay', 20, beginning),
+    api,
+  )
+  await api.close()
+  assert.deepEqual([await used(id, 'storageBytes'), await used(id, 'uploadBytesPerDay')], [20, 20])
 })
