@@ -269,7 +269,7 @@ test('without PII_READ what is sensitive is left out, and says so; named it is r
   assert.ok(run.leftOutFields.includes('email') && run.leftOutFields.includes('birthDate'), run.leftOutFields)
   const csv = (await download(run)).toString()
   assert.match(csv, /Hopper/)
-  assert.doesNotMatch(csv, /1906|example\.com/)
+  assert.doesNotMatch(csv, /1906-|example\.com/)
   const [header = ''] = csv.split('\r\n')
   assert.ok(!header.split(',').includes('email'))
   assert.ok(header.startsWith('id,'))
@@ -292,7 +292,7 @@ test('without PII_READ what is sensitive is left out, and says so; named it is r
     )
     assert.equal(asked.errors[0]?.extensions.code, 'INVALID_INPUT')
   }
-  assert.doesNotMatch(JSON.stringify(await preview(eve, {})), /1906|example\.com/)
+  assert.doesNotMatch(JSON.stringify(await preview(eve, {})), /1906-|example\.com/)
 
   // The file of somebody who may see more is not offered.
   const whole = await exported(ada, { columns: [{ field: 'email' }] })

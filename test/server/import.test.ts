@@ -307,7 +307,7 @@ test('without PII_READ personal data is masked wherever it shows [AR-6]', async 
   const blind = await world.actor(ada.tenantId, ['RECORD_READ', 'IMPORT_RUN', 'ROLLBACK_RUN'], 'blind@example.com')
   const answer = await world.run(blind, runQuery, { id })
   const seen = dataOf(answer).importRun
-  assert.doesNotMatch(answer.text, /grace@example|not-an-address|1906-12-09|555/i)
+  assert.doesNotMatch(answer.text, /grace@example|not-an-address|1906-12-09|212.{0,2}555/i)
   assert.deepEqual(seen.files, [])
   assert.ok(!seen.availableActions.includes('DOWNLOAD'))
   const records = await world.run(

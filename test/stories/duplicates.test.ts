@@ -109,7 +109,7 @@ test('an import is told of the records that look like those it made, with reason
   assert.equal(pair.decision, 'OPEN')
   assert.ok(pair.score > 0.9 && pair.score <= 1, `${pair.score}`)
   assert.ok(pair.reasons.includes('same phone') && pair.reasons.includes('same birth date'), pair.reasons.join())
-  assert.doesNotMatch(JSON.stringify(pair), /1918|555|Main/)
+  assert.doesNotMatch(JSON.stringify(pair), /1918-|202.{0,2}555|Main/)
   const byId = new Map((await contacts(actor)).map((contact) => [contact.id, contact.externalId]))
   assert.deepEqual([byId.get(pair.leftId), byId.get(pair.rightId)], ['k1', 'k2'], 'the older record is the left one')
 
