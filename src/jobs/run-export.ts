@@ -113,7 +113,7 @@ async function write(attempt: Attempt): Promise<StoredFile> {
       await begin(attempt, taken.at)
       const [stored] = await Promise.all([
         store(attempt, tx).finally(() => written.abort()),
-        count(attempt, counter, taken.name),
+        count(attempt, counter, taken.name, written.signal),
         tell(attempt, written.signal),
       ]).catch((error: unknown) => {
         // Before the transaction is rolled back: that would wait for the COPY, and the COPY for somebody to read it.
@@ -142,14 +142,24 @@ async function begin({ context, claim }: Attempt, snapshotAt: Date): Promise<voi
   })
 }
 
-/** Counts on a connection of its own, on the same snapshot: what is written is held against it in the end. */
-async function count({ claim, spec, type, giveUp, reached }: Attempt, counter: Lane, snapshot: string): Promise<void> {
+/**
+ * Counts on a connection of its own, on the same snapshot: what is written is held against it in the end. When the writing has ended
+ * meanwhile, what becomes of the count is no reason for anything: a file that was refused would be tried again.
+ */
+async function count(
+  { claim, spec, type, giveUp, reached }: Attempt,
+  counter: Lane,
+  snapshot: string,
+  written: AbortSignal,
+): Promise<void> {
   try {
     const sql = exportSql(claim.tenantId, type, spec).count
     const counted = await withTenant(counter.snapshot(snapshot), claim.tenantId, (tx) => one<{ rows: number }>(tx, sql))
     reached.total = counted.rows
   } catch (error) {
-    giveUp.abort(error)
+    if (!written.aborted) {
+      giveUp.abort(error)
+    }
     throw error
   }
 }

@@ -289,6 +289,21 @@ test('a workbook that cannot be written as it is fails with the place, and leave
   }
 })
 
+test('a workbook that cannot be written is refused at once, while its rows are still being counted', async () => {
+  const tenant = await engine.tenant()
+  await engine.rows(
+    `insert into contact (tenant_id, id, display_name, notes) select $1, gen_random_uuid(), 'Long', repeat('x', 40000) from generate_series(1, 5000)`,
+    [tenant],
+  )
+  const id = await engine.createExport(tenant, 'contact', {
+    columns: [{ field: 'version', format: '[nothing' }],
+    filter: { where: { field: 'notes', operator: 'CONTAINS', value: 'y' } },
+    format: { format: 'XLSX' },
+  })
+  const run = await engine.advance(tenant, id)
+  assert.deepEqual([run.status, run.statusReason?.code, run.attempts], ['FAILED', 'INVALID_INPUT', 1])
+})
+
 test('an export of nothing is a whole file', async () => {
   const tenant = await engine.tenant()
   const csv = await engine.export(tenant, 'lead', { columns: [{ field: 'id' }, { field: 'title', header: 'Name' }] })
