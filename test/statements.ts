@@ -148,7 +148,7 @@ export const security: readonly Statement[] = [
   {
     id: 'UP-1',
     text: '40 hostile files and more end within 10 s, and hold up nobody else by more than twice the time',
-    open: 'each of 54 ends within 7 s, also four at once, but a neighbour waits 47 to 54 ms (p95) meanwhile instead of 17 (2 cores, `npm run chaos -- --only hostile`).',
+    open: 'each of 54 ends within 8 s, also four at once, but a neighbour waits 33 to 41 ms (p95) meanwhile instead of 8 to 9 (2 cores, `npm run chaos -- --only hostile`).',
   },
   { id: 'UP-2', text: 'Archives that unpack to too much are refused by counting what comes out' },
   { id: 'UP-3', text: 'A small sheet that claims a million rows is read by its cells; too many columns are refused' },

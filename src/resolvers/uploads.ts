@@ -173,6 +173,7 @@ async function store(
     const stored = await context.services.files.put(context.caller.tenantId, file.createReadStream(), {
       maxBytes,
       signal: context.signal,
+      inTurns: true,
     })
     uploadBytes.inc({ road: 'request' }, stored.byteSize)
     context.exchange?.countStored(stored.byteSize)

@@ -226,7 +226,7 @@ async function keep({ services, caller }: Exchange, session: UploadSession, body
     if (!(await body.hasMore())) {
       return 'kept'
     }
-    const stored = await files.put(caller.tenantId, body.next(length), { maxBytes: length })
+    const stored = await files.put(caller.tenantId, body.next(length), { maxBytes: length, inTurns: true })
     let kept = false
     try {
       const part = { start, byteSize: stored.byteSize, key: stored.key }

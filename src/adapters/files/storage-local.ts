@@ -11,6 +11,9 @@ import type { Blobs, ListedFile } from './storage.js'
 
 const TEMPORARY = 'tmp'
 
+/** So much is gathered before it is written: each write goes to another thread and back, which takes longer than copying bytes. */
+const WRITE_BYTES = 256 * 1024
+
 /** Whoever writes a file touches it this often, however slowly it comes. Milliseconds. */
 const TOUCH_MS = 60_000
 
@@ -171,9 +174,18 @@ async function writeWhole(path: string, chunks: AsyncIterable<Uint8Array>): Prom
     handle.utimes(now, now).catch(() => undefined)
   }, TOUCH_MS).unref()
   try {
+    let gathered: Uint8Array[] = []
+    let bytes = 0
     for await (const chunk of chunks) {
-      await writeAll(handle, chunk)
+      gathered.push(chunk)
+      bytes += chunk.byteLength
+      if (bytes >= WRITE_BYTES) {
+        await writeAll(handle, Buffer.concat(gathered))
+        gathered = []
+        bytes = 0
+      }
     }
+    await writeAll(handle, Buffer.concat(gathered))
     await handle.sync()
   } finally {
     clearInterval(touching)

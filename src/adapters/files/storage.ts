@@ -17,6 +17,7 @@ import {
 } from './storage-encryption.js'
 import { localBlobs } from './storage-local.js'
 import type { S3Location, S3Settings } from './storage-s3.js'
+import { ownTurn } from './turns.js'
 
 export interface StoredFile {
   /** Names the file in its store, the tenant first. Opaque to callers, who only keep it and hand it back. */
@@ -30,6 +31,8 @@ export interface PutOptions {
   /** A longer stream is refused. */
   readonly maxBytes: number
   readonly signal?: AbortSignal
+  /** Others are waiting for answers of this process: each chunk takes a turn of its own. */
+  readonly inTurns?: boolean
 }
 
 /** A part of a file, in bytes: from `start` (0) up to, not including, `end` (the file's end). */
@@ -152,7 +155,7 @@ export function fileStore(blobs: Blobs, keys: FileKeys): FileStore {
   const open = (key: string): OpenBytes => opening(blobs.open(valid(key)), key, keys)
 
   return {
-    async put(tenantId, stream, { maxBytes, signal }) {
+    async put(tenantId, stream, { maxBytes, signal, inTurns = false }) {
       const suffix = keys.current === null ? '' : ENCRYPTED_SUFFIX
       const key = `${validTenant(tenantId)}/${randomBytes(16).toString('hex')}${suffix}`
       const hash = createHash('sha256')
@@ -165,6 +168,9 @@ export function fileStore(blobs: Blobs, keys: FileKeys): FileStore {
               'FILE_TOO_LARGE',
               `The file is larger than ${sizeText(maxBytes)}, the most that is taken.`,
             )
+          }
+          if (inTurns) {
+            await ownTurn()
           }
           hash.update(chunk)
           yield chunk
