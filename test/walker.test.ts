@@ -506,12 +506,14 @@ async function settle(
       },
     },
   )
-  // Looked for after a while by the worker; the answer that people get does not depend on who found the pair.
+  // Looked for after a while by the worker; the answer that people get does not depend on who found the pair. Somebody has decided
+  // about it, or the worker would take it away: these two do not look alike.
   const { rows } = await world.oracle.query<{ id: string }>(
-    `insert into duplicate_pair (tenant_id, id, record_type, left_id, right_id, score, reasons, run_id, row_number)
-     select $1, uuidv7(), 'contact', min(id::text)::uuid, max(id::text)::uuid, 0.9, array[$2], $3, 2
+    `insert into duplicate_pair (tenant_id, id, record_type, left_id, right_id, score, reasons, run_id, row_number, decided_by, decided_at)
+     select $1, uuidv7(), 'contact', min(id::text)::uuid, max(id::text)::uuid, 0.9, array[$2], $3, 2, $2, now()
      from contact where tenant_id = $1
-     on conflict (tenant_id, left_id, right_id) do update set reasons = excluded.reasons returning id`,
+     on conflict (tenant_id, left_id, right_id) do update set reasons = excluded.reasons, decided_by = excluded.decided_by,
+       decided_at = excluded.decided_at returning id`,
     [actor.tenantId, `reason ${mark}`, decodeId('run', related)],
   )
   // Merged and taken apart again: both leave their traces.
