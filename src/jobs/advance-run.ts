@@ -240,8 +240,9 @@ async function settleFailure(context: WorkerContext, claim: Claim, error: unknow
   await context.control.use((lane) =>
     withTenant(lane, claim.tenantId, async (tx) => {
       const run = await tx.query<{ status: RunStatus; of_run_id: string | null }>(
-        'select status, of_run_id from run where tenant_id = $1 and id = $2 for update',
-        [claim.tenantId, claim.runId],
+        // Another worker may have taken it over meanwhile: what becomes of it is no more for this one to say.
+        'select status, of_run_id from run where tenant_id = $1 and id = $2 and fencing_token = $3 for update',
+        [claim.tenantId, claim.runId, claim.token],
       )
       const status = run[0]?.status
       if (status === 'ANALYZING' || status === 'PLANNING' || status === 'RUNNING') {

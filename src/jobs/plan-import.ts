@@ -124,6 +124,8 @@ async function planOn(context: WorkerContext, stage: Stage, claim: Claim, lost: 
     }
     for (let chunk = await reading.next(lost); chunk !== null; chunk = await reading.next(lost)) {
       const planning = rehearsal.chunk(chunk, recurrence)
+      // It may fail while the next chunk is still being read; that is told where it is waited for.
+      planning.catch(() => undefined)
       // Chunks that leave everything as it is do not wait for one another.
       const next = second !== null && rehearsal.untouched ? await reading.next(lost) : null
       const ahead = next === null || second === null ? null : second.unchanged(next, planning, rehearsal)
